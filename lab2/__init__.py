@@ -1,0 +1,3 @@
+"""lab2: statistics over queues, and hot dog or not, on AWS."""
+
+__version__ = "1.0.0"

@@ -1,0 +1,104 @@
+"""An SQS queue in batches: receive, send, delete, release. What SQS did not confirm is handed back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
+
+BATCH = 10  # SQS takes and gives at most ten messages a call
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as received: `sent` in seconds since 1970, `receives` counts this time too."""
+
+    id: str
+    receipt: str
+    body: str
+    attributes: dict[str, str]
+    sent: float
+    receives: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to send; `group` is whose it is, so that a fair queue serves everybody in turn."""
+
+    body: str
+    attributes: dict[str, str] = field(default_factory=dict)
+    group: str = ""
+
+
+class Queue:
+    """One queue. Every method raises what botocore raises; batches are of ten at most."""
+
+    def __init__(self, sqs: Any, url: str) -> None:
+        self.sqs, self.url = sqs, url
+
+    def receive(self, wait: int = 0, visibility: int | None = None) -> list[Message]:
+        """Return up to ten messages, waiting up to `wait` seconds (20 at most) for the first.
+
+        Nobody else sees them for `visibility` seconds (None: as the queue is set).
+        """
+        reply = self.sqs.receive_message(
+            QueueUrl=self.url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=wait, MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
+            **({} if visibility is None else {"VisibilityTimeout": visibility}),
+        )  # fmt: skip
+        return [_message(entry) for entry in reply.get("Messages", ())]
+
+    def send(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
+        """Send up to ten messages; return those that SQS did not take."""
+        entries = [
+            {
+                "Id": str(position),
+                "MessageBody": message.body,
+                "MessageAttributes": {
+                    name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()
+                },
+                **({"MessageGroupId": message.group} if message.group else {}),
+            }
+            for position, message in enumerate(messages)
+        ]
+        return _failed(messages, self.sqs.send_message_batch(QueueUrl=self.url, Entries=entries))
+
+    def delete(self, messages: Sequence[Message]) -> list[Message]:
+        """Delete up to ten messages; return those that SQS did not delete."""
+        entries = [{"Id": str(position), "ReceiptHandle": message.receipt} for position, message in enumerate(messages)]
+        return _failed(messages, self.sqs.delete_message_batch(QueueUrl=self.url, Entries=entries))
+
+    def hide(self, messages: Sequence[Message], seconds: int) -> list[Message]:
+        """Hide up to ten messages from everybody for `seconds` from now (0: release them); return those not hidden."""
+        entries = [
+            {"Id": str(position), "ReceiptHandle": message.receipt, "VisibilityTimeout": seconds}
+            for position, message in enumerate(messages)
+        ]
+        return _failed(messages, self.sqs.change_message_visibility_batch(QueueUrl=self.url, Entries=entries))
+
+
+def batches(items: Iterable[T]) -> Iterator[list[T]]:
+    """Yield the items in lists of ten, the last one shorter."""
+    rest = iter(items)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def _message(entry: dict[str, Any]) -> Message:
+    system = entry.get("Attributes", {})
+    attributes = {
+        name: value["StringValue"] for name, value in entry.get("MessageAttributes", {}).items() if "StringValue" in value
+    }
+    return Message(
+        entry["MessageId"], entry["ReceiptHandle"], entry["Body"], attributes,
+        int(system.get("SentTimestamp", 0)) / 1000, int(system.get("ApproximateReceiveCount", 1)),
+    )  # fmt: skip
+
+
+def _failed(entries: Sequence[T], reply: dict[str, Any]) -> list[T]:
+    """Return the entries that the reply does not confirm. Ids are positions: SQS may give one message twice."""
+    confirmed = {int(entry["Id"]) for entry in reply.get("Successful", ())}
+    return [entry for position, entry in enumerate(entries) if position not in confirmed]
