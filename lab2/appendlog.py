@@ -12,6 +12,7 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -39,7 +40,13 @@ class AppendLog:
     """
 
     def __init__(
-        self, s3: Any, bucket: str, key: str, seen: Seen, header: bytes = b"", sleep: Callable[[float], object] = time.sleep
+        self,
+        s3: Any,
+        bucket: str,
+        key: str,
+        seen: Seen,
+        header: bytes = b"",
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.s3, self.bucket, self.key, self.seen, self.header, self.sleep = s3, bucket, key, seen, header, sleep
         self.etag: str | None = None  # None: there is no object
@@ -162,10 +169,8 @@ class AppendLog:
         return str(reply["ETag"])
 
     def _give_up(self, upload: dict[str, str]) -> None:
-        try:
+        with suppress(ClientError, BotoCoreError):  # the bucket's lifecycle rule clears it away after a day
             self.s3.abort_multipart_upload(**upload)
-        except (ClientError, BotoCoreError):
-            pass  # the bucket's lifecycle rule clears it away after a day
 
 
 def _rows(body: bytes) -> list[bytes]:

@@ -104,8 +104,8 @@ def decode_answer(body: str) -> Answer:
         fields = json.loads(body, parse_int=float)
         if isinstance(fields.get("error"), str):
             return Answer(_text(fields["id"]), error=fields["error"])
-        numbers = tuple(_checked_series(fields["numbers"]))
-        return Answer(_text(fields["id"]), numbers, *(_checked(fields[name]) for name in ("mean", "median", "max", "min")))
+        mean, median, most, least = (_checked(fields[name]) for name in ("mean", "median", "max", "min"))
+        return Answer(_text(fields["id"]), tuple(_checked_series(fields["numbers"])), mean, median, most, least)
     except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
         raise Refused("not an answer") from None
 

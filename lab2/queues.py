@@ -89,9 +89,8 @@ def batches(items: Iterable[T]) -> Iterator[list[T]]:
 
 def _message(entry: dict[str, Any]) -> Message:
     system = entry.get("Attributes", {})
-    attributes = {
-        name: value["StringValue"] for name, value in entry.get("MessageAttributes", {}).items() if "StringValue" in value
-    }
+    values = entry.get("MessageAttributes", {}).items()
+    attributes = {name: value["StringValue"] for name, value in values if "StringValue" in value}
     return Message(
         entry["MessageId"], entry["ReceiptHandle"], entry["Body"], attributes,
         int(system.get("SentTimestamp", 0)) / 1000, int(system.get("ApproximateReceiveCount", 1)),

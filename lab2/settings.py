@@ -22,10 +22,7 @@ LOG = "log/"
 IMAGES = "underbase/"
 LABELS = "underbase.csv"
 
-DEPLOY = (
-    "aws cloudformation deploy --stack-name lab2 --template-file aws.yaml "
-    "--capabilities CAPABILITY_NAMED_IAM"
-)
+DEPLOY = "aws cloudformation deploy --stack-name lab2 --template-file aws.yaml --capabilities CAPABILITY_NAMED_IAM"
 
 
 class Problem(Exception):
@@ -62,7 +59,7 @@ class Cloud:
     @cached_property
     def region(self) -> str:
         if region := self.session.region_name:
-            return region
+            return str(region)
         raise Problem("No AWS region is set. Try: export AWS_REGION=eu-west-3, or --local for no AWS at all.")
 
     @cached_property
@@ -132,7 +129,7 @@ def explain(error: BaseException, what: str = "AWS") -> str | None:
         if code in ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "NoSuchBucket"):
             return f"There is no {what} in this account and region. Deploy it with: {DEPLOY}"
         if code in ("AccessDenied", "AccessDeniedException", "403"):
-            return f"Access to {what} is denied. Attach the policy that aws.yaml made for this program: see its Outputs."
+            return f"Access to {what} is denied. Attach this program's policy: aws.yaml makes it, its Outputs name it."
         if code in ("ExpiredToken", "ExpiredTokenException", "RequestExpired"):
             return "The AWS credentials have expired. Sign in again, for example: aws sso login"
         if code in ("InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId",
