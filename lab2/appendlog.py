@@ -63,7 +63,7 @@ class AppendLog:
         attempt = 0
         while not self.try_append(rows):
             attempt += 1
-            self.sleep(random.uniform(0, min(1.0, 0.01 * 2**attempt)))
+            self.sleep(jitter(attempt))
 
     def try_append(self, rows: Sequence[bytes]) -> bool:
         """Append the rows that are missing, in one conditional write; False where someone else was first."""
@@ -171,6 +171,11 @@ class AppendLog:
     def _give_up(self, upload: dict[str, str]) -> None:
         with suppress(ClientError, BotoCoreError):  # the bucket's lifecycle rule clears it away after a day
             self.s3.abort_multipart_upload(**upload)
+
+
+def jitter(attempt: int) -> float:
+    """Return the seconds to wait before one more attempt, so that writers who met don't meet again."""
+    return random.uniform(0, min(1.0, 0.01 * 2**attempt))
 
 
 def _rows(body: bytes) -> list[bytes]:

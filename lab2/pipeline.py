@@ -121,7 +121,10 @@ class Stage(Generic[T]):
             pause = 0.0
             try:
                 again = self.work(batch) or ()
-                self.trouble.over()
+                if again:
+                    pause = self.trouble.failed(Problem("AWS refused a part of a batch."))
+                else:
+                    self.trouble.over()
             except Exception as error:
                 pause = self.trouble.failed(error)
             finally:

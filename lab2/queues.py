@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
@@ -67,9 +67,11 @@ class Queue:
         return _failed(messages, self.sqs.send_message_batch(QueueUrl=self.url, Entries=entries))
 
     def delete(self, messages: Sequence[Message]) -> list[Message]:
-        """Delete up to ten messages; return those that SQS did not delete."""
+        """Delete up to ten messages; return those to try again. One whose receipt is invalid is gone or came back."""
         entries = [{"Id": str(position), "ReceiptHandle": message.receipt} for position, message in enumerate(messages)]
-        return _failed(messages, self.sqs.delete_message_batch(QueueUrl=self.url, Entries=entries))
+        reply = self.sqs.delete_message_batch(QueueUrl=self.url, Entries=entries)
+        invalid = {int(entry["Id"]) for entry in reply.get("Failed", ()) if entry.get("SenderFault")}
+        return _failed(messages, reply, invalid)
 
     def hide(self, messages: Sequence[Message], seconds: int) -> list[Message]:
         """Hide up to ten messages from everybody for `seconds` from now (0: release them); return those not hidden."""
@@ -97,7 +99,7 @@ def _message(entry: dict[str, Any]) -> Message:
     )  # fmt: skip
 
 
-def _failed(entries: Sequence[T], reply: dict[str, Any]) -> list[T]:
+def _failed(entries: Sequence[T], reply: dict[str, Any], settled: Set[int] = frozenset()) -> list[T]:
     """Return the entries that the reply does not confirm. Ids are positions: SQS may give one message twice."""
-    confirmed = {int(entry["Id"]) for entry in reply.get("Successful", ())}
-    return [entry for position, entry in enumerate(entries) if position not in confirmed]
+    done = settled | {int(entry["Id"]) for entry in reply.get("Successful", ())}
+    return [entry for position, entry in enumerate(entries) if position not in done]

@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+"""Answer the requests on the queue lab2: receive, summarise, log, answer, delete."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+
+from lab2 import local
+from lab2.costs import Meter
+from lab2.daylog import DayLog, Logged, day_of, encode_row
+from lab2.messages import MOST_CHARACTERS, answer_request, encode_answer
+from lab2.pipeline import Stage, Trouble
+from lab2.queues import BATCH, Message, Outgoing, Queue, batches
+from lab2.settings import (
+    ANSWERS,
+    LOG,
+    REQUESTS,
+    Cloud,
+    add_bucket_flag,
+    add_flags,
+    error_code,
+    run,
+)
+
+LEASE = 60  # seconds for which a received request is ours alone; renewed while we hold it
+# An idle poll of 4 s and a pause cost 25 cents a month, and a stopped server is gone within 5 s: a poll must
+# not be cut off, for a message may be on its way in it.
+POLL, PAUSE = 4, 0.15
+MOST_POLLERS = 8
+MOST_HELD = 4_000  # requests in hand: what is not logged yet holds the pollers back
+LAST_EFFORT = 20.0  # seconds for what is in hand when the server is stopped and AWS is away
+HEARTBEAT = 60.0
+
+MISSING_QUEUE = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
+
+_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,200}")  # an id or client that is echoed
+_PRIVATE_QUEUE = re.compile(re.escape(ANSWERS) + r"-[A-Za-z0-9_-]{1,70}")
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """A request in hand: its message, the queue that its answer goes to, the row to log, the answer."""
+
+    message: Message
+    id: str
+    client: str | None
+    reply_to: str
+    day: str
+    row: bytes
+    answer: str
+    leased: float = field(default_factory=time.monotonic)
+
+    @property
+    def outgoing(self) -> Outgoing:
+        return Outgoing(self.answer, {"id": self.id} | ({"client": self.client} if self.client else {}))
+
+
+class Server:
+    """Pollers, and three stages that every request goes through: log, answer, delete."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.requests = Queue(cloud.sqs, cloud.queue_url(REQUESTS))
+        self.answers = cloud.queue_url(ANSWERS)
+        cloud.check_bucket(LOG)
+        self.meter = Meter()
+        self.meter.watch(cloud.sqs)
+        self.meter.watch(cloud.s3)
+        self.stopping = threading.Event()
+        self.received = self.answered = self.writes = 0
+        self.last_poll = time.monotonic()
+        self._logged, self._logs = Logged(), dict[str, DayLog]()
+        self._held: set[Request] = set()
+        self._pollers: list[threading.Thread] = []
+        self._polling = Trouble("Receiving")
+        self._lock = threading.Lock()
+        self._log = Stage("Logging", self._write, size=1_000)
+        self._answer = Stage("Answering", self._send, size=BATCH, threads=8, key=lambda request: request.reply_to)
+        self._delete = Stage("Deleting", self._forget, size=BATCH, threads=4, linger=1.0)
+
+    def run(self, drain: bool = False) -> None:
+        """Serve until `stopping` is set, or with `drain` until no request is left."""
+        self._start_poller(drain)
+        threading.Thread(target=self._keep_leases, daemon=True).start()
+        started = time.monotonic()
+        while not self.stopping.wait(HEARTBEAT if not drain else 0.05):
+            if drain and not self._pollers:
+                break
+            if time.monotonic() - started >= HEARTBEAT:
+                started = time.monotonic()
+                say(f"{self.report()}; last poll {time.monotonic() - self.last_poll:.0f} s ago")
+        self._finish()
+
+    def report(self) -> str:
+        """Return counts so far, calls per request and what a million such requests would cost."""
+        line = (f"{self.received:,} requests, {self.answered:,} answers, {self.writes:,} log writes, "
+                f"{len(self._held):,} in hand; {self.meter.total:,} API calls")  # fmt: skip
+        if self.received:
+            line += (f", {self.meter.total / self.received:.2f} a request, "
+                     f"${self.meter.dollars / self.received * 1e6:.2f} a million requests")  # fmt: skip
+        return line
+
+    def _start_poller(self, drain: bool = False) -> None:
+        """Start one more poller. The first one stays, the others go when they find nothing."""
+        with self._lock:
+            if len(self._pollers) < MOST_POLLERS and not self.stopping.is_set():
+                first = not self._pollers
+                poller = threading.Thread(target=self._poll, args=(first and not drain,), daemon=True)
+                self._pollers.append(poller)
+                poller.start()
+
+    def _poll(self, stays: bool) -> None:
+        while not self.stopping.is_set():
+            if len(self._held) >= MOST_HELD or (self._held and self._log.trouble.tries):
+                self.stopping.wait(0.05)  # what can't be logged is not asked for: each receive counts against it
+                continue
+            try:
+                messages = self.requests.receive(POLL if stays else 1, LEASE)
+            except Exception as error:
+                self.stopping.wait(self._polling.failed(error))
+                continue
+            self._polling.over()
+            self.last_poll = time.monotonic()
+            self._take(messages)
+            if len(messages) == BATCH:
+                self._start_poller()
+            elif not messages and stays:
+                self.stopping.wait(PAUSE)
+            elif not messages:
+                break
+        with self._lock:
+            self._pollers.remove(threading.current_thread())
+
+    def _take(self, messages: Sequence[Message]) -> None:
+        requests = [self._read(message) for message in messages]
+        with self._lock:
+            self.received += len(requests)
+            self._held.update(requests)
+        self._log.put(requests)
+
+    def _read(self, message: Message) -> Request:
+        attributes = message.attributes
+        id = attributes["id"] if _NAME.fullmatch(attributes.get("id", "")) else message.id
+        client = attributes["client"] if _NAME.fullmatch(attributes.get("client", "")) else None
+        reply_to = self.answers
+        if _PRIVATE_QUEUE.fullmatch(attributes.get("reply_to", "")):
+            reply_to = self.answers[: -len(ANSWERS)] + attributes["reply_to"]
+        answer = answer_request(id, message.body)
+        # A body too long to be a request is cut in the log, but stays too long: it is refused alike when verified.
+        row = encode_row(id, client or "", message.body[: MOST_CHARACTERS + 1], answer, datetime.now(timezone.utc))
+        message = replace(message, body="", attributes={})  # a megabyte of somebody's is not kept
+        return Request(message, id, client, reply_to, day_of(id, message.sent), row, encode_answer(answer))
+
+    def _write(self, requests: list[Request]) -> None:
+        """Log the requests; what was logged at an earlier delivery gets the answer that was logged."""
+        for day in sorted({request.day for request in requests}):
+            if day not in self._logs:
+                self._logs[day] = DayLog(self.cloud.s3, self.cloud.bucket, day, self._logged)
+            todays = [request for request in requests if request.day == day]
+            self._logs[day].append(
+                [request.row for request in todays], since=min(request.message.sent for request in todays)
+            )
+            self.writes += 1
+        for request in requests:
+            request.answer = self._logged.answer(request.id) or request.answer
+        self._answer.put(requests)
+
+    def _send(self, requests: list[Request]) -> list[Request]:
+        try:
+            failed = Queue(self.cloud.sqs, requests[0].reply_to).send([request.outgoing for request in requests])
+        except Exception as error:
+            if requests[0].reply_to == self.answers or error_code(error) not in MISSING_QUEUE:
+                raise
+            failed = []  # a private queue that is gone, and with it whoever asked
+        again = [request for request in requests if request.outgoing in failed]
+        self.answered += len(requests) - len(again)
+        self._delete.put(request for request in requests if request not in again)
+        return again
+
+    def _forget(self, requests: list[Request]) -> list[Request]:
+        failed = self.requests.delete([request.message for request in requests])
+        again = [request for request in requests if request.message in failed]
+        with self._lock:
+            self._held.difference_update(request for request in requests if request not in again)
+        return again
+
+    def _keep_leases(self) -> None:
+        """Renew the lease of every request that is in hand for long, so that nobody else takes it up meanwhile."""
+        while True:
+            time.sleep(LEASE / 6)
+            with self._lock:
+                aging = [request for request in self._held if time.monotonic() - request.leased > LEASE / 3]
+            for batch in batches(aging):
+                with suppress(Exception):  # a lease that is lost does no harm: the log knows the request
+                    self.requests.hide([request.message for request in batch], LEASE)
+                    for request in batch:
+                        request.leased = time.monotonic()
+
+    def _finish(self) -> None:
+        """Finish what is in hand, and release what can't be finished."""
+        self.stopping.set()
+        for poller in list(self._pollers):
+            poller.join()
+        deadline = time.monotonic() + LAST_EFFORT
+        for stage in (self._log, self._answer, self._delete):
+            stage.flush(max(0.0, deadline - time.monotonic()))
+        unfinished = self._log.close() + self._answer.close()
+        for batch in batches(unfinished):
+            with suppress(Exception):
+                self.requests.hide([request.message for request in batch], 0)
+
+
+def say(line: str) -> None:
+    print(f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ} {line}", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog="Stop it with Ctrl-C or kill: it finishes what it has."
+    )
+    parser.add_argument("--drain", action="store_true", help="answer what is there, then stop")
+    add_bucket_flag(parser)
+    add_flags(parser)
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        if options.local:
+            stack.enter_context(local.aws())
+            stack.enter_context(local.serving())
+        cloud = Cloud(options.bucket, connections=MOST_POLLERS + 16)
+        server = Server(cloud)
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: server.stopping.set())
+        threading.excepthook = die
+        say(f"Serving {REQUESTS}, answering on {ANSWERS}, logging to s3://{cloud.bucket}/{LOG} in {cloud.region}")
+        server.run(options.drain)
+        say(f"Stopped: {server.report()}")
+    return 0
+
+
+def die(failure: threading.ExceptHookArgs) -> None:
+    """End the process at once after an error of ours: what it has in hand comes back to another server."""
+    traceback.print_exception(failure.exc_type, failure.exc_value, failure.exc_traceback)
+    os._exit(70)
+
+
+if __name__ == "__main__":
+    run(main)
