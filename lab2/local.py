@@ -119,14 +119,19 @@ def deploy(template: str) -> None:
     """Create the stack `lab2` from `template`, or bring it up to date."""
     import boto3
 
-    stacks = boto3.client("cloudformation", region_name=REGION)
+    stacks = boto3.Session(region_name=REGION).client("cloudformation")
     request = {"StackName": "lab2", "TemplateBody": template, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
     try:
         stacks.create_stack(**request)
-        stacks.get_waiter("stack_create_complete").wait(StackName="lab2", WaiterConfig={"Delay": 1})
     except stacks.exceptions.AlreadyExistsException:
-        stacks.update_stack(**request)
-        stacks.get_waiter("stack_update_complete").wait(StackName="lab2", WaiterConfig={"Delay": 1})
+        with suppress(stacks.exceptions.ClientError):  # that there is nothing to update
+            stacks.update_stack(**request)
+    done = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+    deadline = time.monotonic() + PATIENCE
+    while stacks.describe_stacks(StackName="lab2")["Stacks"][0]["StackStatus"] not in done:
+        if time.monotonic() > deadline:
+            raise Problem("The local emulator did not deploy aws.yaml. Delete the folder .local, then try again.")
+        time.sleep(0.02)
 
 
 def _queues_exist() -> bool:

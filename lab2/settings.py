@@ -142,7 +142,7 @@ def explain(error: BaseException, what: str = "AWS") -> str | None:
         return f"No usable AWS credentials ({error}). Try: aws configure, or --local for no AWS at all."
     if isinstance(error, aws.NoRegionError):
         return "No AWS region is set. Try: export AWS_REGION=eu-west-3, or --local for no AWS at all."
-    if isinstance(error, aws.HTTPClientError):
+    if isinstance(error, (aws.HTTPClientError, aws.ConnectionError)):
         return f"AWS can't be reached for {what}. Check the network and AWS_ENDPOINT_URL, then try again."
     if isinstance(error, aws.BotoCoreError):
         return f"AWS could not be asked for {what}: {error}"

@@ -1,0 +1,42 @@
+# Everything from a bare machine: `make run`, `make label`, `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run label test check matrix soak bench pictures clean
+
+run: .venv/programs ## numbers answered, on the local emulator
+	@$(BIN)/python client.py --local
+
+label: .venv/programs ## pictures labelled, on the local emulator
+	@$(BIN)/python hotdog.py --local
+
+test: .venv/programs check ## all tests
+	@sh tests/system-packages.sh
+	$(BIN)/pytest
+
+check: .venv/programs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/cfn-lint aws.yaml
+
+matrix: .venv/programs ## the crash matrix, with its table
+	$(BIN)/pytest tests/test_matrix.py
+
+soak: .venv/programs ## five minutes of load: is memory flat?
+	$(BIN)/python tests/soak.py
+
+bench: .venv/programs ## the tables of bench/RESULTS.md
+	$(BIN)/python -m bench
+
+pictures: .venv/programs ## the pictures of the README
+	$(BIN)/python tools/pictures.py
+
+clean:
+	rm -rf .venv .local
+
+.venv/programs: requirements.txt requirements-dev.txt
+	@echo "Setting up .venv, once (about a minute) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Debian packages that the tests use and pip can't bring: OpenCV's system libraries, and a screen with keys.
+# As root they are installed; otherwise their names are said.
+set -eu
+missing=""
+for package in libgl1 libglib2.0-0 xvfb openbox xdotool; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "install ok installed" || missing="$missing $package"
+done
+[ -z "$missing" ] && exit 0
+command="apt-get install --yes --no-install-recommends$missing"
+if [ "$(id -u)" = 0 ]; then
+    apt-get update -qq
+    # shellcheck disable=SC2086 - a list of words
+    DEBIAN_FRONTEND=noninteractive $command -qq >/dev/null
+else
+    echo "The tests need$missing. Install them with: sudo $command" >&2
+    exit 1
+fi
