@@ -11,11 +11,11 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
-from lab2 import local
+from lab2 import audit, local
 from lab2.costs import Meter
 from lab2.daylog import DayLog, Logged, day_of, encode_row
 from lab2.messages import MOST_CHARACTERS, answer_request, encode_answer
@@ -228,6 +228,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog="Stop it with Ctrl-C or kill: it finishes what it has."
     )
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=["verify", "status"],
+        help="verify: compute the log's answers again; status: queues, dead letters, today's log",
+    )
+    parser.add_argument("day", nargs="?", default="", help="of the log to verify, like 2026-11-23 (default: all)")
     parser.add_argument("--drain", action="store_true", help="answer what is there, then stop")
     add_bucket_flag(parser)
     add_flags(parser)
@@ -235,8 +242,13 @@ def main() -> int:
     with ExitStack() as stack:
         if options.local:
             stack.enter_context(local.aws())
-            stack.enter_context(local.serving())
         cloud = Cloud(options.bucket, connections=MOST_POLLERS + 16)
+        if options.command == "verify":
+            return 1 if audit.verify(cloud, options.day) else 0
+        if options.command == "status":
+            print(audit.status(cloud, datetime.now(timezone.utc)))
+            return 0
+        stack.enter_context(local.serving() if options.local else nullcontext())
         server = Server(cloud)
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: server.stopping.set())

@@ -85,7 +85,7 @@ def _start_emulator(port: int) -> None:
     _spawn("emulator", [sys.executable, "-m", "ministack"], {
         "BIND_HOST": HOST,  # the default is every interface
         "GATEWAY_PORT": str(port),
-        "SERVICES": "sqs,s3,sts,iam,cloudformation",
+        "SERVICES": "sqs,s3,sts,iam,cloudformation,cloudwatch",
         "S3_PERSIST": "1", "S3_DATA_DIR": str(HOME / "s3"),
         "PERSIST_STATE": "1", "STATE_DIR": str(HOME / "state"),
         "TMPDIR": str(HOME), "LOG_LEVEL": "WARNING",

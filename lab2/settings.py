@@ -71,6 +71,10 @@ class Cloud:
         return self._client("s3")
 
     @cached_property
+    def cloudwatch(self) -> Any:
+        return self._client("cloudwatch")
+
+    @cached_property
     def bucket(self) -> str:
         if self.bucket_name:
             return self.bucket_name

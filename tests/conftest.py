@@ -48,7 +48,7 @@ def start_emulator(home: Path, **environment: str) -> tuple[subprocess.Popen[byt
     port = free_port()
     settings = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "TMPDIR": str(home), "LOG_LEVEL": "WARNING",
                 "S3_DATA_DIR": str(home / "s3"), "STATE_DIR": str(home / "state"),
-                "SERVICES": "sqs,s3,sts,iam,cloudformation"}  # fmt: skip
+                "SERVICES": "sqs,s3,sts,iam,cloudformation,cloudwatch"}  # fmt: skip
     with (home / "emulator.log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "ministack"],
