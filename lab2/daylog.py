@@ -1,7 +1,7 @@
 """The log of requests and answers: a row a request, once, in `log/<day>/<number>.jsonl`.
 
-A day is a row of small objects and not one: S3 rewrites an object at every append, so a day of one request
-a second would upload 75 GB for a log of 17 MB. An object of 16 KiB or more is full: nobody appends to it
+A day is a row of small objects and not one: an append sends the whole object, so a day of one request a second
+would send 700 GB for a log of 17 MB. An object of 16 KiB or more is full: nobody appends to it
 again, by a rule that every writer reads off the object itself. So whoever writes object n has seen all that
 is in the objects before it, and a row that is missing there is missing everywhere.
 """
