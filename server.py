@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 
 from lab2 import audit, local
 from lab2.costs import Meter
-from lab2.daylog import DayLog, Logged, day_of, encode_row
+from lab2.daylog import DayLog, Logged, Row, day_of, encode_row
 from lab2.messages import MOST_CHARACTERS, answer_request, encode_answer
 from lab2.pipeline import Stage, Trouble
 from lab2.queues import BATCH, Message, Outgoing, Queue, batches
@@ -56,7 +56,7 @@ class Request:
     client: str | None
     reply_to: str
     day: str
-    row: bytes
+    row: Row
     answer: str
     leased: float = field(default_factory=time.monotonic)
 
@@ -155,11 +155,11 @@ class Server:
         reply_to = self.answers
         if _PRIVATE_QUEUE.fullmatch(attributes.get("reply_to", "")):
             reply_to = self.answers[: -len(ANSWERS)] + attributes["reply_to"]
-        answer = answer_request(id, message.body)
+        answer = encode_answer(answer_request(id, message.body))
         # A body too long to be a request is cut in the log, but stays too long: it is refused alike when verified.
         row = encode_row(id, client or "", message.body[: MOST_CHARACTERS + 1], answer, datetime.now(timezone.utc))
         message = replace(message, body="", attributes={})  # a megabyte of somebody's is not kept
-        return Request(message, id, client, reply_to, day_of(id, message.sent), row, encode_answer(answer))
+        return Request(message, id, client, reply_to, day_of(id, message.sent), row, answer)
 
     def _write(self, requests: list[Request]) -> None:
         """Log the requests; what was logged at an earlier delivery gets the answer that was logged."""

@@ -19,18 +19,37 @@ from itertools import count
 from typing import Any
 
 from lab2.appendlog import AppendLog, jitter
-from lab2.messages import Answer, encode_answer
 from lab2.settings import LOG
 
 FULL = 16 * 2**10  # bytes
 RESENT = 15 * 60  # seconds within which a client may send one request twice
 
 
-def encode_row(id: str, client: str, request: str, answer: Answer, now: datetime) -> bytes:
-    """Return the row of a request: a JSON line without its end."""
+class Row(bytes):
+    """A row of the log: a JSON line without its end, that knows the id of its request and the answer's body."""
+
+    id: str
+    answer: str
+
+
+def encode_row(id: str, client: str, request: str, answer: str, now: datetime) -> Row:
+    """Return the row of a request and the body of its answer."""
     stamp = now.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    fields = {"time": stamp, "id": id, "client": client, "request": request}
-    return f'{json.dumps(fields)[:-1]}, "answer": {encode_answer(answer)}}}'.encode()
+    fields = json.dumps({"time": stamp, "id": id, "client": client, "request": request})
+    row = Row(f'{fields[:-1]}, "answer": {answer}}}'.encode())
+    row.id, row.answer = id, answer
+    return row
+
+
+def decode_row(line: bytes) -> Row | None:
+    """Return the row in a line of the log; None where somebody else wrote it."""
+    try:
+        fields = json.loads(line)
+        row = Row(line)
+        row.id, row.answer = str(fields["id"]), json.dumps(fields["answer"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return row
 
 
 def day_of(id: str, sent: float) -> str:
@@ -55,12 +74,16 @@ class Logged:
     def add(self, rows: Sequence[bytes]) -> None:
         with self._lock:
             self._rows.execute("BEGIN")
-            self._rows.executemany("INSERT OR IGNORE INTO logged VALUES (?, ?)", _ids_and_answers(rows))
+            self._rows.executemany(
+                "INSERT OR IGNORE INTO logged VALUES (?, ?)", [(row.id, row.answer) for row in _decoded(rows)]
+            )
             self._rows.execute("COMMIT")
 
     def missing(self, rows: Sequence[bytes]) -> list[bytes]:
-        by_id = {id: row for row in reversed(rows) for id, _ in _ids_and_answers([row])}
-        return [row for id, row in reversed(by_id.items()) if self.answer(id) is None]
+        first: dict[str, Row] = {}
+        for row in _decoded(rows):
+            first.setdefault(row.id, row)
+        return [row for row in first.values() if self.answer(row.id) is None]
 
     def answer(self, id: str) -> str | None:
         """Return the body of the answer that is logged for a request, None where there is none."""
@@ -116,10 +139,6 @@ def objects(s3: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
         yield from page.get("Contents", ())
 
 
-def _ids_and_answers(rows: Sequence[bytes]) -> Iterator[tuple[str, str]]:
-    for row in rows:
-        try:
-            fields = json.loads(row)
-            yield str(fields["id"]), json.dumps(fields["answer"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            continue  # somebody else wrote that
+def _decoded(rows: Sequence[bytes]) -> list[Row]:
+    decoded = (row if isinstance(row, Row) else decode_row(row) for row in rows)
+    return [row for row in decoded if row is not None]
