@@ -1,0 +1,115 @@
+"""Thousands of requests at once: sent in full batches, answered in any order, given back in theirs."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from lab2.answers import Arrival
+from lab2.exchange import Exchange, Series
+from lab2.messages import Answer, Refused, encode_request, new_id, parse_number
+from lab2.pipeline import Stage, Trouble
+from lab2.queues import BATCH, Message
+
+MOST_RECEIVERS = 8
+PAUSE = 0.05  # seconds after a receive that found little: the next one finds more
+
+
+def parse_line(line: str) -> list[float]:
+    """Return the numbers of a line, which spaces, commas, semicolons or tabs separate; Refused with the reason."""
+    numbers = []
+    for typed in re.split(r"[\s,;]+", line.strip(" \t\r\n,;")):
+        try:
+            numbers.append(parse_number(typed))
+        except Refused as reason:
+            raise Refused(f"{typed[:40]!r}: {reason}") from None
+    encode_request(numbers)  # says so where there are more than ten
+    return numbers
+
+
+class Bulk:
+    """Many requests under way. `sent` and `received` count them."""
+
+    def __init__(self, exchange: Exchange, series: Sequence[list[float]]) -> None:
+        self.exchange = exchange
+        self.requests: list[Series] = [(new_id(), numbers) for numbers in series]
+        self.sent = self.received = 0
+        self._arrivals: dict[str, Arrival] = {}
+        self._open = {id for id, _ in self.requests}
+        self._change = threading.Condition()
+        self._done = threading.Event()
+        self._receivers = 0
+        self._receiving = Trouble("Receiving")
+        self._send = Stage("Sending", self._send_batch, BATCH, threads=8)
+        self._delete: Stage[Message] = Stage("Deleting", exchange.inbox.queue.delete, BATCH, threads=4, linger=1.0)
+
+    def answers(self, patience: float, progress: Callable[[], object]) -> Iterator[Answer | None]:
+        """Send all; yield the answers in the order of the requests, None where none comes for `patience` seconds.
+
+        An answer is deleted when the next one is asked for: it has been shown by then.
+        """
+        self._send.put(self.requests)
+        self._start_receiver()
+        deadline = time.monotonic() + patience
+        for id, _ in self.requests:
+            while (arrival := self._arrivals.pop(id, None)) is None:
+                before = self.received, self.sent
+                with self._change:
+                    self._change.wait(0.1)
+                progress()
+                if (self.received, self.sent) != before:
+                    deadline = time.monotonic() + patience
+                elif time.monotonic() > deadline and id not in self._arrivals:
+                    break
+            yield arrival.answer if arrival else None
+            if arrival:
+                self._delete.put([arrival.message])
+        progress()
+
+    def close(self) -> None:
+        """Delete what has been shown, and stop."""
+        self._done.set()
+        self._send.close()
+        self._delete.flush(10)
+        self._delete.close()
+
+    def _send_batch(self, batch: list[Series]) -> list[Series]:
+        again = self.exchange.send(batch)
+        with self._change:
+            self.sent += len(batch) - len(again)
+        return again
+
+    def _start_receiver(self) -> None:
+        with self._change:
+            if self._receivers < MOST_RECEIVERS:
+                self._receivers += 1
+                threading.Thread(target=self._receive, daemon=True).start()
+
+    def _receive(self) -> None:
+        while not self._done.is_set() and self._open:
+            try:
+                arrivals = self.exchange.inbox.receive(wait=1)
+            except Exception as error:
+                self._done.wait(self._receiving.failed(error))
+                continue
+            self._receiving.over()
+            with self._change:
+                self._keep(arrivals)
+                self._change.notify_all()
+            if len(arrivals) == BATCH:
+                self._start_receiver()
+            elif self._receivers > 1:
+                break
+            else:
+                self._done.wait(PAUSE)
+        with self._change:
+            self._receivers -= 1
+
+    def _keep(self, arrivals: Iterable[Arrival]) -> None:
+        for arrival in arrivals:
+            if arrival.answer and arrival.answer.id in self._open:
+                self._open.discard(arrival.answer.id)
+                self._arrivals[arrival.answer.id] = arrival
+                self.received += 1
