@@ -13,9 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
-from lab2.bulk import Bulk, parse_line
 from lab2.exchange import Exchange, connect
 from lab2.messages import MOST_NUMBERS, Refused, encode_request, new_id, parse_number
 from lab2.pipeline import Trouble
@@ -138,13 +136,14 @@ class Conversation:
         id = new_id()
         while True:
             try:
-                self.link.exchange().send([(id, numbers)])
-                break
+                exchange = self.link.exchange()
+                self.sent.setdefault(id, str(len(self.sent) + 1))
+                self.waiting.add(id)  # before it is sent: an answer may come to one that seemed to fail
+                if not exchange.send([(id, numbers)]):
+                    break
             except Problem as problem:
                 print(problem, file=sys.stderr)
                 self.reconnect(numbers)
-        self.sent[id] = str(len(self.sent) + 1)
-        self.waiting.add(id)
         deadline = time.monotonic() + GLANCE
         while id in self.waiting and time.monotonic() < deadline:
             self.show(GLANCE)
@@ -213,6 +212,8 @@ class Conversation:
 
 def send_file(conversation: Conversation) -> int:
     """Send one message per line of a file, and print the answers in the order of the lines."""
+    from lab2.bulk import Bulk, parse_line
+
     options, good, bad = conversation.options, [], 0
     for number, line in enumerate(read_lines(options.file), 1):
         try:
@@ -223,7 +224,7 @@ def send_file(conversation: Conversation) -> int:
             print(f"Line {number} is not sent: {reason}.", file=sys.stderr)
     bulk = Bulk(conversation.link.exchange(), [numbers for _, numbers in good])
     show = printer(options.format, good)
-    missing = 0
+    missing: list[str] = []
     try:
         with Progress(len(good), "answers") as progress:
             for (line, _), answer in zip(
@@ -232,17 +233,19 @@ def send_file(conversation: Conversation) -> int:
                 if answer:
                     show(line, answer)
                 else:
-                    missing += 1
-                    print(f"Line {line} is not answered yet.", file=sys.stderr)
+                    missing.append(line)
     finally:
         bulk.close()
+        if missing:
+            print(f"Not answered yet: line {', '.join(missing[:20])}{' ...' * (len(missing) > 20)}.", file=sys.stderr)
         print(f"{bulk.sent:,} sent, {bulk.received:,} answered, {bad:,} refused.", file=sys.stderr)
     return 1 if bad or missing else 0
 
 
 def read_lines(path: str) -> list[str]:
     try:
-        return sys.stdin.readlines() if path == "-" else Path(path).read_text().splitlines()
+        with open(0 if path == "-" else path, encoding="utf-8") as file:
+            return file.readlines()
     except (OSError, UnicodeDecodeError) as error:
         raise Problem(f"{path} can't be read: {error}. Give a text file with one series a line.") from None
 

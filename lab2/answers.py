@@ -48,9 +48,8 @@ class Inbox:
                 if arrival.answer:
                     self._seen.add(arrival.answer.id)
         self.delete(useless)
-        if others:
-            # Not at once: another poll of ours may be open, and would get them again before their owner does.
-            self.queue.hide(others, random.choice((1, 2)))
+        for hidden in batches(others):
+            self.queue.hide(hidden, _pause(min(message.sent for message in hidden)))
         return ours
 
     def delete(self, messages: Iterable[Message]) -> None:
@@ -60,6 +59,16 @@ class Inbox:
 
     def _is_ours(self, message: Message) -> bool:
         return self.private or message.attributes.get("client", self.client) == self.client
+
+
+def _pause(sent: float) -> int:
+    """Return the seconds to hide an answer of somebody else's that was sent then.
+
+    At least one or two: another poll of ours may be open, and would get it before its owner does. The older
+    it is, the longer, for whoever has not come by now is not in a hurry, and a thousand of them must not
+    stand before ours.
+    """
+    return max(random.choice((1, 2)), min(30, int((time.time() - sent) / 4)))
 
 
 def _read(message: Message) -> Arrival:

@@ -54,19 +54,17 @@ class Bulk:
         self._start_receiver()
         deadline = time.monotonic() + patience
         for id, _ in self.requests:
-            while (arrival := self._arrivals.pop(id, None)) is None:
+            while id not in self._arrivals and time.monotonic() < deadline:
                 before = self.received, self.sent
                 with self._change:
                     self._change.wait(0.1)
                 progress()
                 if (self.received, self.sent) != before:
                     deadline = time.monotonic() + patience
-                elif time.monotonic() > deadline and id not in self._arrivals:
-                    break
+            arrival = self._arrivals.pop(id, None)
             yield arrival.answer if arrival else None
             if arrival:
                 self._delete.put([arrival.message])
-        progress()
 
     def close(self) -> None:
         """Delete what has been shown, and stop."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def connect(client: str, is_local: bool, private: bool, stack: ExitStack) -> Exc
     requests = Queue(cloud.sqs, cloud.queue_url(REQUESTS))
     if not private:
         return Exchange(requests, Inbox(Queue(cloud.sqs, cloud.queue_url(ANSWERS)), client), client)
-    name = f"{ANSWERS}-{re.sub(r'[^A-Za-z0-9_-]', '-', client)[:50]}-{secrets.token_hex(5)}"
+    name = f"{ANSWERS}-{re.sub(r'[^A-Za-z0-9_-]', '-', client)[:50]}-{os.urandom(5).hex()}"
     with explained(f"a private queue {name}"):
         # If we are killed and never delete it: what is in it is gone after an hour.
         url = cloud.sqs.create_queue(QueueName=name, Attributes={"MessageRetentionPeriod": "3600"})["QueueUrl"]

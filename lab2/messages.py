@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -36,7 +36,7 @@ class Answer:
 
 def new_id() -> str:
     """Return a new request id; it starts with the day (UTC), which is the day of the log that it goes into."""
-    return f"{datetime.now(timezone.utc):%Y-%m-%d}-{secrets.token_hex(10)}"
+    return f"{datetime.now(timezone.utc):%Y-%m-%d}-{os.urandom(10).hex()}"
 
 
 def parse_number(text: str) -> float:

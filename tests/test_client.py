@@ -1,0 +1,344 @@
+"""The client as a person meets it, at a pseudo-terminal, and as a script does, through a pipe."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pexpect
+import pytest
+from conftest import PATIENCE, ROOT, World, until
+
+from lab2.messages import answer_request, encode_answer, new_id
+from lab2.queues import Outgoing
+
+ME = "me@here"
+
+
+@contextmanager
+def typing(world: World, *args: str, columns: int = 80, **env: str) -> Iterator[pexpect.spawn]:
+    """A client at a terminal of its own."""
+    child = pexpect.spawn(
+        sys.executable, [str(ROOT / "client.py"), "--client", ME, *args], env=world.env | env, cwd=str(world.home),
+        encoding="utf-8", timeout=PATIENCE, dimensions=(40, columns), echo=False,
+    )  # fmt: skip
+    try:
+        yield child
+    finally:
+        child.close(force=True)
+
+
+def exit_code(child: pexpect.spawn) -> int | None:
+    child.expect(pexpect.EOF)
+    child.wait()
+    return child.exitstatus
+
+
+@pytest.fixture
+def server(world: World) -> subprocess.Popen[str]:
+    process = world.start("server.py")
+    assert process.stdout
+    process.stdout.readline()
+    return process
+
+
+def client(world: World, *args: str, typed: str | None = None, **env: str) -> tuple[int, str, str]:
+    """Run a client to its end, typing through a pipe; return exit code, output and errors."""
+    process = world.start("client.py", "--client", ME, *args, env=env)
+    output, errors = process.communicate(typed, timeout=3 * PATIENCE)
+    assert "Traceback" not in errors
+    return process.returncode, output, errors
+
+
+def put_answer(world: World, numbers: str, client: str | None = ME, id: str | None = None, times: int = 1) -> str:
+    id = id or new_id()
+    attributes = {"id": id} | ({"client": client} if client else {})
+    message = Outgoing(encode_answer(answer_request(id, numbers)), attributes)
+    assert world.queue("lab2_1").send([message] * times) == []
+    return id
+
+
+def bodies(world: World) -> list[str]:
+    return [message.body for message in world.drain("lab2")]
+
+
+# ---- at a terminal ------------------------------------------------------------------------------
+
+
+def test_numbers_are_asked_one_by_one_sent_and_answered(world: World, server: object) -> None:
+    with typing(world) as person:
+        person.expect("Number 1 of 10")
+        person.sendline("3")
+        person.expect("Number 2 of 10")
+        person.sendline("5.5")
+        person.expect("Number 3 of 10")
+        person.sendline("")
+        person.expect(r"message +numbers +mean +median +max +min\r\n +1 +3 5.5 +4.25 +4.25 +5.5 +3\r\n")
+        person.expect("Another message")
+        person.sendline("Y")
+        person.expect("Number 1 of 10")
+        person.sendline("8")
+        person.expect("Number 2 of 10")
+        person.sendline("")
+        person.expect(r" 2 +8 +8 +8 +8 +8\r\n")
+        person.expect("Another message")
+        person.sendline("yes")
+        assert exit_code(person) == 0
+    until(lambda: world.depth("lab2_1") == (0, 0))
+
+
+def test_what_is_not_a_number_is_refused_with_the_reason_and_uses_up_a_try(world: World) -> None:
+    with typing(world, "--wait", "0") as person:
+        for number, (typed, reason) in enumerate(
+            [("3,5", "use a point for decimals"), ("-1", "negative"), ("x", "not a number"), ("nan", "not a number")], 1
+        ):
+            person.expect(f"Number {number} of 10")
+            person.sendline(typed)
+            person.expect(f"Not taken: .*{reason}")
+        for number in range(5, 11):
+            person.expect(f"Number {number} of 10")
+            person.sendline(str(number))
+        person.expect("Another message")  # the tenth try ends the message by itself
+    assert bodies(world) == ["[5, 6, 7, 8, 9, 10]"]
+
+
+def test_a_message_without_numbers_is_not_sent(world: World) -> None:
+    with typing(world, "--wait", "0") as person:
+        person.expect("Number 1")
+        person.sendline("")
+        person.expect("nothing was sent")
+        person.expect("Another message")
+        person.sendline("n")
+        assert exit_code(person) == 0
+    assert bodies(world) == []
+
+
+def test_ctrl_d_sends_what_was_typed_and_ends_input(world: World, server: object) -> None:
+    with typing(world) as person:
+        person.expect("Number 1")
+        person.sendline("4")
+        person.expect("Number 2")
+        person.sendeof()
+        person.expect(r" 1 +4 +4 +4 +4 +4")
+        assert exit_code(person) == 0
+
+
+def test_ctrl_c_drops_the_unfinished_message_and_waits_for_the_others(world: World) -> None:
+    with typing(world) as person:
+        person.expect("Number 1")
+        person.sendline("4")
+        person.expect("Number 2")
+        person.sendline("")
+        person.expect("Another message")
+        person.sendline("y")
+        person.expect("Number 1")
+        person.sendline("5")
+        person.expect("Number 2")
+        person.sendintr()
+        person.expect("dropped")
+        assert bodies(world) == ["[4]"]
+        person.sendintr()
+        person.expect("Not answered yet: message 1")
+        assert exit_code(person) == 130
+
+
+def test_the_prompt_is_there_before_boto3_is_imported(world: World) -> None:
+    code = (
+        "import sys, builtins\n"
+        "def ask(prompt): print(prompt, 'boto3' in sys.modules); raise EOFError\n"
+        "import client\n"
+        "client.Connecting._connect = lambda self: None\n"  # only what comes before it is looked at
+        "print('imported', 'boto3' in sys.modules, 'botocore' in sys.modules)\n"
+    )
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=world.env, capture_output=True, text=True)
+    assert process.stdout == "imported False False\n", process.stderr
+
+
+def test_an_unreachable_aws_is_heard_while_typing_and_nothing_typed_is_lost(world: World) -> None:
+    with typing(world, AWS_ENDPOINT_URL="http://127.0.0.1:9") as person:
+        person.expect("Number 1")
+        person.sendline("3.5")
+        person.expect("can't be reached")
+        person.expect("Try again")
+        person.sendline("n")
+        person.expect("client.py 3.5")
+        assert exit_code(person) == 2
+
+
+def test_a_missing_queue_is_said_with_the_command_that_makes_it(world: World) -> None:
+    with typing(world, AWS_ACCESS_KEY_ID="999999999999") as person:
+        person.expect("aws cloudformation deploy")
+        person.expect("Try again")
+        person.sendeof()
+        assert exit_code(person) == 2
+
+
+def test_in_forty_columns_no_line_is_broken(world: World, server: object) -> None:
+    with typing(world, "--wait", "30", "1e308", "0.1", "12345.678901234567", columns=40) as person:
+        assert exit_code(person) == 0
+        assert all(len(line) <= 40 for line in person.before.splitlines())
+        assert "mean   " in person.before
+
+
+# ---- through a pipe -----------------------------------------------------------------------------
+
+
+def test_a_pipe_has_the_same_dialogue(world: World, server: object) -> None:
+    code, output, errors = client(world, typed="3\n5,5\n5.5\n\nn\n")
+    assert code == 0
+    assert "Number 2 of 10 (Enter ends): 5,5\n" in output
+    assert "use a point for decimals" in errors
+    assert ["1", "3", "5.5", "4.25", "4.25", "5.5", "3"] in [line.split() for line in output.splitlines()]
+
+
+def test_numbers_on_the_command_line_are_one_message(world: World, server: object) -> None:
+    code, output, errors = client(world, "3", "5.5", "8")
+    assert (code, errors) == (0, "")
+    assert output.splitlines()[-1].split() == ["1", "3", "5.5", "8", "5.5", "5.5", "8", "3"]
+
+
+def test_bad_numbers_on_the_command_line_are_one_sentence(world: World) -> None:
+    code, output, errors = client(world, "3,5")
+    assert (code, output) == (2, "")
+    assert "use a point" in errors
+
+
+def test_unanswered_messages_are_named_and_shown_by_the_next_run(world: World) -> None:
+    code, _, errors = client(world, "--wait", "1", "7")
+    assert code == 1 and "Not answered yet: message 1" in errors
+    world.start("server.py", "--drain").wait(PATIENCE)
+    world.start("server.py")
+    code, output, _ = client(world, "8")
+    assert code == 0
+    assert ["earlier", "7", "7", "7", "7", "7"] in [line.split() for line in output.splitlines()]
+
+
+def test_an_answer_that_comes_twice_is_shown_once(world: World) -> None:
+    put_answer(world, "[7]", times=3)
+    code, output, _ = client(world, "--wait", "2", "8")
+    assert code == 1
+    assert output.count("earlier") == 1
+    assert world.depth("lab2_1") == (0, 0)
+
+
+def test_answers_of_others_are_left_to_them(world: World) -> None:
+    put_answer(world, "[1]", client="you@there")
+    put_answer(world, "[2]", client=None)
+    code, output, _ = client(world, "--wait", "2", "8")
+    assert code == 1
+    rows = [line.split()[:2] for line in output.splitlines()]
+    assert ["earlier", "2"] in rows and ["earlier", "1"] not in rows
+    until(lambda: world.depth("lab2_1") == (1, 0))
+
+
+def test_rubbish_on_the_answer_queue_is_shown_harmless_and_deleted(world: World) -> None:
+    world.queue("lab2_1").send([Outgoing("\t]0;owned", {"client": ME}), Outgoing('{"id": 3}')])
+    code, _, errors = client(world, "--wait", "2", "8")
+    assert code == 1
+    assert r"\t]0;owned" in errors
+    assert world.depth("lab2_1") == (0, 0)
+
+
+def test_three_clients_on_one_queue_each_see_their_own(world: World, server: object) -> None:
+    clients = {name: world.start("client.py", "--client", name, *"123") for name in ("a", "b", "c")}
+    for name, process in clients.items():
+        output, errors = process.communicate(timeout=3 * PATIENCE)
+        assert process.returncode == 0, (name, errors)
+        assert output.splitlines()[-1].split() == ["1", "1", "2", "3", "2", "2", "3", "1"]
+        assert "earlier" not in output
+    until(lambda: world.depth("lab2_1") == (0, 0))
+
+
+def test_hundreds_of_abandoned_answers_do_not_stand_before_ours(world: World, server: object) -> None:
+    for _ in range(30):
+        put_answer(world, "[1]", client="gone@away", times=10)
+    code, output, _ = client(world, "5")
+    assert code == 0
+    assert output.splitlines()[-1].split() == ["1", "5", "5", "5", "5", "5"]
+    until(lambda: world.depth("lab2_1") == (300, 0), patience=60)
+
+
+def test_listen_shows_answers_until_it_is_interrupted(world: World) -> None:
+    process = world.start("client.py", "--client", ME, "--listen")
+    put_answer(world, "[6]")
+    until(lambda: world.depth("lab2_1") == (0, 0))
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert output.splitlines()[-1].split() == ["earlier", "6", "6", "6", "6", "6"]
+
+
+def test_a_private_queue_gets_the_answers_and_is_gone_afterwards(world: World, server: object) -> None:
+    put_answer(world, "[1]", client=ME)  # on the shared queue: not looked at
+    code, output, _ = client(world, "--private-answers", "9")
+    assert code == 0
+    assert output.splitlines()[-1].split() == ["1", "9", "9", "9", "9", "9"]
+    assert "earlier" not in output
+    urls = world.cloud.sqs.list_queues(QueueNamePrefix="lab2_1-").get("QueueUrls", [])
+    assert urls == []
+
+
+# ---- files of series ----------------------------------------------------------------------------
+
+SERIES = "1 2 3\n4,5;6\n\n7\t8\nx 1\n1 2 3 4 5 6 7 8 9 10 11\n9\n"
+
+
+@pytest.mark.parametrize("private", [[], ["--private-answers"]], ids=["shared", "private"])
+def test_a_file_is_answered_in_the_order_of_its_lines(world: World, server: object, private: list[str]) -> None:
+    code, output, errors = client(world, "--file", "-", "--csv", *private, typed=SERIES)
+    assert code == 1  # two lines are bad
+    rows = list(csv.DictReader(io.StringIO(output)))
+    assert [(row["line"], row["numbers"], row["mean"]) for row in rows] == [
+        ("1", "1 2 3", "2"), ("2", "4 5 6", "5"), ("4", "7 8", "7.5"), ("7", "9", "9")
+    ]  # fmt: skip
+    assert "Line 5 is not sent: 'x': not a number" in errors
+    assert "Line 6 is not sent" in errors and "11 numbers" in errors
+    assert "4 sent, 4 answered, 2 refused" in errors
+
+
+def test_a_file_of_hundreds_is_a_table_or_json(world: World, server: object) -> None:
+    path = world.home / "séries.txt"
+    path.write_text("".join(f"{number} 1\n" for number in range(300)))
+    code, output, _ = client(world, "--file", str(path), "--json")
+    assert code == 0
+    assert [json.loads(line)["numbers"] for line in output.splitlines()] == [[number, 1] for number in range(300)]
+    code, output, _ = client(world, "--file", str(path))
+    assert code == 0
+    lines = output.splitlines()
+    assert len(lines) == 301 and len({len(line) for line in lines}) == 1
+    until(lambda: world.depth("lab2_1") == (0, 0))
+
+
+def test_a_file_that_is_not_there_is_one_sentence(world: World) -> None:
+    code, output, errors = client(world, "--file", "nowhere.txt")
+    assert (code, output) == (2, "")
+    assert "nowhere.txt can't be read" in errors and errors.count("\n") == 1
+
+
+def test_an_interrupted_file_says_what_was_sent_and_what_came_back(world: World) -> None:
+    process = world.start("client.py", "--client", ME, "--file", "-", stdin=subprocess.PIPE)
+    assert process.stdin
+    process.stdin.write("1\n2\n")
+    process.stdin.close()
+    process.stdin = None
+    until(lambda: world.depth("lab2")[0] == 2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert "2 sent, 0 answered" in errors
+
+
+def test_killed_before_it_printed_the_next_run_shows_the_answer(world: World) -> None:
+    id = put_answer(world, "[6]")
+    (message,) = world.queue("lab2_1").receive(visibility=1)  # as by a client that is killed right here
+    assert id in message.body
+    until(lambda: world.depth("lab2_1") == (1, 0))
+    code, output, _ = client(world, "--wait", "1", "8")
+    assert code == 1
+    assert "earlier" in output
