@@ -24,7 +24,9 @@ from lab2.terminal import Progress, printable
 # Nothing up there imports boto3, which takes 0.2 s: the first prompt does not wait for it.
 
 GLANCE = 1  # seconds to wait for an answer before the next question
-POLL = 20  # seconds of one long poll when there is nothing to type
+POLL = (
+    5  # seconds of a long poll when there is nothing to type; an answer in one that Ctrl-C ends is hidden for a while
+)
 
 EPILOG = """\
 exit codes:

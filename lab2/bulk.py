@@ -40,7 +40,7 @@ class Bulk:
         self._open = {id for id, _ in self.requests}
         self._change = threading.Condition()
         self._done = threading.Event()
-        self._receivers = 0
+        self._receivers: set[threading.Thread] = set()
         self._receiving = Trouble("Receiving")
         self._send = Stage("Sending", self._send_batch, BATCH, threads=8)
         self._delete: Stage[Message] = Stage("Deleting", exchange.inbox.queue.delete, BATCH, threads=4, linger=1.0)
@@ -67,9 +67,14 @@ class Bulk:
                 self._delete.put([arrival.message])
 
     def close(self) -> None:
-        """Delete what has been shown, and stop."""
+        """Delete what has been shown, and stop.
+
+        A poll that is open is waited for: what came to it later would be hidden from the next run.
+        """
         self._done.set()
         self._send.close()
+        for receiver in list(self._receivers):
+            receiver.join()
         self._delete.flush(10)
         self._delete.close()
 
@@ -80,15 +85,17 @@ class Bulk:
         return again
 
     def _start_receiver(self) -> None:
+        """Start one more receiver. The first one stays, the others go when they find little."""
         with self._change:
-            if self._receivers < MOST_RECEIVERS:
-                self._receivers += 1
-                threading.Thread(target=self._receive, daemon=True).start()
+            if len(self._receivers) < MOST_RECEIVERS:
+                receiver = threading.Thread(target=self._receive, args=(not self._receivers,), daemon=True)
+                self._receivers.add(receiver)
+                receiver.start()
 
-    def _receive(self) -> None:
+    def _receive(self, stays: bool) -> None:
         while not self._done.is_set() and self._open:
             try:
-                arrivals = self.exchange.inbox.receive(wait=1)
+                arrivals = self.exchange.inbox.receive(wait=1 if stays else 0)
             except Exception as error:
                 self._done.wait(self._receiving.failed(error))
                 continue
@@ -98,12 +105,12 @@ class Bulk:
                 self._change.notify_all()
             if len(arrivals) == BATCH:
                 self._start_receiver()
-            elif self._receivers > 1:
-                break
-            else:
+            elif stays:
                 self._done.wait(PAUSE)
+            else:
+                break
         with self._change:
-            self._receivers -= 1
+            self._receivers.discard(threading.current_thread())
 
     def _keep(self, arrivals: Iterable[Arrival]) -> None:
         for arrival in arrivals:

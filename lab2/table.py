@@ -63,9 +63,11 @@ def printer(form: str | None, requests: Sequence[tuple[str, list[float]]]) -> Ca
         return lambda name, answer: writer.writerow((*_cells(name, answer), answer.error or "")) and None
     # The columns are made for what was asked; a longer mean only pushes its own line.
     numbers = [" ".join(map(shortest, numbers)) for _, numbers in requests]
-    one = max((len(shortest(number)) for _, series in requests for number in series), default=0) + 2
+    one = max((len(shortest(number)) for _, series in requests for number in series), default=0)
     widths = (
-        [max(4, *(len(name) for name, _ in requests)), max(map(len, numbers)), *[max(6, one)] * 4] if requests else []
+        [max(4, *(len(name) for name, _ in requests)), max(map(len, numbers)), *[max(6, one + 2)] * 4]
+        if requests
+        else []
     )
     print(_line(("line", *HEADER[1:]), widths))
     return lambda name, answer: print(
