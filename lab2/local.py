@@ -16,11 +16,12 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from lab2.settings import Cloud, Problem
+from lab2.settings import IMAGES, LABELS, Cloud, Problem
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".local"
@@ -64,6 +65,20 @@ def serving() -> Iterator[None]:
     """Context in which this process is a server of the emulator, so that clients start none."""
     with _lock("server", fcntl.LOCK_SH):
         yield
+
+
+def fill(cloud: Cloud) -> None:
+    """Put the sample pictures and their labels into a bucket that has no labels yet."""
+    s3, bucket = cloud.s3, cloud.bucket
+
+    def put(path: Path) -> None:
+        with suppress(s3.exceptions.ClientError):  # it is there already
+            s3.put_object(Bucket=bucket, Key=str(path.relative_to(ROOT)), Body=path.read_bytes(), IfNoneMatch="*")
+
+    if not s3.list_objects_v2(Bucket=bucket, Prefix=LABELS, MaxKeys=1).get("Contents"):
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(put, sorted((ROOT / IMAGES).iterdir())))
+        put(ROOT / LABELS)  # last: a folder that was filled by half is filled again
 
 
 def _port() -> int:
