@@ -1,0 +1,307 @@
+#!/usr/bin/env python3
+"""Hot dog or not: upload pictures, and label them with one key each."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import shlex
+import shutil
+import sys
+import time
+from contextlib import ExitStack, suppress
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TypeVar
+
+from lab2 import local
+from lab2.behind import Behind
+from lab2.child import Gone
+from lab2.decoder import Decoder, Picture
+from lab2.images import Image, Images
+from lab2.keeper import Keeper
+from lab2.labels import Clock, Label, clean_name
+from lab2.screen import Screen, Terminal
+from lab2.settings import IMAGES, Cloud, Problem, add_bucket_flag, add_flags, run
+from lab2.terminal import printable
+from lab2.upload import Upload
+from lab2.window import Window
+
+ROUND = 4  # images
+MOMENT = 0.5  # seconds without a word
+LAST_EFFORT = 5.0  # seconds to wait for labels on their way to S3
+
+T = TypeVar("T")
+
+
+class Session:
+    """What the choices of the menu need, begun behind it, so that the menu is there at once."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self._news: list[str] = []
+        self._local = ExitStack()
+        self._images = Behind(self._connect)
+        self._keeper = Behind(self._open_keeper)
+        labels = options.command in (None, "label")
+        self._window = Window() if labels and _wants_window(options.display) else None
+        self.decoder = Decoder() if labels else None
+
+    @property
+    def images(self) -> Images:
+        return _patiently(self._images)
+
+    @property
+    def keeper(self) -> Keeper:
+        return _patiently(self._keeper)
+
+    def screen(self) -> Screen:
+        """Return the window, or the terminal where none can be opened."""
+        if self._window:
+            with suppress(Gone):
+                self._window.wait_until_ready()
+                return self._window
+            self.give_up_window()
+        return Terminal()
+
+    def give_up_window(self) -> None:
+        """From now on pictures are shown in the terminal; Problem where the user insists on a window."""
+        if self.options.display == "window":
+            raise Problem("No window can be opened on this display. Try: --display terminal")
+        if self._window:
+            self._window.close()
+            self._window = None
+            self.say("No window can be opened here, so pictures are shown in the terminal.")
+
+    def say(self, sentence: str) -> None:
+        """Keep a sentence until the user is not in the middle of something."""
+        self._news.append(sentence)
+
+    def tell(self) -> None:
+        while self._news:
+            print(self._news.pop(0), file=sys.stderr, flush=True)
+
+    def close(self) -> int:
+        """Send what can still be sent; return 1 where labels wait on this disk, else 0."""
+        with suppress(KeyboardInterrupt, Problem):
+            if self._keeper.result() or self.options.local or any(self._state().glob("*/*.jsonl")):
+                self._keeper.get().flush(LAST_EFFORT)
+        keeper = self._keeper.result()
+        waiting = keeper.waiting if keeper else 0
+        if keeper:
+            keeper.close()
+        if waiting:
+            self.say(f"{waiting} labels wait in {self._state()}. They are sent at the next start.")
+        for child in (self._window, self.decoder):
+            if child:
+                child.close()
+        self.tell()
+        self._local.close()
+        return 1 if waiting else 0
+
+    def _connect(self) -> Images:
+        if self.options.local:
+            self._local.enter_context(local.aws())
+        cloud = Cloud(self.options.bucket)
+        cloud.check_bucket(IMAGES)  # which leaves a connection open
+        if self.options.local:
+            local.fill(cloud)
+        return Images(cloud)
+
+    def _open_keeper(self) -> Keeper:
+        cloud = self._images.get().cloud
+        return Keeper(cloud, self._state() / cloud.bucket, self.say)
+
+    def _state(self) -> Path:
+        if self.options.local:
+            return local.HOME / "labels"
+        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "lab2"
+
+
+def menu(session: Session) -> int:
+    """Let the user choose until they quit; return the exit code."""
+    choices = {"1": upload_typed, "u": upload_typed, "upload": upload_typed, "2": label, "l": label, "label": label}
+    code = 0
+    while True:
+        session.tell()
+        try:
+            choice = input("\n1 upload   2 label   3 quit\n> ").strip().lower()
+        except (EOFError, KeyboardInterrupt):
+            print()
+            return code
+        if choice in ("3", "q", "quit"):
+            return code
+        if choice not in choices:
+            print("Type a number, the first letter or the word.")
+            continue
+        try:
+            code = max(code, choices[choice](session))
+        except Problem as problem:
+            print(problem, file=sys.stderr, flush=True)
+            code = 1
+        except KeyboardInterrupt:
+            print("\nStopped.", file=sys.stderr, flush=True)
+
+
+def upload_typed(session: Session) -> int:
+    try:
+        typed = input("File or folder: ").strip()
+    except EOFError:
+        return 0
+    return upload(session, typed_paths(typed)) if typed else 0
+
+
+def upload(session: Session, paths: list[Path]) -> int:
+    """Upload files and the files of folders; return 1 where not all of them are in the database now."""
+    work = Upload(session.images, paths)
+    bar = Bar()
+    try:
+        work.wait(bar.show)
+    except KeyboardInterrupt:
+        pass  # the summary says what is not done
+    finally:
+        bar.clear()
+        for line in work.left_out():
+            print(line, file=sys.stderr, flush=True)
+        print(work.summary(), flush=True)
+    return 0 if work.is_whole() else 1
+
+
+def label(session: Session) -> int:
+    """Label a round of images; return 1 where labels wait on this disk."""
+    annotator = annotator_name(session.options.annotator)
+    keeper, images = session.keeper, session.images
+    candidates = images.sample()
+    if not candidates:
+        raise Problem(f"There are no pictures in bucket {images.cloud.bucket} yet. Upload some first.")
+    before = keeper.saved
+    with suppress(KeyboardInterrupt):
+        ask_round(session, candidates, annotator)
+    keeper.flush(LAST_EFFORT)
+    session.tell()
+    print(f"{keeper.saved - before} labels are safe in S3", end="")
+    print(f", {keeper.waiting} wait on this disk and are sent later." if keeper.waiting else ".", flush=True)
+    return 1 if keeper.waiting else 0
+
+
+def ask_round(session: Session, candidates: list[Image], annotator: str) -> None:
+    """Show a round of pictures and keep a label for each that gets one."""
+    screen, clock = session.screen(), Clock()
+    assert session.decoder
+    decoder = session.decoder
+
+    def load() -> tuple[Image, Picture] | None:
+        return session.images.next_picture(candidates, lambda data: decoder.decode(data, *screen.box), session.say)
+
+    pictures = [Behind(load) for _ in range(min(ROUND, len(candidates)))]  # all at once, and the next one ahead
+    at = 0
+    try:
+        while at < len(pictures):
+            found = pictures[at].get()
+            if not found:
+                del pictures[at]
+                continue
+            image, picture = found
+            session.tell()
+            try:
+                place = f"{at + 1} of {len(pictures)}"
+                answer, seconds = screen.ask(picture, printable(image.name), place, session.keeper.status)
+            except Gone:
+                session.give_up_window()
+                screen = session.screen()
+                continue
+            if answer == "q":
+                break
+            if answer in "01":
+                session.keeper.keep(Label(image.name, answer, annotator, clock.stamp(), f"{seconds:.2f}"))
+            at = max(0, at - 1) if answer == "u" else at + 1
+    finally:
+        screen.hide()
+
+
+def typed_paths(text: str) -> list[Path]:
+    """Return the path that was typed, or the paths as a terminal writes them where files are dropped on it."""
+    if os.path.exists(os.path.expanduser(text)):
+        return [Path(text).expanduser()]
+    try:
+        words = [os.path.expanduser(word) for word in shlex.split(text)]
+    except ValueError:
+        words = []
+    return [Path(word) for word in words] if words and all(map(os.path.exists, words)) else [Path(text).expanduser()]
+
+
+def annotator_name(given: str | None) -> str:
+    """Return who labels: the given name, or else the user's."""
+    with suppress(KeyError, OSError):
+        if name := clean_name(getpass.getuser() if given is None else given):
+            return name
+    raise Problem("The labels need a name. Try: --annotator NAME")
+
+
+class Bar:
+    """A bar of progress, on a terminal and when it takes more than a moment."""
+
+    def __init__(self) -> None:
+        self._shown = False
+        self._due = time.monotonic() + MOMENT
+
+    def show(self, done: int, count: int) -> None:
+        if sys.stderr.isatty() and time.monotonic() > self._due:
+            counts = f" {done:,} of {count:,}"
+            width = max(1, min(60, shutil.get_terminal_size().columns - len(counts) - 3))
+            filled = width * done // max(1, count)
+            print(f"\r[{'#' * filled}{'.' * (width - filled)}]{counts}", end="", file=sys.stderr, flush=True)
+            self._shown = True
+
+    def clear(self) -> None:
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _patiently(work: Behind[T]) -> T:
+    if not work.done(MOMENT):
+        print("Connecting ...", file=sys.stderr, flush=True)
+    return work.get()
+
+
+def _wants_window(display: str | None) -> bool:
+    """Tell whether to try a window: answers come through a pipe where standard input is one."""
+    desktop = sys.platform == "darwin" or bool(os.environ.get("DISPLAY"))
+    return display == "window" or (display is None and desktop and sys.stdin.isatty())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, epilog="Without a command there is a menu.")
+    parser.add_argument(
+        "command", nargs="?", choices=["upload", "label"], help="upload PATH ...; or label four pictures"
+    )
+    parser.add_argument("paths", nargs="*", metavar="PATH", type=Path, help="files to upload, or folders of files")
+    parser.add_argument("--display", choices=["window", "terminal"],
+                        help="where pictures are shown (default: a window, if there can be one)")  # fmt: skip
+    parser.add_argument("--annotator", metavar="NAME", help="who labels (default: your login name)")
+    add_bucket_flag(parser)
+    add_flags(parser)
+    options = parser.parse_intermixed_args()
+    if options.command == "upload" and not options.paths:
+        parser.error("upload what? Give files or folders: hotdog.py upload PATH ...")
+    if options.command != "upload" and options.paths:
+        parser.error(f"only upload takes paths, not {options.command}")
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # file names may be anything but text
+    session = Session(options)
+    code = 2
+    try:
+        if options.command == "upload":
+            code = upload(session, options.paths)
+        elif options.command == "label":
+            code = label(session)
+        else:
+            code = menu(session)
+    finally:
+        code = max(code, session.close())
+    return code
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,74 @@
+"""Labels kept: on disk first, then behind the labeller's back in S3, each exactly once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lab2.appendlog import COPY_FROM, AppendLog
+from lab2.journal import Journal, left_behind, open_journal
+from lab2.labels import HEAD, HEADER, Label, Rows, as_row
+from lab2.pipeline import Stage
+from lab2.settings import LABELS, Cloud, explained
+
+Kept = tuple[Label, Journal]
+
+
+class Keeper:
+    """The labels of one bucket; `folder` is where they wait on disk, `say` is told of trouble in sentences."""
+
+    def __init__(self, cloud: Cloud, folder: Path, say: Callable[[str], None]) -> None:
+        self.cloud, self.folder, self.say = cloud, folder, say
+        self.saved = 0  # labels of this process that are safe in S3
+        self.journal = open_journal(folder)
+        self._rows = Rows(head=lambda: self._file.read(0, HEAD))
+        self._file = AppendLog(cloud.s3, cloud.bucket, LABELS, self._rows, f"{HEADER}\n".encode())
+        self._left_behind = left_behind(folder)
+        self._knows_all = False
+        self._saving = Stage("Saving labels", self._save, size=1_000, say=say)
+        self._saving.put((label, journal) for journal in self._left_behind for label in journal.waiting.values())
+
+    @property
+    def waiting(self) -> int:
+        """The labels on disk that are not known to be in S3."""
+        return sum(len(journal.waiting) for journal in (self.journal, *self._left_behind))
+
+    def status(self) -> str:
+        return f"{self.saved} saved, {self.waiting} on their way"
+
+    def keep(self, label: Label) -> None:
+        """Return when the label is on disk, on its way to S3; Problem where it can't be kept."""
+        self.journal.add(label)
+        self._saving.put([(label, self.journal)])
+
+    def flush(self, seconds: float) -> bool:
+        """Wait up to `seconds` for all labels to be safe in S3, not so where that fails; tell whether they are."""
+        deadline = time.monotonic() + seconds
+        while not self._saving.flush(0.05):
+            if self._saving.trouble.tries or time.monotonic() > deadline:
+                return False
+        return True
+
+    def close(self) -> None:
+        """Stop saving. Labels that are not safe in S3 stay on disk for the next start."""
+        self._saving.close()
+        for journal in (self.journal, *self._left_behind):
+            journal.close()
+
+    def _save(self, kept: list[Kept]) -> None:
+        with explained(f"{LABELS} in bucket {self.cloud.bucket}"):
+            if self._left_behind and not self._knows_all:
+                self._know_all()  # a row that a dead process wrote may be anywhere in the file
+            self._file.append([as_row(label) for label, _ in kept])
+        for journal in {id(journal): journal for _, journal in kept}.values():
+            journal.remove(label for label, whose in kept if whose is journal)
+        self.saved += sum(journal is self.journal for _, journal in kept)
+        if old := sum(journal is not self.journal for _, journal in kept):
+            self.say(f"{old} labels that an earlier run left on this disk are safe in S3 now.")
+
+    def _know_all(self) -> None:
+        self._file.catch_up()
+        if self._file.size >= COPY_FROM:  # AppendLog reads no more of a large file than it must
+            self._rows.add([line for line in self._file.read().split(b"\n") if line])
+        self._knows_all = True

@@ -1,0 +1,126 @@
+"""Files from this disk into the image database: each is decoded first, and what can't be shown is left out."""
+
+from __future__ import annotations
+
+import os
+import queue
+import stat
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab2.decoder import Decoder, Unreadable
+from lab2.images import MOST_BYTES, Images, digest
+from lab2.pipeline import Stage
+from lab2.settings import Problem
+from lab2.terminal import printable
+
+UPLOADS = 8  # at once
+UPLOADED, THERE, LEFT_OUT = "uploaded", "already there", "left out"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a file: uploaded, already there, or left out with the reason."""
+
+    path: Path
+    what: str
+    reason: str = ""
+
+
+class Upload:
+    """Files on their way into the database; `done` grows until it has an outcome for each, or there is a `failure`."""
+
+    def __init__(self, images: Images, paths: Iterable[Path]) -> None:
+        self.images = images
+        self.done: list[Outcome] = []
+        self.failure: Exception | None = None
+        files = [file for path in paths for file in self._files(path)]
+        self.count = len(files) + len(self.done)
+        self._same = defaultdict[str, threading.Lock](threading.Lock)  # by content: looked for and stored in one go
+        self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
+        self._decoder_count = min(os.cpu_count() or 1, UPLOADS, len(files))
+        for _ in range(self._decoder_count):
+            self._decoders.put(Decoder())
+        self._stage = Stage("Uploading", self._work, size=1, threads=UPLOADS)
+        self._stage.put(files)
+
+    def wait(self, progress: Callable[[int, int], None]) -> None:
+        """Wait for the end and report progress (done, all) on the way; Problem where AWS fails."""
+        try:
+            while not self._stage.flush(0.1) and not self.failure:
+                progress(len(self.done), self.count)
+        finally:
+            self._stage.close()
+            self._stage.flush()  # what is under way becomes an outcome too
+            for _ in range(self._decoder_count):
+                self._decoders.get().close()
+        if self.failure:
+            raise self.failure
+
+    def summary(self) -> str:
+        counts = Counter(outcome.what for outcome in self.done)
+        line = ", ".join(f"{counts[what]:,} {what}" for what in (UPLOADED, THERE, LEFT_OUT))
+        rest = self.count - len(self.done)
+        return f"{line}; {rest:,} not done. Start again to go on." if rest else f"{line}."
+
+    def is_whole(self) -> bool:
+        """Tell whether every file is in the database now."""
+        return len(self.done) == self.count and not self.left_out()
+
+    def left_out(self) -> list[str]:
+        return [
+            f"{printable(str(outcome.path))} is left out: {outcome.reason}."
+            for outcome in sorted(self.done, key=lambda outcome: outcome.path)
+            if outcome.what == LEFT_OUT
+        ]
+
+    def _files(self, path: Path) -> list[Path]:
+        """Return the file, or the files of the folder; its subfolders are left out."""
+        try:
+            if not stat.S_ISDIR(path.stat().st_mode):
+                return [path]
+            entries = sorted(path.iterdir())
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise Problem(f"{printable(str(path))} can't be read: {reason}.") from None
+        folders = [entry for entry in entries if entry.is_dir()]
+        self.done += [Outcome(folder, LEFT_OUT, "it is a folder; upload it by itself") for folder in folders]
+        return [entry for entry in entries if entry not in folders]
+
+    def _work(self, files: list[Path]) -> None:
+        for path in files:
+            try:
+                data = _read(path)
+                self._check(data)
+                with self._same[digest(data)]:
+                    stored = not self.failure and self.images.store(path.name, data)
+                if not self.failure:
+                    self.done.append(Outcome(path, UPLOADED if stored else THERE))
+            except Unreadable as reason:
+                self.done.append(Outcome(path, LEFT_OUT, str(reason)))
+            except Exception as error:  # ours or AWS's: raised where somebody waits
+                self.failure = error
+
+    def _check(self, data: bytes) -> None:
+        decoder = self._decoders.get()
+        try:
+            decoder.decode(data, 16, 16)
+        finally:
+            self._decoders.put(decoder)
+
+
+def _read(path: Path) -> bytes:
+    """Return the bytes of a file; Unreadable where it can't be read or is no file of bearable size."""
+    try:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise Unreadable("it is not a file")
+            if found.st_size > MOST_BYTES:
+                raise Unreadable(f"it is larger than {MOST_BYTES // 2**20} MB")
+            return file.read()
+    except OSError as error:
+        raise Unreadable(f"it can't be read ({error.strerror})") from None
