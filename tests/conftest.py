@@ -20,6 +20,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from proxy import Proxy  # noqa: E402 - found through the line above
+
 from lab2 import local  # noqa: E402 - found through the line above
 from lab2.queues import Message, Queue  # noqa: E402
 from lab2.settings import Cloud  # noqa: E402
@@ -121,6 +123,22 @@ class World:
         )  # fmt: skip
         self.processes.append(process)
         return process
+
+
+@pytest.fixture
+def proxy(emulator: str) -> Iterator[Proxy]:
+    proxy = Proxy(emulator)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def proxied(world: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A world whose programs, and whose test, speak to AWS through the `proxy`."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+    world.env["AWS_ENDPOINT_URL"] = proxy.url
+    world.cloud = Cloud()
+    return world
 
 
 @pytest.fixture

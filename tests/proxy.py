@@ -1,0 +1,230 @@
+"""A proxy between the programs and the emulator that a test steers: it counts calls, and breaks them on demand."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+S3_OPERATIONS = {
+    ("PUT", ""): "PutObject",
+    ("GET", ""): "GetObject",
+    ("HEAD", ""): "HeadObject",
+    ("DELETE", ""): "DeleteObject",
+    ("GET", "list-type"): "ListObjectsV2",
+    ("POST", "uploads"): "CreateMultipartUpload",
+    ("PUT", "partNumber"): "UploadPart",
+    ("POST", "uploadId"): "CompleteMultipartUpload",
+    ("DELETE", "uploadId"): "AbortMultipartUpload",
+}
+
+
+@dataclass
+class Call:
+    """One call of an AWS operation on its way; `fields` is the JSON of an SQS call."""
+
+    operation: str
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        return json.loads(self.body) if self.body[:1] == b"{" else {}
+
+
+@dataclass
+class Fault:
+    """What happens to a call: `before`; then it is refused, cut, or made; `after`; then its reply is lost."""
+
+    before: Callable[[], object] | None = None
+    refuse: tuple[int, str] | None = None  # status and code of the error that is answered instead
+    cut: bool = False  # the connection ends before AWS hears of it
+    fail: int = 0  # so many entries of a batch are answered with Failed, and have no effect
+    edit: Callable[[dict[str, Any]], object] | None = None  # changes the fields of an SQS call
+    after: Callable[[], object] | None = None
+    lost: bool = False  # it took effect, and the connection ends before its reply
+
+
+@dataclass
+class Rule:
+    operation: str
+    fault: Fault
+    nth: int  # the first call that it applies to, from 1
+    times: int
+    where: str
+    seen: int = 0
+
+    def applies(self, call: Call) -> bool:
+        if (
+            self.operation not in ("*", call.operation)
+            or self.where not in f"{call.path} {call.fields.get('QueueUrl', '')}"
+        ):
+            return False
+        self.seen += 1
+        return self.nth <= self.seen < self.nth + self.times
+
+
+ALWAYS = 10**9
+
+
+@dataclass
+class Proxy:
+    """Counts `calls` and `sent` bytes (of bodies) by operation; `url` is where programs find AWS."""
+
+    target: str
+    calls: Counter[str] = field(default_factory=Counter)
+    sent: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._rules: list[Rule] = []
+        self._lock = threading.Lock()
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def handle_one_request(self) -> None:
+                try:
+                    self.raw_requestline = self.rfile.readline(65537)
+                    if not self.raw_requestline or not self.parse_request():
+                        self.close_connection = True
+                        return
+                    proxy._handle(self)
+                except OSError:  # the program was killed, or we were told to cut
+                    self.close_connection = True
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def on(self, operation: str, fault: Fault, nth: int = 1, times: int = 1, where: str = "") -> Rule:
+        """Let `fault` happen to the nth call and so many `times` from then; `where` is a part of path or queue URL."""
+        rule = Rule(operation, fault, nth, times, where)
+        with self._lock:
+            self._rules.append(rule)
+        return rule
+
+    def forget(self, *rules: Rule) -> None:
+        """End these faults, or all."""
+        with self._lock:
+            self._rules = [rule for rule in self._rules if rules and rule not in rules]
+
+    def _handle(self, handler: BaseHTTPRequestHandler) -> None:
+        if handler.headers.get("Expect", "").lower() == "100-continue":
+            handler.send_response_only(100)
+            handler.end_headers()
+        body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        call = Call(_operation(handler), handler.command, handler.path, dict(handler.headers.items()), body)
+        with self._lock:
+            self.calls[call.operation] += 1
+            self.sent[call.operation] += len(body)
+            faults = [rule.fault for rule in self._rules if rule.applies(call)]
+        fault = faults[0] if faults else Fault()
+        if fault.before:
+            fault.before()
+        if fault.refuse:
+            return _reply(handler, *_error(call, *fault.refuse))
+        if fault.cut:
+            raise ConnectionAbortedError
+        failed = _take_entries(call, fault.fail) if fault.fail else []
+        if fault.edit:
+            call.body = _edited(call.body, fault.edit)
+        status, headers, answer = self._forward(call)
+        if failed:
+            answer = _edited(answer, lambda fields: fields.setdefault("Failed", []).extend(failed))
+        if fault.after:
+            fault.after()
+        if fault.lost:
+            raise ConnectionAbortedError
+        return _reply(handler, status, headers, answer)
+
+    def _forward(self, call: Call) -> tuple[int, dict[str, str], bytes]:
+        host = urlsplit(self.target).netloc
+        connection = http.client.HTTPConnection(host, timeout=60)
+        try:
+            headers = call.headers | {"Host": host, "Content-Length": str(len(call.body)), "Connection": "close"}
+            headers.pop("Expect", None)
+            connection.request(call.method, call.path, call.body, headers)
+            response = connection.getresponse()
+            answer = response.read()
+        finally:
+            connection.close()
+        # Queue URLs that the emulator makes name the emulator; programs must come back through here.
+        answer = answer.replace(self.target.encode(), self.url.encode()) if call.fields else answer
+        return response.status, dict(response.getheaders()), answer
+
+
+def _operation(handler: BaseHTTPRequestHandler) -> str:
+    if target := handler.headers.get("X-Amz-Target"):
+        return target.rpartition(".")[2]
+    parts = urlsplit(handler.path)
+    query = parse_qs(parts.query, keep_blank_values=True)
+    if parts.path == "/":
+        return "Query"  # STS and the like
+    if handler.headers.get("x-amz-copy-source") and "partNumber" in query:
+        return "UploadPartCopy"
+    for (method, key), operation in reversed(S3_OPERATIONS.items()):
+        if method == handler.command and (not key or key in query):
+            return operation
+    return handler.command
+
+
+def _reply(handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str], body: bytes) -> None:
+    handler.send_response_only(status)
+    for name, value in headers.items():
+        if name.lower() not in ("content-length", "connection", "transfer-encoding", "date"):
+            handler.send_header(name, value)
+    length = headers.get("Content-Length") or headers.get("content-length") if handler.command == "HEAD" else None
+    handler.send_header("Content-Length", length or str(len(body)))
+    handler.end_headers()
+    if handler.command != "HEAD":
+        handler.wfile.write(body)
+
+
+def _error(call: Call, status: int, code: str) -> tuple[int, dict[str, str], bytes]:
+    """Return an error as SQS (JSON) or S3 (XML) puts it."""
+    if call.headers.get("X-Amz-Target"):
+        body = json.dumps({"__type": f"com.amazonaws.sqs#{code}", "message": "by the test"}).encode()
+        return status, {"Content-Type": "application/x-amz-json-1.0"}, body
+    return (
+        status,
+        {"Content-Type": "application/xml"},
+        f"<Error><Code>{code}</Code><Message>by the test</Message></Error>".encode(),
+    )
+
+
+def _take_entries(call: Call, count: int) -> list[dict[str, Any]]:
+    """Take the first entries out of a batch; return what is answered for them."""
+    taken: list[dict[str, Any]] = []
+
+    def take(fields: dict[str, Any]) -> None:
+        taken.extend(fields["Entries"][:count])
+        del fields["Entries"][:count]
+
+    call.body = _edited(call.body, take)
+    return [
+        {"Id": entry["Id"], "Code": "InternalError", "Message": "by the test", "SenderFault": False} for entry in taken
+    ]
+
+
+def _edited(body: bytes, edit: Callable[[dict[str, Any]], object]) -> bytes:
+    fields = json.loads(body or b"{}")
+    edit(fields)
+    return json.dumps(fields).encode()
