@@ -21,7 +21,7 @@ from lab2.child import Gone
 from lab2.decoder import Decoder, Picture
 from lab2.images import Image, Images
 from lab2.keeper import Keeper
-from lab2.labels import Clock, Label, clean_name
+from lab2.labels import Clock, Label, clean_name, count_labels
 from lab2.screen import Screen, Terminal
 from lab2.settings import IMAGES, Cloud, Problem, add_bucket_flag, add_flags, run
 from lab2.terminal import printable
@@ -92,7 +92,7 @@ class Session:
         if keeper:
             keeper.close()
         if waiting:
-            self.say(f"{waiting} labels wait in {self._state()}. They are sent at the next start.")
+            self.say(f"{count_labels(waiting)} not in S3 yet: kept in {self._state()} and sent at the next start.")
         for child in (self._window, self.decoder):
             if child:
                 child.close()
@@ -180,8 +180,8 @@ def label(session: Session) -> int:
         ask_round(session, candidates, annotator)
     keeper.flush(LAST_EFFORT)
     session.tell()
-    print(f"{keeper.saved - before} labels are safe in S3", end="")
-    print(f", {keeper.waiting} wait on this disk and are sent later." if keeper.waiting else ".", flush=True)
+    print(f"{count_labels(keeper.saved - before)} safe in S3", end="")
+    print(f", {keeper.waiting} waiting on this disk to be sent." if keeper.waiting else ".", flush=True)
     return 1 if keeper.waiting else 0
 
 

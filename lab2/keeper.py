@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab2.appendlog import COPY_FROM, AppendLog
 from lab2.journal import Journal, left_behind, open_journal
-from lab2.labels import HEAD, HEADER, Label, Rows, as_row
+from lab2.labels import HEAD, HEADER, Label, Rows, as_row, count_labels
 from lab2.pipeline import Stage
 from lab2.settings import LABELS, Cloud, explained
 
@@ -65,7 +65,7 @@ class Keeper:
             journal.remove(label for label, whose in kept if whose is journal)
         self.saved += sum(journal is self.journal for _, journal in kept)
         if old := sum(journal is not self.journal for _, journal in kept):
-            self.say(f"{old} labels that an earlier run left on this disk are safe in S3 now.")
+            self.say(f"{count_labels(old)} left on this disk by an earlier run, safe in S3 now.")
 
     def _know_all(self) -> None:
         self._file.catch_up()

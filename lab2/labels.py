@@ -135,6 +135,10 @@ class Rows:
         return self.form
 
 
+def count_labels(count: int) -> str:
+    return f"{count:,} label{'s' * (count != 1)}"
+
+
 def clean_name(name: str) -> str:
     """Return a person's name as it may stand in a row: one line, no control characters."""
     return " ".join("".join(char if char.isprintable() else " " for char in name).split())[:100]

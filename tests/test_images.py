@@ -6,15 +6,17 @@ import os
 import re
 import struct
 import sys
+import threading
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy
+import pexpect
 import pytest
-from conftest import PATIENCE, ROOT, World, until
+from conftest import PATIENCE, ROOT, World
 from proxy import Fault, Proxy
 
 from lab2.decoder import Decoder, Picture, Unreadable
@@ -254,41 +256,37 @@ def test_a_path_that_is_not_there_gets_one_sentence_and_the_menu(world: World, t
     assert program.returncode == 1
 
 
-def test_an_interrupted_upload_says_what_is_done_and_can_be_started_again(world: World, proxy: Proxy) -> None:
-    import pexpect
-
-    folder = world.home / "many"
+def test_an_interrupted_upload_says_what_is_done_and_can_be_started_again(proxied: World, proxy: Proxy) -> None:
+    folder = proxied.home / "many"
     folder.mkdir()
     for number in range(30):
         (folder / f"{number}.png").write_bytes(encoded(".png", drawing(40 + number)))
-    slow = proxy.on("PutObject", Fault(before=lambda: until(lambda: proxy.calls["PutObject"] > 10, 1)), times=10**9)
-    env = world.env | {"AWS_ENDPOINT_URL": proxy.url}
-    child = pexpect.spawn(sys.executable, [str(ROOT / "hotdog.py")], env=env, timeout=PATIENCE, encoding="utf8")
+    network = threading.Event()
+    stall = proxy.on("PutObject", Fault(before=lambda: network.wait(PATIENCE)), nth=8, times=10**9)
+    child = pexpect.spawn(sys.executable, [str(ROOT / "hotdog.py")], env=proxied.env, timeout=PATIENCE, encoding="utf8")
     child.sendline("upload")
     child.expect("File or folder: ")
-    stall = proxy.on("ListObjectsV2", Fault(before=lambda: until(lambda: gate, PATIENCE)), nth=8, times=10**9)
-    gate: list[bool] = []
     child.sendline(str(folder))
     child.expect("of 30")  # the bar
     child.sendintr()
-    gate.append(True)
+    network.set()
     child.expect(r"(\d+) uploaded, 0 already there, 0 left out; (\d+) not done. Start again to go on.")
     uploaded = int(child.match[1])
-    assert uploaded == len(names(world)) and uploaded + int(child.match[2]) == 30
-    proxy.forget(slow, stall)
+    assert uploaded == len(names(proxied)) and uploaded + int(child.match[2]) == 30
+    proxy.forget(stall)
     child.expect("3 quit")
     child.sendline("u")
     child.sendline(str(folder))
     child.expect(f"{30 - uploaded} uploaded, {uploaded} already there, 0 left out")
     child.sendline("q")
     child.expect(pexpect.EOF)
-    assert len(names(world)) == 30
+    assert len(names(proxied)) == 30
 
 
-def test_an_upload_that_aws_refuses_ends_with_one_sentence(world: World, proxy: Proxy) -> None:
-    (world.home / "a.png").write_bytes(encoded(".png"))
+def test_an_upload_that_aws_refuses_ends_with_one_sentence(proxied: World, proxy: Proxy) -> None:
+    (proxied.home / "a.png").write_bytes(encoded(".png"))
     proxy.on("PutObject", Fault(refuse=(403, "AccessDenied")), times=10**9)
-    program = world.start("hotdog.py", "upload", "a.png", env={"AWS_ENDPOINT_URL": proxy.url})
+    program = proxied.start("hotdog.py", "upload", "a.png")
     output, errors = program.communicate(timeout=PATIENCE)
     assert "1 not done" in output and "denied" in errors and "Traceback" not in errors
     assert program.returncode == 2
@@ -297,11 +295,10 @@ def test_an_upload_that_aws_refuses_ends_with_one_sentence(world: World, proxy: 
 # ---- at random --------------------------------------------------------------------------------
 
 
-def test_sampling_is_uniform_and_costs_one_list(world: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(world.cloud)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-    images = Images(type(world.cloud)())
-    assert images.cloud.bucket == world.cloud.bucket
+def test_sampling_is_uniform_and_costs_one_list(proxied: World, proxy: Proxy) -> None:
+    fill(proxied.cloud)
+    proxy.calls.clear()
+    images = Images(proxied.cloud)
     drawn = Counter(image.name for _ in range(300) for image in images.sample()[:4])
     assert proxy.calls["ListObjectsV2"] == 300
     assert len(drawn) == 24
@@ -309,14 +306,12 @@ def test_sampling_is_uniform_and_costs_one_list(world: World, proxy: Proxy, monk
     assert chi < 60  # 23 degrees of freedom: chance exceeds this once in 30,000 runs
 
 
-def test_a_large_database_is_sampled_from_a_page(world: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    put: Callable[..., object] = world.cloud.s3.put_object
+def test_a_large_database_is_sampled_from_a_page(proxied: World, proxy: Proxy) -> None:
+    put = proxied.cloud.s3.put_object
     for number in range(1_100):
-        put(Bucket=world.cloud.bucket, Key=f"underbase/{digest(b'%d' % number)}-a.jpg", Body=b"x", IfNoneMatch="*")
-    put(Bucket=world.cloud.bucket, Key="underbase/", Body=b"", IfNoneMatch="*")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-    images = Images(type(world.cloud)())
-    assert images.cloud.bucket == world.cloud.bucket
+        put(Bucket=proxied.cloud.bucket, Key=f"underbase/{digest(b'%d' % number)}-a.jpg", Body=b"x", IfNoneMatch="*")
+    put(Bucket=proxied.cloud.bucket, Key="underbase/", Body=b"", IfNoneMatch="*")
+    images = Images(proxied.cloud)
     drawn: set[str] = set()
     for _ in range(20):
         sample = [image.name for image in images.sample()]
