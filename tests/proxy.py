@@ -37,7 +37,7 @@ class Call:
 
     @property
     def fields(self) -> dict[str, Any]:
-        return json.loads(self.body) if self.body[:1] == b"{" else {}
+        return json.loads(self.body) if "X-Amz-Target" in self.headers else {}
 
 
 @dataclass
@@ -48,7 +48,6 @@ class Fault:
     refuse: tuple[int, str] | None = None  # status and code of the error that is answered instead
     cut: bool = False  # the connection ends before AWS hears of it
     fail: int = 0  # so many entries of a batch are answered with Failed, and have no effect
-    edit: Callable[[dict[str, Any]], object] | None = None  # changes the fields of an SQS call
     after: Callable[[], object] | None = None
     lost: bool = False  # it took effect, and the connection ends before its reply
 
@@ -59,14 +58,11 @@ class Rule:
     fault: Fault
     nth: int  # the first call that it applies to, from 1
     times: int
-    where: str
+    only: Callable[[Call], bool]
     seen: int = 0
 
     def applies(self, call: Call) -> bool:
-        if (
-            self.operation not in ("*", call.operation)
-            or self.where not in f"{call.path} {call.fields.get('QueueUrl', '')}"
-        ):
+        if self.operation != call.operation or not self.only(call):
             return False
         self.seen += 1
         return self.nth <= self.seen < self.nth + self.times
@@ -85,6 +81,7 @@ class Proxy:
 
     def __post_init__(self) -> None:
         self._rules: list[Rule] = []
+        self._edits: dict[str, Callable[[dict[str, Any]], object]] = {}
         self._lock = threading.Lock()
         proxy = self
 
@@ -114,12 +111,23 @@ class Proxy:
         self._server.shutdown()
         self._server.server_close()
 
-    def on(self, operation: str, fault: Fault, nth: int = 1, times: int = 1, where: str = "") -> Rule:
-        """Let `fault` happen to the nth call and so many `times` from then; `where` is a part of path or queue URL."""
-        rule = Rule(operation, fault, nth, times, where)
+    def on(
+        self,
+        operation: str,
+        fault: Fault,
+        nth: int = 1,
+        times: int = 1,
+        only: Callable[[Call], bool] = lambda call: True,
+    ) -> Rule:
+        """Let `fault` happen to the nth call of an operation, and so many `times` from then."""
+        rule = Rule(operation, fault, nth, times, only)
         with self._lock:
             self._rules.append(rule)
         return rule
+
+    def edit(self, operation: str, edit: Callable[[dict[str, Any]], object]) -> None:
+        """Change the fields of every SQS call of an operation on its way."""
+        self._edits[operation] = edit
 
     def forget(self, *rules: Rule) -> None:
         """End these faults, or all."""
@@ -144,8 +152,8 @@ class Proxy:
         if fault.cut:
             raise ConnectionAbortedError
         failed = _take_entries(call, fault.fail) if fault.fail else []
-        if fault.edit:
-            call.body = _edited(call.body, fault.edit)
+        if edit := self._edits.get(call.operation):
+            call.body = _edited(call.body, edit)
         status, headers, answer = self._forward(call)
         if failed:
             answer = _edited(answer, lambda fields: fields.setdefault("Failed", []).extend(failed))
