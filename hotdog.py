@@ -10,6 +10,7 @@ import shlex
 import shutil
 import sys
 import time
+from concurrent.futures import as_completed
 from contextlib import ExitStack, suppress
 from io import TextIOWrapper
 from pathlib import Path
@@ -194,18 +195,22 @@ def ask_round(session: Session, candidates: list[Image], annotator: str) -> None
     def load() -> tuple[Image, Picture] | None:
         return session.images.next_picture(candidates, lambda data: decoder.decode(data, *screen.box), session.say)
 
-    pictures = [Behind(load) for _ in range(min(ROUND, len(candidates)))]  # all at once, and the next one ahead
+    count = min(ROUND, len(candidates))
+    arriving = as_completed([Behind(load).future for _ in range(count)])  # whichever comes first is shown first
+    pictures: list[tuple[Image, Picture]] = []
     at = 0
     try:
-        while at < len(pictures):
-            found = pictures[at].get()
-            if not found:
-                del pictures[at]
-                continue
-            image, picture = found
+        while at < count:
+            if at == len(pictures):
+                if found := next(arriving).result():
+                    pictures.append(found)
+                else:
+                    count -= 1
+                    continue
+            image, picture = pictures[at]
             session.tell()
             try:
-                place = f"{at + 1} of {len(pictures)}"
+                place = f"{at + 1} of {count}"
                 answer, seconds = screen.ask(picture, printable(image.name), place, session.keeper.status)
             except Gone:
                 session.give_up_window()
@@ -260,7 +265,7 @@ class Bar:
 
 
 def _patiently(work: Behind[T]) -> T:
-    if not work.done(MOMENT):
+    if not work.done(MOMENT) and sys.stderr.isatty():
         print("Connecting ...", file=sys.stderr, flush=True)
     return work.get()
 

@@ -24,7 +24,7 @@ class Behind(Generic[T]):
         if self._failed:
             self._start()
         try:
-            return self._future.result()
+            return self.future.result()
         except Exception:
             self._failed = True
             raise
@@ -32,17 +32,17 @@ class Behind(Generic[T]):
     def done(self, timeout: float = 0.0) -> bool:
         """Tell whether the work is done, well or not, within `timeout` seconds."""
         with suppress(Exception):
-            self._future.result(timeout)
-        return self._future.done()
+            self.future.result(timeout)
+        return self.future.done()
 
     def result(self) -> T | None:
         """Return the result if there is one by now."""
-        return self._future.result() if self._future.done() and not self._future.exception() else None
+        return self.future.result() if self.future.done() and not self.future.exception() else None
 
     def _start(self) -> None:
         self._failed = False
-        self._future: Future[T] = Future()
-        threading.Thread(target=self._run, args=(self._future,), daemon=True).start()
+        self.future: Future[T] = Future()
+        threading.Thread(target=self._run, args=(self.future,), daemon=True).start()
 
     def _run(self, future: Future[T]) -> None:
         try:
