@@ -95,7 +95,7 @@ class Cloud:
     def _client(self, service: str) -> Any:
         from botocore.config import Config
 
-        return self.session.client(
+        client = self.session.client(
             service,
             region_name=self.region,
             config=Config(
@@ -106,8 +106,20 @@ class Cloud:
                 retries={"mode": "standard", "total_max_attempts": 3},
                 max_pool_connections=self.connections,
                 s3={"addressing_style": "path"} if os.environ.get("AWS_ENDPOINT_URL") else None,
+                parameter_validation=False,  # AWS validates too; a twentieth of the CPU time of a call
             ),
         )
+        _freeze_user_agent(client)
+        return client
+
+
+def _freeze_user_agent(client: Any) -> None:
+    """Build the User-Agent header once and not twice a call: a fifth of a call's CPU time (botocore 1.43)."""
+    if creator := getattr(client, "_user_agent_creator", None):
+        agent = creator.to_string()
+        event = f"request-created.{client.meta.service_model.service_id.hyphenize()}"
+        client.meta.events.unregister(event, creator.rebuild_and_replace_user_agent_handler)
+        creator.to_string = lambda: agent
 
 
 class explained:
