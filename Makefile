@@ -12,7 +12,7 @@ label: .venv/programs ## pictures labelled, on the local emulator
 
 test: .venv/programs check ## all tests
 	@sh tests/system-packages.sh
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 check: .venv/programs
 	$(BIN)/ruff format --check .
@@ -21,7 +21,7 @@ check: .venv/programs
 	$(BIN)/cfn-lint aws.yaml
 
 matrix: .venv/programs ## the crash matrix, with its table
-	$(BIN)/pytest tests/test_matrix.py
+	$(BIN)/pytest -n 2 tests/test_matrix.py
 
 soak: .venv/programs ## five minutes of load: is memory flat?
 	$(BIN)/python tests/soak.py
