@@ -70,8 +70,11 @@ class Stage(Generic[T]):
         self._oldest = 0.0  # when the item that waits longest came, roughly
         self._count = 0
         self._idle = self._threads = self._working = 0
-        self._hurry = self._closed = False
-        self._change = threading.Condition()
+        self._hurry = False
+        # Apart, so that a call for one is not heard by another: workers, and those who wait for the end.
+        lock = threading.RLock()
+        self._change, self._empty = threading.Condition(lock), threading.Condition(lock)
+        self._closed = threading.Event()
 
     def put(self, items: Iterable[T]) -> None:
         """Add items; never blocks."""
@@ -88,18 +91,20 @@ class Stage(Generic[T]):
         with self._change:
             self._hurry = True
             self._change.notify_all()
-            done = self._change.wait_for(lambda: not self._count and not self._working, timeout)
+            done = self._empty.wait_for(lambda: not self._count and not self._working, timeout)
             self._hurry = False
             return done
 
     def close(self) -> list[T]:
         """End the threads, each after the batch it has; return what was still waiting."""
         with self._change:
-            self._closed = True
+            self._closed.set()
             rest = [item for items in self._waiting.values() for item in items]
             self._waiting.clear()
             self._count = 0
             self._change.notify_all()
+            if not self._working:
+                self._empty.notify_all()
             return rest
 
     def __len__(self) -> int:
@@ -128,19 +133,17 @@ class Stage(Generic[T]):
             except Exception as error:
                 pause = self.trouble.failed(error)
             finally:
-                if pause:
-                    with self._change:
-                        self._change.wait_for(lambda: self._closed, pause)
+                self._closed.wait(pause)
                 self._done(again)
 
     def _take(self) -> list[T]:
         """Return the next batch, of one key; [] where the stage was closed."""
         with self._change:
-            while not self._closed:
+            while not self._closed.is_set():
                 if self._count and (left := self._still_lingering()) <= 0:
                     break
                 self._change.wait(left if self._count else None)
-            if self._closed:
+            if self._closed.is_set():
                 return []
             self._idle -= 1
             self._working += 1
@@ -161,10 +164,10 @@ class Stage(Generic[T]):
         with self._change:
             self._idle += 1
             self._working -= 1
-            if again and not self._closed:
+            if again and not self._closed.is_set():
                 key = self.key(again[0])
                 self._waiting.setdefault(key, deque()).extendleft(reversed(again))
                 self._count += len(again)
                 self._wake()
             if not self._count and not self._working:
-                self._change.notify_all()
+                self._empty.notify_all()
