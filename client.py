@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import io
 import os
 import shutil
 import signal
 import sys
+import termios
 import threading
 import time
 from collections.abc import Sequence
@@ -18,7 +20,7 @@ from lab2.exchange import Exchange, connect
 from lab2.messages import MOST_NUMBERS, Refused, encode_request, new_id, parse_number
 from lab2.pipeline import Trouble
 from lab2.settings import ANSWERS, Problem, add_flags, explained, run
-from lab2.table import printer, table
+from lab2.table import printer, shortest, table
 from lab2.terminal import Progress, printable
 
 # Nothing up there imports boto3, which takes 0.2 s: the first prompt does not wait for it.
@@ -34,6 +36,7 @@ exit codes:
   1  something was refused, or is not answered yet: the next run shows it
   2  it could not go on, and said why
   130  left by Ctrl-C
+  143  ended by SIGTERM
 """
 
 
@@ -92,7 +95,8 @@ class Conversation:
         except EOFError:
             print()
         except KeyboardInterrupt:
-            print("\nThe unfinished message is dropped. Ctrl-C once more leaves.", file=sys.stderr)
+            waiting = " Waiting for answers; Ctrl-C once more leaves." if self.waiting else ""
+            print(f"\nNo more input.{waiting}", file=sys.stderr)
         self.wait(self.options.wait)
 
     def ask_series(self) -> tuple[list[float], bool]:
@@ -104,6 +108,10 @@ class Conversation:
             except EOFError:
                 print()
                 return numbers, False
+            except KeyboardInterrupt:
+                if numbers:
+                    print(f"\nThe unfinished message is dropped: {plainly(numbers)}", end="", file=sys.stderr)
+                raise
             if not typed:
                 break
             try:
@@ -148,21 +156,23 @@ class Conversation:
                 self.reconnect(numbers)
         deadline = time.monotonic() + GLANCE
         while id in self.waiting and time.monotonic() < deadline:
-            self.show(GLANCE)
+            self.listen(GLANCE)
         if id in self.waiting:
             print(f"Message {self.sent[id]} is sent; its answer will be shown when it is there.")
 
     def reconnect(self, typed: Sequence[float]) -> None:
-        """Ask whether to try again; leave if not, showing what was typed."""
-        if typed:
-            print(f"You typed {' '.join(map(repr, typed))}; it is kept.", file=sys.stderr)
-        try:
-            again = input("Try again? [Y/n] ").strip() in ("", "y", "Y")
-        except (EOFError, KeyboardInterrupt):
-            print()
-            again = False
+        """Ask whether to try again; leave if not, or if nobody is there to ask, showing what was typed."""
+        again = False
+        if sys.stdin.isatty():  # from a pipe, the next line is a number and no reply
+            if typed:
+                print(f"You typed {plainly(typed)}; it is kept.", file=sys.stderr)
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)  # half a number that stands on the screen is no reply either
+            try:
+                again = input("Try again? [Y/n] ").strip() in ("", "y", "Y")
+            except (EOFError, KeyboardInterrupt):
+                print()
         if not again:
-            unsent = f" Send it later with: client.py {' '.join(map(repr, typed))}" if typed else ""
+            unsent = f" Send it later with: client.py {plainly(typed)}" if typed else ""
             raise Problem(f"Nothing more was sent.{unsent}")
         self.link = Connecting(self.options, self.stack)
 
@@ -189,13 +199,15 @@ class Conversation:
         deadline = time.monotonic() + seconds
         try:
             while self.waiting and (left := deadline - time.monotonic()) > 0:
-                self.listen(max(1, min(POLL, round(left))))
+                self.listen(max(1, round(min(POLL, left))))
         finally:
             if self.waiting:
                 self.fine = False
                 missing = ", ".join(name for id, name in self.sent.items() if id in self.waiting)
-                print(f"Not answered yet: message {missing}. The next run as {self.options.client} will show the "
-                      f"answer. Is a server running?", file=sys.stderr)  # fmt: skip
+                later = f" The next run as {self.options.client} will show the answer."
+                if self.options.private_answers:
+                    later = " The answer is lost with the private queue."
+                print(f"Not answered yet: message {missing}.{later} Is a server running?", file=sys.stderr)
 
     def listen(self, seconds: int) -> None:
         """Show the answers that come within `seconds`; say once if AWS fails, and pause."""
@@ -252,6 +264,17 @@ def read_lines(path: str) -> list[str]:
         raise Problem(f"{path} can't be read: {error}. Give a text file with one series a line.") from None
 
 
+def plainly(numbers: Sequence[float]) -> str:
+    return " ".join(map(shortest, numbers))
+
+
+def user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have a number only
+        return str(os.getuid())
+
+
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -261,7 +284,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--csv", dest="format", action="store_const", const="csv", help="with --file: answers as CSV")
     parser.add_argument("--json", dest="format", action="store_const", const="json", help="with --file: as JSON lines")
     parser.add_argument("--listen", action="store_true", help="take no input, show answers until Ctrl-C")
-    parser.add_argument("--client", metavar="NAME", default=f"{getpass.getuser()}@{os.uname().nodename}",
+    parser.add_argument("--client", metavar="NAME", default=f"{user()}@{os.uname().nodename}",
                         help="who asks (default: %(default)s)")  # fmt: skip
     parser.add_argument("--wait", metavar="SECONDS", type=float, default=60.0,
                         help="how long to wait for the last answers (default: 60)")  # fmt: skip
@@ -281,6 +304,10 @@ def parse_options() -> argparse.Namespace:
 
 def main() -> int:
     options = parse_options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of what is to be undone at the end
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a byte that is no text is no number, and no more than that
     with ExitStack() as stack:
         conversation = Conversation(options, stack)
         try:
@@ -291,6 +318,7 @@ def main() -> int:
                 conversation.wait(options.wait)
             elif options.listen:
                 with suppress(KeyboardInterrupt):
+                    conversation.link.exchange()
                     while True:
                         conversation.listen(POLL)
             else:

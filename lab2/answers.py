@@ -35,21 +35,23 @@ class Inbox:
         What belongs to others is released for them, what nobody wants is deleted.
         """
         ours: list[Arrival] = []
+        new: set[str] = set()
         others: list[Message] = []
         useless: list[Message] = []
         for message in self.queue.receive(wait, LEASE):
             if not self._is_ours(message):
                 abandoned = message.sent < time.time() - ABANDONED
                 (useless if abandoned else others).append(message)
-            elif (arrival := _read(message)) and arrival.answer and arrival.answer.id in self._seen:
+            elif (answer := (arrival := _read(message)).answer) and (answer.id in self._seen or answer.id in new):
                 useless.append(message)
             else:
                 ours.append(arrival)
-                if arrival.answer:
-                    self._seen.add(arrival.answer.id)
+                if answer:
+                    new.add(answer.id)
         self.delete(useless)
         for hidden in batches(others):
             self.queue.hide(hidden, _pause(min(message.sent for message in hidden)))
+        self._seen |= new  # only now: what is lost to an error above comes back, and must not count as a second copy
         return ours
 
     def delete(self, messages: Iterable[Message]) -> None:

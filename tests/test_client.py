@@ -8,13 +8,17 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pexpect
 import pytest
+from botocore.exceptions import ClientError
 from conftest import PATIENCE, ROOT, World, until
+from proxy import ALWAYS, Fault, Proxy
 
+from lab2.answers import Inbox
 from lab2.messages import answer_request, encode_answer, new_id
 from lab2.queues import Outgoing
 
@@ -342,3 +346,111 @@ def test_killed_before_it_printed_the_next_run_shows_the_answer(world: World) ->
     code, output, _ = client(world, "--wait", "1", "8")
     assert code == 1
     assert "earlier" in output
+
+
+# ---- when something goes wrong ------------------------------------------------------------------
+
+
+def private_queues(world: World) -> list[str]:
+    return world.cloud.sqs.list_queues(QueueNamePrefix="lab2_1-").get("QueueUrls", [])
+
+
+def test_an_answer_received_while_others_could_not_be_released_is_shown_later(
+    proxied: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab2.answers.LEASE", 1)  # it comes back after that
+    put_answer(proxied, "[6]")
+    put_answer(proxied, "[1]", client="you@there")
+    inbox = Inbox(proxied.queue("lab2_1"), ME)
+    proxy.on("ChangeMessageVisibilityBatch", Fault(refuse=(403, "AccessDenied")))
+    with pytest.raises(ClientError):
+        while True:  # until the answer of the other is met
+            assert inbox.receive(1) == [], "ours must come together with the other's for this test"
+    shown = until(lambda: inbox.receive(1))
+    assert [arrival.answer.numbers for arrival in shown] == [(6,)]
+
+
+def test_half_a_number_typed_when_aws_fails_is_not_the_reply_to_try_again(world: World) -> None:
+    with typing(world, AWS_ENDPOINT_URL="http://127.0.0.1:9") as person:
+        person.expect("Number 1")
+        person.send("5.5")
+        person.expect("Try again")
+        person.sendline("y")
+        person.expect("Number 1")
+
+
+def test_a_script_is_asked_nothing_and_its_input_is_left_to_it(world: World) -> None:
+    loop = f"while read x; do echo got $x; {sys.executable} {ROOT / 'client.py'} $x; done"
+    env = world.env | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    done = subprocess.run(["sh", "-c", loop], input="1\n2\n", env=env, capture_output=True, text=True)
+    assert done.stdout == "got 1\ngot 2\n"
+    assert "Send it later with: client.py 2\n" in done.stderr
+
+
+def test_a_refused_receive_does_not_end_the_dialogue(proxied: World, proxy: Proxy) -> None:
+    proxy.on("ReceiveMessage", Fault(refuse=(403, "AccessDenied")))
+    with typing(proxied, "--wait", "0") as person:
+        person.expect("Number 1")
+        person.sendline("4")
+        person.expect("Number 2")
+        person.sendline("")
+        person.expect("Another message")
+
+
+def test_sigterm_takes_the_private_queue_away(world: World) -> None:
+    process = world.start("client.py", "--client", ME, "--private-answers", "--listen")
+    until(lambda: private_queues(world))
+    process.terminate()
+    assert process.wait(PATIENCE) == 143
+    assert private_queues(world) == []
+
+
+def test_listening_where_aws_can_not_be_reached_ends_with_the_reason(world: World) -> None:
+    code, output, errors = client(world, "--listen", AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    assert (code, output) == (2, "")
+    assert "can't be reached" in errors
+
+
+def test_wait_may_be_endless(world: World) -> None:
+    process = world.start("client.py", "--client", ME, "--wait", "inf", "3")
+    assert process.stdout and "will be shown when it is there" in process.stdout.readline()
+    world.start("server.py")
+    assert process.wait(PATIENCE) == 0
+
+
+def test_bytes_that_are_not_text_are_not_a_number(world: World) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "client.py"), "--wait", "0"], input=b"\xff\n\nn\n", capture_output=True,
+        env=world.env | {"PYTHONIOENCODING": "utf-8:strict"},
+    )  # fmt: skip
+    assert (done.returncode, b"not a number" in done.stderr, b"Traceback" in done.stderr) == (0, True, False)
+
+
+def test_answers_that_went_to_a_private_queue_are_not_promised_to_the_next_run(world: World) -> None:
+    code, _, errors = client(world, "--private-answers", "--wait", "1", "3")
+    assert code == 1 and "lost" in errors and "next run" not in errors
+
+
+def test_ctrl_c_with_nothing_unfinished_claims_no_loss(world: World) -> None:
+    with typing(world, "--wait", "1") as person:
+        person.expect("Number 1")
+        person.sendline("4")
+        person.expect("Number 2")
+        person.sendline("")
+        person.expect("Another message")
+        person.sendintr()
+        person.expect("Not answered yet")
+        assert "dropped" not in person.before
+
+
+def test_killed_between_print_and_delete_the_answer_is_still_on_the_queue(proxied: World, proxy: Proxy) -> None:
+    put_answer(proxied, "[6]")
+    reached = threading.Event()
+    proxy.on("DeleteMessageBatch", Fault(before=reached.set, cut=True), times=ALWAYS)
+    process = proxied.start("client.py", "--client", ME, "--listen")
+    assert reached.wait(PATIENCE)
+    process.kill()
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert output.splitlines()[-1].split()[:2] == ["earlier", "6"]
+    proxy.forget()
+    assert sum(proxied.depth("lab2_1")) == 1
