@@ -9,6 +9,7 @@ is in the objects before it, and a row that is missing there is missing everywhe
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import threading
 import time
@@ -22,7 +23,10 @@ from lab2.appendlog import AppendLog, jitter
 from lab2.settings import LOG
 
 FULL = 16 * 2**10  # bytes
+MOST = 4 * 2**20  # bytes of rows in one write: no object gets so large that an AppendLog does not read it whole
 RESENT = 15 * 60  # seconds within which a client may send one request twice
+
+_KEY = re.compile(re.escape(LOG) + r"[^/]+/[0-9]{8}\.jsonl")
 
 
 class Row(bytes):
@@ -98,13 +102,17 @@ class DayLog:
     def __init__(self, s3: Any, bucket: str, day: str, logged: Logged) -> None:
         self.s3, self.bucket, self.prefix, self.logged = s3, bucket, f"{LOG}{day}/", logged
         self._older = list(objects(s3, bucket, self.prefix))  # not read yet; oldest first
-        self._number = int(self._older.pop()["Key"][len(self.prefix) :].partition(".")[0]) if self._older else 1
+        self._number = int(self._older.pop()["Key"].removeprefix(self.prefix)[:8]) if self._older else 1
         self._object = self._open(known=False)
         self._object.catch_up()
 
     def append(self, rows: Sequence[bytes], since: float) -> None:
         """Return when all rows are durable, each once; `since` is when the oldest of them was sent."""
         self._read_back(since - RESENT)
+        for portion in _portions(rows):
+            self._append(portion)
+
+    def _append(self, rows: Sequence[bytes]) -> None:
         for attempt in count(1):
             while self._object.size >= FULL:
                 self._number += 1
@@ -134,9 +142,24 @@ class DayLog:
 
 
 def objects(s3: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
-    """Yield the entries (Key, Size, LastModified) of all objects of a prefix, in the order of their keys."""
+    """Yield the entries (Key, Size, LastModified) of all objects of the log under a prefix, in the order of their keys.
+
+    What somebody else has put there, like the folders that the console makes, is passed over.
+    """
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        yield from page.get("Contents", ())
+        yield from (entry for entry in page.get("Contents", ()) if _KEY.fullmatch(entry["Key"]))
+
+
+def _portions(rows: Sequence[bytes]) -> Iterator[list[bytes]]:
+    portion: list[bytes] = []
+    size = 0
+    for row in rows:
+        if portion and size + len(row) > MOST:
+            yield portion
+            portion, size = [], 0
+        portion.append(row)
+        size += len(row)
+    yield portion
 
 
 def _decoded(rows: Sequence[bytes]) -> list[Row]:

@@ -1,0 +1,79 @@
+"""The log of a day: rows of others, large rows, strangers' objects, and servers that were away for long."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from conftest import World
+from proxy import Fault, Proxy
+
+from lab2.daylog import DayLog, Logged, Row, day_of, decode_row, encode_row
+from lab2.messages import new_id
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
+DAY = "2026-11-23"
+SINCE = NOW.timestamp()
+
+
+def open_log(world: World) -> DayLog:
+    return DayLog(world.cloud.s3, world.cloud.bucket, DAY, Logged())
+
+
+def row(id: str, request: str = "[1]") -> Row:
+    return encode_row(id, "me", request, '{"id": "x", "mean": 1}', NOW)
+
+
+def logged(world: World) -> list[str]:
+    """Return the ids in the log, in order."""
+    lines = [line for body in world.objects(f"log/{DAY}/").values() for line in body.splitlines()]
+    return [decoded.id for line in lines if (decoded := decode_row(line))]
+
+
+def test_rows_too_large_for_one_object_are_known_to_other_servers(world: World) -> None:
+    """Hundreds of hostile bodies at once are more than five mebibytes: an object must stay small enough to be read."""
+    rows = [row(f"{number}", "\0" * 10_001) for number in range(200)]  # 12 MB as JSON
+    open_log(world).append(rows, SINCE)
+    open_log(world).append([row("0"), row("199"), row("new")], SINCE)
+    assert logged(world) == [*(f"{number}" for number in range(200)), "new"]
+
+
+def test_a_server_that_was_idle_knows_what_others_logged_in_later_objects(world: World) -> None:
+    idle, busy = open_log(world), open_log(world)
+    idle.append([row("first")], SINCE)
+    for number in range(5):
+        busy.append([row(f"{number} {part}", "[1]" + " " * 1_000) for part in range(20)], SINCE)
+    idle.append([row("3 7"), row("last")], SINCE)
+    ids = logged(world)
+    assert len(ids) == len(set(ids)) == 102
+    assert ids[0] == "first" and ids[-1] == "last"
+
+
+@pytest.mark.parametrize("key", ["", "notes.txt", "00000009 (copy).jsonl", "9/00000001.jsonl"])
+def test_what_a_stranger_puts_beside_the_log_does_no_harm(world: World, key: str) -> None:
+    open_log(world).append([row("1")], SINCE)
+    world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=f"log/{DAY}/{key}", Body=b"")
+    open_log(world).append([row("1"), row("2")], SINCE)
+    assert logged(world) == ["1", "2"]
+    world.cloud.s3.delete_object(Bucket=world.cloud.bucket, Key=f"log/{DAY}/00000001.jsonl")
+    open_log(world).append([row("3")], SINCE)
+    assert logged(world) == ["3"]
+
+
+def test_a_new_object_that_somebody_else_began_first_is_joined(proxied: World, proxy: Proxy) -> None:
+    one, two = open_log(proxied), open_log(proxied)
+    proxy.on("PutObject", Fault(before=lambda: two.append([row("two")], SINCE)))
+    one.append([row("one"), row("two")], SINCE)
+    assert logged(proxied) == ["two", "one"]
+
+
+def test_an_id_chooses_its_day_only_where_that_is_believable() -> None:
+    noon = NOW.timestamp()
+    assert day_of("2026-11-22-x", noon) == "2026-11-22"
+    assert day_of("2026-11-24-x", noon) == "2026-11-24"
+    assert day_of("2026-11-20-x", noon) == day_of("../../x", noon) == day_of("", noon) == DAY
+    midnight = datetime(2026, 11, 24, tzinfo=timezone.utc)
+    id = "2026-11-23-x"
+    days = {day_of(id, (midnight + timedelta(seconds=seconds)).timestamp()) for seconds in (-1, 0, 1)}
+    assert days == {DAY}
+    assert new_id()[:10] == f"{datetime.now(timezone.utc):%Y-%m-%d}"
