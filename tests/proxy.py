@@ -48,8 +48,10 @@ class Fault:
     refuse: tuple[int, str] | None = None  # status and code of the error that is answered instead
     cut: bool = False  # the connection ends before AWS hears of it
     fail: int = 0  # so many entries of a batch are answered with Failed, and have no effect
+    code: str = "InternalError"  # of those entries
     after: Callable[[], object] | None = None
     lost: bool = False  # it took effect, and the connection ends before its reply
+    torn: bool = False  # it took effect, and the connection ends in the middle of its reply
 
 
 @dataclass
@@ -151,15 +153,21 @@ class Proxy:
             return _reply(handler, *_error(call, *fault.refuse))
         if fault.cut:
             raise ConnectionAbortedError
-        failed = _take_entries(call, fault.fail) if fault.fail else []
+        failed = _take_entries(call, fault) if fault.fail else []
         if edit := self._edits.get(call.operation):
             call.body = _edited(call.body, edit)
-        status, headers, answer = self._forward(call)
+        if failed and not call.fields["Entries"]:
+            status, headers, answer = 200, {"Content-Type": "application/x-amz-json-1.0"}, b'{"Successful": []}'
+        else:
+            status, headers, answer = self._forward(call)
         if failed:
             answer = _edited(answer, lambda fields: fields.setdefault("Failed", []).extend(failed))
         if fault.after:
             fault.after()
         if fault.lost:
+            raise ConnectionAbortedError
+        if fault.torn:
+            _reply(handler, status, headers, answer, len(answer) // 2)
             raise ConnectionAbortedError
         return _reply(handler, status, headers, answer)
 
@@ -194,7 +202,9 @@ def _operation(handler: BaseHTTPRequestHandler) -> str:
     return handler.command
 
 
-def _reply(handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str], body: bytes) -> None:
+def _reply(
+    handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str], body: bytes, end: int | None = None
+) -> None:
     handler.send_response_only(status)
     for name, value in headers.items():
         if name.lower() not in ("content-length", "connection", "transfer-encoding", "date"):
@@ -203,7 +213,7 @@ def _reply(handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str]
     handler.send_header("Content-Length", length or str(len(body)))
     handler.end_headers()
     if handler.command != "HEAD":
-        handler.wfile.write(body)
+        handler.wfile.write(body[:end])
 
 
 def _error(call: Call, status: int, code: str) -> tuple[int, dict[str, str], bytes]:
@@ -218,18 +228,17 @@ def _error(call: Call, status: int, code: str) -> tuple[int, dict[str, str], byt
     )
 
 
-def _take_entries(call: Call, count: int) -> list[dict[str, Any]]:
+def _take_entries(call: Call, fault: Fault) -> list[dict[str, Any]]:
     """Take the first entries out of a batch; return what is answered for them."""
     taken: list[dict[str, Any]] = []
 
     def take(fields: dict[str, Any]) -> None:
-        taken.extend(fields["Entries"][:count])
-        del fields["Entries"][:count]
+        taken.extend(fields["Entries"][: fault.fail])
+        del fields["Entries"][: fault.fail]
 
     call.body = _edited(call.body, take)
-    return [
-        {"Id": entry["Id"], "Code": "InternalError", "Message": "by the test", "SenderFault": False} for entry in taken
-    ]
+    reason = {"Code": fault.code, "Message": "by the test", "SenderFault": fault.code != "InternalError"}
+    return [{"Id": entry["Id"]} | reason for entry in taken]
 
 
 def _edited(body: bytes, edit: Callable[[dict[str, Any]], object]) -> bytes:
