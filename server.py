@@ -38,6 +38,7 @@ LEASE = 60  # seconds for which a received request is ours alone; renewed while 
 POLL, PAUSE = 4, 0.15
 MOST_POLLERS = 8
 MOST_HELD = 4_000  # requests in hand: what is not logged yet holds the pollers back
+MOST_REFUSED = 3  # times that a private queue is asked to take an answer; the answer is in the log all the same
 LAST_EFFORT = 20.0  # seconds for what is in hand when the server is stopped and AWS is away
 HEARTBEAT = 60.0
 
@@ -58,6 +59,7 @@ class Request:
     day: str
     row: Row
     answer: str
+    refused: int = 0  # times that its private queue did not take the answer
     leased: float = field(default_factory=time.monotonic)
 
     @property
@@ -176,16 +178,24 @@ class Server:
         self._answer.put(requests)
 
     def _send(self, requests: list[Request]) -> list[Request]:
+        to = requests[0].reply_to
+        failed = answers = [request.outgoing for request in requests]
         try:
-            failed = Queue(self.cloud.sqs, requests[0].reply_to).send([request.outgoing for request in requests])
+            failed = Queue(self.cloud.sqs, to).send(answers)
         except Exception as error:
-            if requests[0].reply_to == self.answers or error_code(error) not in MISSING_QUEUE:
+            if to == self.answers or not error_code(error):
                 raise
-            failed = []  # a private queue that is gone, and with it whoever asked
+            if error_code(error) in MISSING_QUEUE:
+                failed = []  # a private queue that is gone, and with it whoever asked
         again = [request for request in requests if request.outgoing in failed]
+        if to != self.answers:  # whoever made it may have made it so that it takes nothing: no thread waits for it
+            for request in again:
+                request.refused += 1
+            again = [request for request in again if request.refused < MOST_REFUSED]
+            self._answer.put(again)
         self.answered += len(requests) - len(again)
         self._delete.put(request for request in requests if request not in again)
-        return again
+        return again if to == self.answers else []
 
     def _forget(self, requests: list[Request]) -> list[Request]:
         failed = self.requests.delete([request.message for request in requests])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab2.messages import Answer, Refused, decode_answer
@@ -27,37 +27,47 @@ class Inbox:
 
     def __init__(self, queue: Queue, client: str, private: bool = False) -> None:
         self.queue, self.client, self.private = queue, client, private
-        self._seen: set[str] = set()
+        self._first: dict[str, str] = {}  # the message in which an answer was returned, by the answer's id
+        self._open: dict[str, Message] = {}  # the messages returned and not deleted yet, as last received
 
     def receive(self, wait: int) -> list[Arrival]:
         """Return answers of ours that were not returned before, waiting up to `wait` seconds for any message.
 
         What belongs to others is released for them, what nobody wants is deleted.
         """
-        ours: list[Arrival] = []
-        new: set[str] = set()
+        ours: dict[str, Arrival] = {}
         others: list[Message] = []
         useless: list[Message] = []
         for message in self.queue.receive(wait, LEASE):
+            arrival = _read(message)
+            id = arrival.answer.id if arrival.answer else message.id
             if not self._is_ours(message):
                 abandoned = message.sent < time.time() - ABANDONED
                 (useless if abandoned else others).append(message)
-            elif (answer := (arrival := _read(message)).answer) and (answer.id in self._seen or answer.id in new):
-                useless.append(message)
+            elif message.id in self._open:
+                self._open[message.id] = message  # its lease ran out before it was deleted: this receipt counts now
+            elif id in self._first or id in ours:
+                useless.append(message)  # a copy
             else:
-                ours.append(arrival)
-                if answer:
-                    new.add(answer.id)
-        self.delete(useless)
-        for hidden in batches(others):
-            self.queue.hide(hidden, _pause(min(message.sent for message in hidden)))
-        self._seen |= new  # only now: what is lost to an error above comes back, and must not count as a second copy
-        return ours
-
-    def delete(self, messages: Iterable[Message]) -> None:
-        """Delete messages; those that SQS does not delete come back, and are known then."""
-        for batch in batches(messages):
+                ours[id] = arrival
+        for batch in batches(useless):
             self.queue.delete(batch)
+        for batch in batches(others):
+            self.queue.hide(batch, _pause(min(message.sent for message in batch)))
+        # Only now: what is lost to an error above comes back, and must not count as a copy then.
+        for id, arrival in ours.items():
+            self._first[id] = arrival.message.id
+            self._open[arrival.message.id] = arrival.message
+        return list(ours.values())
+
+    def delete(self, messages: Sequence[Message]) -> list[Message]:
+        """Delete up to ten messages whose answers have been shown; return those to try again."""
+        failed = self.queue.delete([self._open[message.id] for message in messages])
+        again = {message.id for message in failed}
+        for message in messages:
+            if message.id not in again:
+                del self._open[message.id]
+        return [message for message in messages if message.id in again]
 
     def _is_ours(self, message: Message) -> bool:
         return self.private or message.attributes.get("client", self.client) == self.client

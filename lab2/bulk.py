@@ -43,7 +43,7 @@ class Bulk:
         self._receivers: set[threading.Thread] = set()
         self._receiving = Trouble("Receiving")
         self._send = Stage("Sending", self._send_batch, BATCH, threads=8)
-        self._delete: Stage[Message] = Stage("Deleting", exchange.inbox.queue.delete, BATCH, threads=4, linger=1.0)
+        self._delete: Stage[Message] = Stage("Deleting", exchange.inbox.delete, BATCH, threads=4, linger=1.0)
 
     def answers(self, patience: float, progress: Callable[[], object]) -> Iterator[Answer | None]:
         """Send all; yield the answers in the order of the requests, None where none comes for `patience` seconds.

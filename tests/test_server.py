@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import PATIENCE, World, until
+from proxy import ALWAYS, Call, Fault, Proxy
 
 from lab2.messages import decode_answer, encode_request, new_id
 from lab2.queues import Message, Outgoing, batches
@@ -185,6 +186,23 @@ def test_answers_go_to_the_private_queue_that_is_named(world: World) -> None:
     assert [decode_answer(message.body).mean for message in world.drain("lab2_1-me-1")] == [1]
     assert [decode_answer(message.body).mean for message in world.drain("lab2_1")] == [3]
     assert settled(world)
+
+
+@pytest.mark.parametrize("fault", [Fault(refuse=(403, "AccessDenied")), Fault(fail=10, code="InvalidParameterValue")])
+def test_private_queues_that_take_nothing_keep_nobody_else_waiting(world: World, proxy: Proxy, fault: Fault) -> None:
+    def is_private(call: Call) -> bool:
+        return "lab2_1-" in call.fields["QueueUrl"]
+
+    proxy.on("SendMessageBatch", fault, times=ALWAYS, only=is_private)
+    for number in range(10):  # more than there are threads that answer
+        world.cloud.sqs.create_queue(QueueName=f"lab2_1-bad-{number}")
+        ask(world, "[1]", reply_to=f"lab2_1-bad-{number}")
+    ids = ask(world, *["[2]"] * 10)
+    server = world.start("server.py", env={"AWS_ENDPOINT_URL": proxy.url})
+    assert set(answers(world, 10)) == set(ids)
+    until(lambda: settled(world))
+    assert len(log(world)) == 20
+    assert server.poll() is None
 
 
 def test_rows_in_the_log_that_somebody_tore_do_no_harm(world: World) -> None:

@@ -1,0 +1,62 @@
+"""Answers find their owner: none is deleted before it was shown, and nobody stands in another's way."""
+
+from __future__ import annotations
+
+from conftest import World
+from proxy import Fault, Proxy
+
+from lab2.answers import Inbox
+from lab2.messages import encode_answer, summarise
+from lab2.queues import Message, Outgoing
+
+
+def answered(world: World, *ids: str, client: str = "me") -> None:
+    sent = [Outgoing(encode_answer(summarise(id, [1.0])), {"id": id, "client": client}) for id in ids]
+    assert world.queue("lab2_1").send(sent) == []
+
+
+def receive(inbox: Inbox) -> list[Message]:
+    return [arrival.message for arrival in inbox.receive(0)]
+
+
+def test_an_answer_whose_lease_ran_out_before_it_was_shown_is_not_deleted(world: World) -> None:
+    """A long file is shown in the order of its lines: an answer may wait for its turn longer than its lease."""
+    inbox = Inbox(world.queue("lab2_1"), "me")
+    answered(world, "1")
+    messages = receive(inbox)
+    inbox.queue.hide(messages, 0)
+    assert receive(inbox) == []
+    assert world.depth("lab2_1") == (0, 1)  # if we are killed now, the next run shows it
+    assert inbox.delete(messages) == []
+    assert world.depth("lab2_1") == (0, 0)
+
+
+def test_a_second_copy_of_an_answer_is_deleted_unseen(world: World) -> None:
+    inbox = Inbox(world.queue("lab2_1"), "me")
+    answered(world, "1", "1")
+    messages = receive(inbox)
+    assert len(messages) == 1
+    assert world.depth("lab2_1") == (0, 1)  # the first copy stays until it was shown
+    inbox.delete(messages)
+    answered(world, "1")
+    assert receive(inbox) == []
+    assert world.depth("lab2_1") == (0, 0)
+
+
+def test_an_answer_that_was_not_deleted_after_all_is_not_shown_again(proxied: World, proxy: Proxy) -> None:
+    inbox = Inbox(proxied.queue("lab2_1"), "me")
+    answered(proxied, "1")
+    messages = receive(inbox)
+    proxy.on("DeleteMessageBatch", Fault(fail=1, code="ReceiptHandleIsInvalid"))
+    assert inbox.delete(messages) == []
+    inbox.queue.hide(messages, 0)
+    assert receive(inbox) == []
+    assert proxied.depth("lab2_1") == (0, 0)
+
+
+def test_answers_of_others_are_released_but_not_at_once(world: World) -> None:
+    inbox = Inbox(world.queue("lab2_1"), "me")
+    answered(world, "1", client="you")
+    assert receive(inbox) == []
+    assert world.depth("lab2_1") == (0, 1)  # or our own open poll would get it before its owner does
+    assert [arrival.message.body for arrival in Inbox(inbox.queue, "you").receive(20)]
