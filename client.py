@@ -26,9 +26,8 @@ from lab2.terminal import Progress, printable
 # Nothing up there imports boto3, which takes 0.2 s: the first prompt does not wait for it.
 
 GLANCE = 1  # seconds to wait for an answer before the next question
-POLL = (
-    5  # seconds of a long poll when there is nothing to type; an answer in one that Ctrl-C ends is hidden for a while
-)
+POLL = 5  # seconds of a long poll when there is nothing to type; Ctrl-C in one may hide an answer for a while
+HEAD_START = 0.01  # seconds for the first prompt before the imports behind it take the processor
 
 EPILOG = """\
 exit codes:
@@ -47,7 +46,8 @@ class Connecting:
         self.options, self.stack = options, stack
         self.problem: Problem | None = None
         self._exchange: Exchange | None = None
-        self._thread = threading.Thread(target=self._connect, daemon=True)
+        self._thread = threading.Timer(HEAD_START, self._connect)
+        self._thread.daemon = True
         self._thread.start()
 
     def exchange(self) -> Exchange:
@@ -192,7 +192,7 @@ class Conversation:
                     self.fine = self.fine and answer.error is None
             if rows:
                 print(table(rows, shutil.get_terminal_size().columns), flush=True)
-            inbox.delete(arrival.message for arrival in arrivals)
+            inbox.delete([arrival.message for arrival in arrivals])
 
     def wait(self, seconds: float) -> None:
         """Show answers until all messages of this run are answered, for `seconds` at most."""

@@ -144,8 +144,6 @@ class Canvas:
             cv2.moveWindow(TITLE, 60, 40)
             self.open = True
             self._draw()
-            for topmost in (1, 0):  # to the front, but not there for ever
-                cv2.setWindowProperty(TITLE, cv2.WND_PROP_TOPMOST, topmost)
             deadline = time.monotonic() + PATIENCE / 2
             while not self._visible() and time.monotonic() < deadline:
                 cv2.waitKeyEx(10)

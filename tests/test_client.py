@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -153,15 +154,12 @@ def test_ctrl_c_drops_the_unfinished_message_and_waits_for_the_others(world: Wor
 
 
 def test_the_prompt_is_there_before_boto3_is_imported(world: World) -> None:
-    code = (
-        "import sys, builtins\n"
-        "def ask(prompt): print(prompt, 'boto3' in sys.modules); raise EOFError\n"
-        "import client\n"
-        "client.Connecting._connect = lambda self: None\n"  # only what comes before it is looked at
-        "print('imported', 'boto3' in sys.modules, 'botocore' in sys.modules)\n"
-    )
-    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=world.env, capture_output=True, text=True)
-    assert process.stdout == "imported False False\n", process.stderr
+    person = pexpect.spawn(sys.executable, ["-X", "importtime", str(ROOT / "client.py")], env=world.env,
+                           cwd=str(world.home), encoding="utf-8", timeout=PATIENCE)  # fmt: skip
+    person.expect("Number 1 of 10")
+    assert not re.search(r"\| +(boto3|botocore)", person.before)
+    person.expect(r"\| +boto3\b")
+    person.close(force=True)
 
 
 def test_an_unreachable_aws_is_heard_while_typing_and_nothing_typed_is_lost(world: World) -> None:
