@@ -192,7 +192,8 @@ class Conversation:
                     self.fine = self.fine and answer.error is None
             if rows:
                 print(table(rows, shutil.get_terminal_size().columns), flush=True)
-            inbox.delete([arrival.message for arrival in arrivals])
+            if arrivals:
+                inbox.delete([arrival.message for arrival in arrivals])
 
     def wait(self, seconds: float) -> None:
         """Show answers until all messages of this run are answered, for `seconds` at most."""
