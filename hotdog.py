@@ -6,11 +6,11 @@ from __future__ import annotations
 import argparse
 import getpass
 import os
+import random
 import shlex
 import shutil
 import sys
-import time
-from concurrent.futures import as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, suppress
 from io import TextIOWrapper
 from pathlib import Path
@@ -19,18 +19,19 @@ from typing import TypeVar
 from lab2 import local
 from lab2.behind import Behind
 from lab2.child import Gone
-from lab2.decoder import Decoder, Picture
-from lab2.images import Image, Images
+from lab2.decoder import Decoder, Picture, Unreadable
+from lab2.images import PAGE, Image, Images
 from lab2.keeper import Keeper
-from lab2.labels import Clock, Label, clean_name, count_labels
+from lab2.labels import Clock, Label, LabelFile, Votes, clean_name, count_labels
+from lab2.report import Report, Verdict, usefulness
 from lab2.screen import Screen, Terminal
-from lab2.settings import IMAGES, Cloud, Problem, add_bucket_flag, add_flags, run
-from lab2.terminal import printable
+from lab2.settings import IMAGES, LABELS, Cloud, Problem, add_bucket_flag, add_flags, explained, run
+from lab2.sheet import MOST, SIDE, contact_sheet
+from lab2.terminal import MOMENT, printable
 from lab2.upload import Upload
 from lab2.window import Window
 
 ROUND = 4  # images
-MOMENT = 0.5  # seconds without a word
 LAST_EFFORT = 5.0  # seconds to wait for labels on their way to S3
 
 T = TypeVar("T")
@@ -47,7 +48,8 @@ class Session:
         self._keeper = Behind(self._open_keeper)
         labels = options.command in (None, "label")
         self._window = Window() if labels and _wants_window(options.display) else None
-        self.decoder = Decoder() if labels else None
+        self.decoder = Decoder() if labels or options.sheet else None
+        self._label_file: LabelFile | None = None
 
     @property
     def images(self) -> Images:
@@ -56,6 +58,13 @@ class Session:
     @property
     def keeper(self) -> Keeper:
         return _patiently(self._keeper)
+
+    def votes(self) -> Votes:
+        """Return all labels in the bucket that count; what was read before is not read again."""
+        cloud = self.images.cloud
+        self._label_file = self._label_file or LabelFile(cloud)
+        with explained(f"{LABELS} in bucket {cloud.bucket}"):
+            return self._label_file.votes()
 
     def screen(self) -> Screen:
         """Return the window, or the terminal where none can be opened."""
@@ -156,13 +165,11 @@ def upload_typed(session: Session) -> int:
 def upload(session: Session, paths: list[Path]) -> int:
     """Upload files and the files of folders; return 1 where not all of them are in the database now."""
     work = Upload(session.images, paths)
-    bar = Bar()
     try:
-        work.wait(bar.show)
+        work.wait()
     except KeyboardInterrupt:
         pass  # the summary says what is not done
     finally:
-        bar.clear()
         for line in work.left_out():
             print(line, file=sys.stderr, flush=True)
         print(work.summary(), flush=True)
@@ -176,6 +183,11 @@ def label(session: Session) -> int:
     candidates = images.sample()
     if not candidates:
         raise Problem(f"There are no pictures in bucket {images.cloud.bucket} yet. Upload some first.")
+    if session.options.pick == "useful":
+        candidates = pick_useful(session, candidates, annotator)
+        if not candidates:
+            print(f"{annotator} has labelled every picture. Others may label them too.")
+            return 0
     before = keeper.saved
     with suppress(KeyboardInterrupt):
         ask_round(session, candidates, annotator)
@@ -184,6 +196,21 @@ def label(session: Session) -> int:
     print(f"{count_labels(keeper.saved - before)} safe in S3", end="")
     print(f", {keeper.waiting} waiting on this disk to be sent." if keeper.waiting else ".", flush=True)
     return 1 if keeper.waiting else 0
+
+
+def pick_useful(session: Session, sample: list[Image], annotator: str) -> list[Image]:
+    """Return images that this person has not labelled, in random order but for the most useful, which are last."""
+    session.keeper.flush(LAST_EFFORT)
+    votes = session.votes()
+
+    def need(image: Image) -> int | None:
+        return usefulness(votes.get(image.name, {}), annotator)
+
+    if len(sample) == PAGE and sum(need(image) == 0 for image in sample) < ROUND:  # perhaps there are more elsewhere
+        sample = list(session.images.all())
+        random.shuffle(sample)
+    needs = [(needed, image) for image in sample if (needed := need(image)) is not None]
+    return [image for _, image in sorted(needs, key=lambda pair: -pair[0])]
 
 
 def ask_round(session: Session, candidates: list[Image], annotator: str) -> None:
@@ -225,6 +252,40 @@ def ask_round(session: Session, candidates: list[Image], annotator: str) -> None
         screen.hide()
 
 
+def report(session: Session) -> int:
+    """Say what the labels say, and draw a contact sheet where one is asked for."""
+    session.keeper.flush(LAST_EFFORT)
+    session.tell()
+    images = {image.name: image for image in session.images.all()}
+    found = Report.of(images, session.votes())
+    print(found.as_json() if session.options.json else found.as_text(shutil.get_terminal_size().columns), flush=True)
+    if path := session.options.sheet:
+        write_sheet(session, path, [(images[verdict.image], verdict) for verdict in found.verdicts[:MOST]])
+    return 0
+
+
+def write_sheet(session: Session, path: Path, shown: list[tuple[Image, Verdict]]) -> None:
+    """Write a PNG of the pictures with their votes."""
+    if not shown:
+        raise Problem(f"There are no pictures to put on {path}. Upload some first.")
+    decoder = session.decoder
+    assert decoder
+
+    def load(image: Image) -> Picture | None:
+        with suppress(Unreadable):
+            return decoder.decode(session.images.fetch(image), SIDE, SIDE)
+        return None
+
+    with ThreadPoolExecutor() as threads:
+        pictures = list(threads.map(load, [image for image, _ in shown]))
+    data = contact_sheet(zip(pictures, [verdict for _, verdict in shown], strict=True))
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise Problem(f"{path} can't be written: {error.strerror}. Give another file to --sheet.") from None
+    print(f"{len(shown)} pictures with their votes are in {path}.", file=sys.stderr)
+
+
 def typed_paths(text: str) -> list[Path]:
     """Return the path that was typed, or the paths as a terminal writes them where files are dropped on it."""
     if os.path.exists(os.path.expanduser(text)):
@@ -244,26 +305,6 @@ def annotator_name(given: str | None) -> str:
     raise Problem("The labels need a name. Try: --annotator NAME")
 
 
-class Bar:
-    """A bar of progress, on a terminal and when it takes more than a moment."""
-
-    def __init__(self) -> None:
-        self._shown = False
-        self._due = time.monotonic() + MOMENT
-
-    def show(self, done: int, count: int) -> None:
-        if sys.stderr.isatty() and time.monotonic() > self._due:
-            counts = f" {done:,} of {count:,}"
-            width = max(1, min(60, shutil.get_terminal_size().columns - len(counts) - 3))
-            filled = width * done // max(1, count)
-            print(f"\r[{'#' * filled}{'.' * (width - filled)}]{counts}", end="", file=sys.stderr, flush=True)
-            self._shown = True
-
-    def clear(self) -> None:
-        if self._shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-
 def _patiently(work: Behind[T]) -> T:
     if not work.done(MOMENT) and sys.stderr.isatty():
         print("Connecting ...", file=sys.stderr, flush=True)
@@ -279,17 +320,25 @@ def _wants_window(display: str | None) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, epilog="Without a command there is a menu.")
     parser.add_argument(
-        "command", nargs="?", choices=["upload", "label"], help="upload PATH ...; or label four pictures"
-    )
+        "command", nargs="?", choices=["upload", "label", "report"],
+        help="upload PATH ...; or label four pictures; or report what the labels say"
+    )  # fmt: skip
     parser.add_argument("paths", nargs="*", metavar="PATH", type=Path, help="files to upload, or folders of files")
     parser.add_argument("--display", choices=["window", "terminal"],
                         help="where pictures are shown (default: a window, if there can be one)")  # fmt: skip
     parser.add_argument("--annotator", metavar="NAME", help="who labels (default: your login name)")
+    parser.add_argument("--pick", choices=["random", "useful"], default="random",
+                        help="which pictures to label: any, or those that need your label most")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="with report: as JSON, with the votes on every picture")
+    parser.add_argument("--sheet", metavar="FILE.png", type=Path,
+                        help=f"with report: put {MOST} pictures with their votes there, disputed first")  # fmt: skip
     add_bucket_flag(parser)
     add_flags(parser)
     options = parser.parse_intermixed_args()
     if options.command == "upload" and not options.paths:
         parser.error("upload what? Give files or folders: hotdog.py upload PATH ...")
+    if options.command != "report" and (options.json or options.sheet):
+        parser.error("--json and --sheet go with report: hotdog.py report --json")
     if options.command != "upload" and options.paths:
         parser.error(f"only upload takes paths, not {options.command}")
     if isinstance(sys.stdin, TextIOWrapper):
@@ -301,6 +350,8 @@ def main() -> int:
             code = upload(session, options.paths)
         elif options.command == "label":
             code = label(session)
+        elif options.command == "report":
+            code = report(session)
         else:
             code = menu(session)
     finally:

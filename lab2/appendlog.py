@@ -105,6 +105,10 @@ class AppendLog:
         self.seen.add(_rows(tail))
         return None
 
+    def start(self, count: int) -> bytes:
+        """Return the first bytes of the object, as it was when last looked at where it is small."""
+        return self.read(0, count) if self._body is None else bytes(self._body[:count])
+
     def read(self, start: int = 0, end: int | None = None) -> bytes:
         """Return the bytes of the object from `start` to `end` (exclusive; None: all), b'' where there are none."""
         try:

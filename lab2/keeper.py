@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lab2.appendlog import COPY_FROM, AppendLog
 from lab2.journal import Journal, left_behind, open_journal
-from lab2.labels import HEAD, HEADER, Label, Rows, as_row, count_labels
+from lab2.labels import Label, LabelFile, as_row, count_labels
 from lab2.pipeline import Stage
 from lab2.settings import LABELS, Cloud, explained
 
@@ -22,10 +21,8 @@ class Keeper:
         self.cloud, self.folder, self.say = cloud, folder, say
         self.saved = 0  # labels of this process that are safe in S3
         self.journal = open_journal(folder)
-        self._rows = Rows(head=lambda: self._file.read(0, HEAD))
-        self._file = AppendLog(cloud.s3, cloud.bucket, LABELS, self._rows, f"{HEADER}\n".encode())
+        self._file = LabelFile(cloud)
         self._left_behind = left_behind(folder)
-        self._knows_all = False
         self._saving = Stage("Saving labels", self._save, size=1_000, say=say)
         self._saving.put((label, journal) for journal in self._left_behind for label in journal.waiting.values())
 
@@ -58,17 +55,11 @@ class Keeper:
 
     def _save(self, kept: list[Kept]) -> None:
         with explained(f"{LABELS} in bucket {self.cloud.bucket}"):
-            if self._left_behind and not self._knows_all:
-                self._know_all()  # a row that a dead process wrote may be anywhere in the file
+            if self._left_behind:
+                self._file.read_all()  # a row that a dead process wrote may be anywhere in the file
             self._file.append([as_row(label) for label, _ in kept])
         for journal in {id(journal): journal for _, journal in kept}.values():
             journal.remove(label for label, whose in kept if whose is journal)
         self.saved += sum(journal is self.journal for _, journal in kept)
         if old := sum(journal is not self.journal for _, journal in kept):
             self.say(f"{count_labels(old)} left on this disk by an earlier run, safe in S3 now.")
-
-    def _know_all(self) -> None:
-        self._file.catch_up()
-        if self._file.size >= COPY_FROM:  # AppendLog reads no more of a large file than it must
-            self._rows.add([line for line in self._file.read().split(b"\n") if line])
-        self._knows_all = True

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta, timezone
 
-from lab2.settings import LABELS, Problem
+from lab2.appendlog import COPY_FROM, AppendLog
+from lab2.settings import LABELS, Cloud, Problem
 
 COLUMNS = ("image", "label", "annotator", "timestamp", "seconds")
 HEADER = ",".join(COLUMNS)
@@ -31,6 +32,9 @@ class Label:
     @property
     def identity(self) -> tuple[str, str, str]:
         return self.image, self.annotator, self.timestamp
+
+
+Votes = dict[str, dict[str, Label]]  # image → annotator → the label that counts
 
 
 class Clock:
@@ -111,7 +115,7 @@ class Rows:
     head: Callable[[], bytes]
     form: Form | None = None
     identities: set[tuple[str, str, str]] = field(default_factory=set)
-    votes: dict[str, dict[str, Label]] = field(default_factory=dict)  # image → annotator → the label that counts
+    votes: Votes = field(default_factory=dict)
     _unread: list[bytes] = field(default_factory=list)
 
     def add(self, rows: Sequence[bytes]) -> None:
@@ -133,6 +137,28 @@ class Rows:
                 self.votes.setdefault(label.image, {})[label.annotator] = label
         self._unread = []
         return self.form
+
+
+class LabelFile(AppendLog):
+    """The label file of a bucket. Raises what botocore raises; Problem where the file is none of labels."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.rows = Rows(head=lambda: self.start(HEAD))
+        super().__init__(cloud.s3, cloud.bucket, LABELS, self.rows, f"{HEADER}\n".encode())
+        self._complete = False
+
+    def read_all(self) -> None:
+        """Know every row of the file: AppendLog by itself reads no more of a large one than it must."""
+        self.catch_up()
+        if not self._complete and self.size >= COPY_FROM:
+            self.rows.add([line for line in self.read().split(b"\n") if line])
+        self._complete = True
+
+    def votes(self) -> Votes:
+        """Return all labels that count now."""
+        self.read_all()
+        self.rows.read()
+        return self.rows.votes
 
 
 def count_labels(count: int) -> str:

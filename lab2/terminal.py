@@ -1,8 +1,12 @@
-"""What strangers wrote, made safe to print."""
+"""What strangers wrote, made safe to print; and a bar of progress."""
 
 from __future__ import annotations
 
+import shutil
 import sys
+import time
+
+MOMENT = 0.5  # seconds without a word
 
 
 def printable(text: str) -> str:
@@ -11,11 +15,11 @@ def printable(text: str) -> str:
 
 
 class Progress:
-    """Context of a bar on a terminal's stderr, called with how many of `total` are done; no bar elsewhere."""
+    """Context of a bar on a terminal's stderr once it takes more than a moment; called with how many are done."""
 
     def __init__(self, total: int, unit: str) -> None:
         self.total, self.unit = total, unit
-        self.shown = sys.stderr.isatty() and total > 0
+        self._due = time.monotonic() + MOMENT if sys.stderr.isatty() else float("inf")
         self._drawn = False
 
     def __enter__(self) -> Progress:
@@ -26,8 +30,10 @@ class Progress:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
     def __call__(self, done: int) -> None:
-        if self.shown:
-            filled = 20 * done // self.total
-            bar = "#" * filled + "." * (20 - filled)
-            print(f"\r[{bar}] {done:,}/{self.total:,} {self.unit}\x1b[K", end="", file=sys.stderr, flush=True)
+        if self.total and time.monotonic() > self._due:
+            counts = f" {done:,} of {self.total:,} {self.unit}"
+            width = max(1, min(40, shutil.get_terminal_size().columns - len(counts) - 3))
+            filled = width * done // self.total
+            bar = "#" * filled + "." * (width - filled)
+            print(f"\r[{bar}]{counts}\x1b[K", end="", file=sys.stderr, flush=True)
             self._drawn = True

@@ -7,7 +7,7 @@ import queue
 import stat
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from lab2.decoder import Decoder, Unreadable
 from lab2.images import MOST_BYTES, Images, digest
 from lab2.pipeline import Stage
 from lab2.settings import Problem
-from lab2.terminal import printable
+from lab2.terminal import Progress, printable
 
 UPLOADS = 8  # at once
 UPLOADED, THERE, LEFT_OUT = "uploaded", "already there", "left out"
@@ -47,11 +47,12 @@ class Upload:
         self._stage = Stage("Uploading", self._work, size=1, threads=UPLOADS)
         self._stage.put(files)
 
-    def wait(self, progress: Callable[[int, int], None]) -> None:
-        """Wait for the end and report progress (done, all) on the way; Problem where AWS fails."""
+    def wait(self) -> None:
+        """Wait for the end, with a bar of progress; Problem where AWS fails."""
         try:
-            while not self._stage.flush(0.1) and not self.failure:
-                progress(len(self.done), self.count)
+            with Progress(self.count, "files") as progress:
+                while not self._stage.flush(0.1) and not self.failure:
+                    progress(len(self.done))
         finally:
             self._stage.close()
             self._stage.flush()  # what is under way becomes an outcome too

@@ -162,12 +162,12 @@ class Canvas:
         height, width = self.picture.shape[:2]
         top, left = (HEIGHT - BAR - height) // 2, (WIDTH - width) // 2
         canvas[top : top + height, left : left + width] = self.picture
-        _write(canvas, self.place, 16, HEIGHT - BAR + 30, (255, 255, 255))
-        _write(canvas, self.status, 480, HEIGHT - BAR + 30, (190, 190, 190))
+        write(canvas, self.place, 16, HEIGHT - BAR + 30, (255, 255, 255))
+        write(canvas, self.status, 480, HEIGHT - BAR + 30, (190, 190, 190))
         if self.refusal:
-            _write(canvas, self.refusal, 16, HEIGHT - 18, (80, 190, 255))
+            write(canvas, self.refusal, 16, HEIGHT - 18, (80, 190, 255))
         else:
-            _write(canvas, KEYS, 16, HEIGHT - 18, (190, 190, 190))
+            write(canvas, KEYS, 16, HEIGHT - 18, (190, 190, 190))
         cv2.imshow(TITLE, canvas)
 
     def _wait_for_key(self) -> None:
@@ -215,7 +215,8 @@ class Canvas:
             return False
 
 
-def _write(canvas: numpy.ndarray[Any, Any], text: str, x: int, y: int, color: tuple[int, int, int]) -> None:
+def write(canvas: numpy.ndarray[Any, Any], text: str, x: int, y: int, color: tuple[int, int, int]) -> None:
+    """Write a line of text with its left end of the base line at (x, y)."""
     import cv2
 
     if hasattr(cv2, "FontFace"):  # OpenCV 5

@@ -24,7 +24,7 @@ from proxy import Proxy  # noqa: E402 - found through the line above
 
 from lab2 import local  # noqa: E402 - found through the line above
 from lab2.queues import Message, Queue  # noqa: E402
-from lab2.settings import Cloud  # noqa: E402
+from lab2.settings import LABELS, Cloud  # noqa: E402
 
 PATIENCE = 30  # seconds that something expected may take on a busy machine
 
@@ -123,6 +123,14 @@ class World:
         )  # fmt: skip
         self.processes.append(process)
         return process
+
+
+@pytest.fixture
+def samples(world: World) -> World:
+    """A world with the sample pictures and without any label."""
+    local.fill(world.cloud)
+    world.cloud.s3.delete_object(Bucket=world.cloud.bucket, Key=LABELS)
+    return world
 
 
 @pytest.fixture

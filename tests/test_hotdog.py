@@ -17,24 +17,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pexpect
 import pytest
 from conftest import PATIENCE, ROOT, World, until
 from proxy import ALWAYS, Fault, Proxy
 
-from lab2.local import fill
 from lab2.settings import LABELS
+from lab2.window import REFLEX
 
 HELP = "1 hot dog, 0 not, u back, s skip, q end: "
-
-
-@pytest.fixture
-def samples(world: World) -> World:
-    """A world with the sample pictures and without any label."""
-    fill(world.cloud)
-    world.cloud.s3.delete_object(Bucket=world.cloud.bucket, Key=LABELS)
-    return world
 
 
 def rows(world: World) -> list[dict[str, str]]:
@@ -221,6 +214,8 @@ class Desktop:
     """A screen of its own with a window manager; keys go where the focus is."""
 
     display: str
+    pixels: Path  # of the screen, row after row
+    answered: int = 0  # what the picture on the screen looked like when a key was last pressed
 
     @property
     def env(self) -> dict[str, str]:
@@ -234,6 +229,22 @@ class Desktop:
         for key in keys:
             self.do("key", key)
 
+    def press_at_next_picture(self, key: str) -> None:
+        """Press a key once another picture has been there for longer than a reflex takes."""
+        since, shown = time.monotonic(), self.look()
+        while shown == self.answered or time.monotonic() - since < 2 * REFLEX:
+            assert time.monotonic() - since < PATIENCE
+            time.sleep(0.02)
+            if (now := self.look()) != shown:
+                since, shown = time.monotonic(), now
+        self.answered = shown
+        self.press(key)
+
+    def look(self) -> int:
+        """Return a checksum of where the picture is, in the middle of the screen."""
+        pixels = self.pixels.read_bytes()
+        return crc32(pixels[len(pixels) // 9 : 6 * len(pixels) // 9])
+
     def window(self) -> str:
         """Return the labeller's window once it has the focus, '' where there is none."""
         found = self.do("search", "--onlyvisible", "--name", "^Hot dog or not$")
@@ -241,15 +252,27 @@ class Desktop:
 
 
 @pytest.fixture(scope="module")
-def desktop() -> Iterator[Desktop]:
+def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
     missing = [program for program in ("Xvfb", "openbox", "xdotool") if not shutil.which(program)]
     assert not missing, f"install {', '.join(missing)}: sh tests/system-packages.sh"
     ours, theirs = os.pipe()
-    screen = subprocess.Popen(["Xvfb", "-displayfd", str(theirs), "-screen", "0", "1280x900x24", "-nolisten", "tcp"],
-                              pass_fds=[theirs], stderr=subprocess.DEVNULL)  # fmt: skip
+    folder = tmp_path_factory.mktemp("screen")
+    command = [
+        "Xvfb",
+        "-displayfd",
+        str(theirs),
+        "-screen",
+        "0",
+        "1280x900x24",
+        "-fbdir",
+        str(folder),
+        "-nolisten",
+        "tcp",
+    ]
+    screen = subprocess.Popen(command, pass_fds=[theirs], stderr=subprocess.DEVNULL)
     os.close(theirs)
     with open(ours) as number:
-        desktop = Desktop(f":{number.readline().strip()}")
+        desktop = Desktop(f":{number.readline().strip()}", folder / "Xvfb_screen0")
     manager = subprocess.Popen(["openbox"], env=desktop.env, stderr=subprocess.DEVNULL)
     until(lambda: desktop.do("get_num_desktops"))
     yield desktop
@@ -259,6 +282,7 @@ def desktop() -> Iterator[Desktop]:
 
 
 def windowed(world: World, desktop: Desktop, *args: str) -> subprocess.Popen[str]:
+    desktop.answered = desktop.look()
     return world.start("hotdog.py", "label", "--display", "window", *args, env={"DISPLAY": desktop.display})
 
 
@@ -269,8 +293,7 @@ def labelled(world: World, count: int) -> Callable[[], bool]:
 def answer(world: World, desktop: Desktop, key: str) -> None:
     """Press a key for a picture that has been seen, and wait for its label."""
     before = len(rows(world))
-    time.sleep(0.2)  # REFLEX: what is faster does not count
-    desktop.press(key)
+    desktop.press_at_next_picture(key)
     until(labelled(world, before + 1))
 
 
@@ -285,13 +308,10 @@ def test_keys_in_the_window_label_four_pictures(samples: World, desktop: Desktop
     until(desktop.window)
     answer(samples, desktop, "1")
     answer(samples, desktop, "KP_0")
-    time.sleep(0.2)
     desktop.press("x", "Shift_L", "F5")
-    time.sleep(0.2)
-    desktop.press("u")
+    desktop.press_at_next_picture("u")
     answer(samples, desktop, "KP_1")
-    time.sleep(0.2)
-    desktop.press("s")
+    desktop.press_at_next_picture("s")
     answer(samples, desktop, "0")
     assert "4 labels safe in S3." in finished(program)
     found = rows(samples)
@@ -305,11 +325,7 @@ def test_the_round_can_be_ended_and_the_window_closed(samples: World, desktop: D
     program = windowed(samples, desktop)
     window = until(desktop.window)
     answer(samples, desktop, "1")
-    time.sleep(0.2)
-    if end == "close":
-        desktop.do("key", "--clearmodifiers", "alt+F4")
-    else:
-        desktop.press(end)
+    desktop.press_at_next_picture("alt+F4" if end == "close" else end)
     assert "1 label safe in S3." in finished(program)
     assert window and not desktop.window()
 
@@ -328,9 +344,7 @@ def test_keys_pressed_before_a_picture_is_on_the_screen_label_nothing(
     time.sleep(1.0)  # nothing should happen
     assert len(rows(samples)) == 1
     answer(samples, desktop, "0")
-    desktop.press("q")
-    time.sleep(0.2)
-    desktop.press("q")
+    desktop.press_at_next_picture("q")
     finished(program)
     assert [row["label"] for row in rows(samples)] == ["1", "0"]
 
@@ -338,20 +352,20 @@ def test_keys_pressed_before_a_picture_is_on_the_screen_label_nothing(
 def test_a_key_that_is_held_down_labels_one_picture(samples: World, desktop: Desktop) -> None:
     program = windowed(samples, desktop)
     until(desktop.window)
-    time.sleep(0.2)
+    desktop.press_at_next_picture("F5")
     desktop.do("keydown", "1")
     time.sleep(1.5)  # 23 key events
     desktop.do("keyup", "1")
     until(labelled(samples, 1))
     answer(samples, desktop, "1")  # pressed again, it counts
-    time.sleep(0.2)
-    desktop.press("q")
+    desktop.press_at_next_picture("q")
     finished(program)
     assert len(rows(samples)) == 2
 
 
 def test_a_display_that_dies_leaves_the_round_in_the_terminal(samples: World, desktop: Desktop) -> None:
     """The window's process is killed here, which is what Qt does to it when its display dies."""
+    desktop.answered = desktop.look()
     child = terminal(samples, "label", DISPLAY=desktop.display)
     until(desktop.window)
     answer(samples, desktop, "1")
