@@ -1,0 +1,507 @@
+"""What the labeller costs: `python -m bench.labeller [keys rounds decode writes upload]` prints Markdown tables."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import parse_qs, urlsplit
+
+import cv2
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from conftest import World, start_emulator, until  # noqa: E402 - found through the lines above
+from proxy import Call, Proxy  # noqa: E402
+
+from lab2 import decoder, local  # noqa: E402
+from lab2.keeper import Keeper  # noqa: E402
+from lab2.labels import HEADER, Clock, Label  # noqa: E402
+from lab2.settings import IMAGES, LABELS, Cloud  # noqa: E402
+
+TRIP = 0.1  # seconds to S3 and back
+SETUP = 2  # round trips before the first call on a new connection: TCP and TLS 1.3
+SEEN = 0.4  # seconds that a picture is looked at before its key
+SCRIPT = ROOT / "bench" / "script_everybody_writes.py"
+
+Reply = tuple[int, dict[str, str], bytes]
+
+
+# ---- the places it is measured in -------------------------------------------------------------
+
+
+@dataclass
+class Far(Proxy):
+    """AWS at a distance: a call takes `trip` seconds and its bytes at `rate` a second; `images` that don't exist."""
+
+    trip: float = TRIP
+    rate: float = float("inf")
+    images: int = 0  # more than none: so many images are listed, and each is `picture`
+    picture: bytes = b""
+    connections: int = 0
+    received: int = 0
+    order: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        finish = self._server.finish_request
+
+        def connect(request: Any, address: Any) -> None:
+            self.connections += 1
+            time.sleep(SETUP * self.trip)
+            finish(request, address)
+
+        self._server.finish_request = connect  # type: ignore[method-assign]
+        self.names = sorted(f"{random.getrandbits(48):012x}-photo.jpg" for _ in range(self.images))
+
+    def reset(self) -> None:
+        self.calls.clear()
+        self.sent.clear()
+        self.order.clear()
+        self.connections = self.received = 0
+
+    def _forward(self, call: Call) -> Reply:
+        self.order.append(call.operation)
+        time.sleep(self.trip + len(call.body) / self.rate)
+        reply = (self._imagined(call) if self.images else None) or super()._forward(call)
+        self.received += len(reply[2])
+        time.sleep(len(reply[2]) / self.rate)
+        return reply
+
+    def _imagined(self, call: Call) -> Reply | None:
+        query = parse_qs(urlsplit(call.path).query)
+        if call.operation == "GetObject" and f"/{IMAGES}" in call.path:
+            return 200, {"ETag": '"0"', "Content-Type": "image/jpeg"}, self.picture
+        if call.operation != "ListObjectsV2" or query["prefix"] != [IMAGES]:
+            return None
+        after = query.get("start-after", [""])[0].removeprefix(IMAGES)
+        first = bisect_right(self.names, after)
+        end = first + int(query["max-keys"][0])
+        size = f"<Size>{len(self.picture)}</Size>"
+        entries = "".join(f"<Contents><Key>{IMAGES}{name}</Key>{size}</Contents>" for name in self.names[first:end])
+        more = str(end < len(self.names)).lower()
+        text = f"<ListBucketResult><IsTruncated>{more}</IsTruncated>{entries}</ListBucketResult>"
+        return 200, {"Content-Type": "application/xml"}, text.encode()
+
+
+@contextmanager
+def account(url: str, home: Path) -> Iterator[World]:
+    """A new account on the emulator, with aws.yaml deployed; what was started in it is killed at the end."""
+    folder = Path(tempfile.mkdtemp(dir=home))
+    environment = {"AWS_ENDPOINT_URL": url, "AWS_REGION": local.REGION, "AWS_DEFAULT_REGION": local.REGION,
+                   "AWS_ACCESS_KEY_ID": f"{random.randrange(1, 10**12):012}", "AWS_SECRET_ACCESS_KEY": "bench",
+                   "HOME": str(folder), "PYTHONUNBUFFERED": "1"}  # fmt: skip
+    with patch.dict(os.environ, environment):
+        for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "LAB2_BUCKET"):
+            os.environ.pop(name, None)
+        local.deploy((ROOT / "aws.yaml").read_text())
+        world = World(dict(os.environ), folder)
+        assert world.cloud.bucket
+        try:
+            yield world
+        finally:
+            for process in world.processes:
+                process.kill()
+                process.communicate()
+
+
+@contextmanager
+def far(world: World, **settings: Any) -> Iterator[Far]:
+    """Context in which AWS is far away from the programs of this world."""
+    proxy = Far(world.env["AWS_ENDPOINT_URL"], **settings)
+    try:
+        with patch.dict(world.env, AWS_ENDPOINT_URL=proxy.url):
+            yield proxy
+    finally:
+        proxy.close()
+
+
+@dataclass
+class Desktop:
+    """A screen of its own, looked at through its frame buffer, with keys that are pressed through XTEST."""
+
+    display: str
+    pixels: mmap.mmap
+
+    def __post_init__(self) -> None:
+        head = struct.unpack(">25I", self.pixels[:100])
+        self._start, self._stride = head[0] + 12 * head[19], head[12]
+        self._x11, self._xtest = ctypes.CDLL("libX11.so.6"), ctypes.CDLL("libXtst.so.6")
+        self._x11.XOpenDisplay.restype = ctypes.c_void_p
+        self._connection = ctypes.c_void_p(self._x11.XOpenDisplay(self.display.encode()))
+
+    def press(self, key: str) -> float:
+        """Press and release a key; return when it went down."""
+        code = self._x11.XKeysymToKeycode(self._connection, ctypes.c_ulong(ord(key)))
+        now = time.monotonic()
+        for down in (1, 0):
+            self._xtest.XTestFakeKeyEvent(self._connection, code, down, ctypes.c_ulong(0))
+        self._x11.XFlush(self._connection)
+        return now
+
+    def look(self) -> bytes:
+        """Return some rows of where the picture is."""
+        rows = (self._start + y * self._stride for y in range(120, 660, 45))
+        return b"".join(self.pixels[row + 4 * 120 : row + 4 * 960] for row in rows)
+
+    def next(self, shown: bytes, patience: float = 30.0) -> tuple[float, bytes]:
+        """Wait for another picture than that shown; return when it was all there, and what it looks like."""
+        deadline, changed, now = time.monotonic() + patience, 0.0, shown
+        while now == shown or time.monotonic() < changed + 0.05:
+            assert time.monotonic() < deadline, "no picture came"
+            time.sleep(0.0005)
+            if (seen := self.look()) != now:
+                now, changed = seen, time.monotonic()
+        return changed, now
+
+
+@contextmanager
+def desktop(home: Path) -> Iterator[Desktop]:
+    folder = Path(tempfile.mkdtemp(dir=home))
+    ours, theirs = os.pipe()
+    command = ["Xvfb", "-displayfd", str(theirs), "-screen", "0", "1280x900x24", "-fbdir", str(folder), "-nolisten",
+               "tcp"]  # fmt: skip
+    screen = subprocess.Popen(command, pass_fds=[theirs], stderr=subprocess.DEVNULL)
+    os.close(theirs)
+    with open(ours) as number:
+        display = f":{number.readline().strip()}"
+    manager = subprocess.Popen(["openbox"], env=os.environ | {"DISPLAY": display}, stderr=subprocess.DEVNULL)
+    try:
+        with open(folder / "Xvfb_screen0", "rb") as file:
+            time.sleep(1)  # for openbox to manage what comes
+            yield Desktop(display, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    finally:
+        for process in (manager, screen):
+            process.terminate()
+            process.wait(10)
+
+
+# ---- keys -------------------------------------------------------------------------------------
+
+
+def keys(url: str, home: Path) -> str:
+    """From a key to the next picture on the screen, S3 being 100 ms away."""
+    small, large = [photo(i, 1200, 800) for i in range(8)], [photo(i, 6000, 4000) for i in range(5)]
+    lines = []
+    with desktop(home) as screen:
+        for what, photos, rounds in (("1-megapixel", small, 21), ("24-megapixel", large, 5)):
+            for who, measure in (("hotdog.py", labelled), ("the script everybody writes", scripted)):
+                with account(url, home) as world, far(world) as proxy:
+                    fill(world.cloud, photos)
+                    firsts, nexts = measure(world, screen, rounds if measure is labelled else 5)
+                    lines.append((f"{who}, {what} JPEGs of {len(photos[0]) / 1e6:.1f} MB", len(nexts), ms(nexts, 0.5),
+                                  ms(nexts, 0.95), ms(firsts, 0.5), proxy.calls["ListObjectsV2"]))  # fmt: skip
+    return table("From a key to the next picture", ("", "keys", "p50", "p95", "choice to first picture, p50", "LISTs"),
+                 lines)  # fmt: skip
+
+
+def labelled(world: World, screen: Desktop, rounds: int) -> tuple[list[float], list[float]]:
+    """Label rounds in the window; return the seconds to each first picture and to each next one."""
+    empty = screen.look()
+    program = world.start("hotdog.py", "--display", "window", env={"DISPLAY": screen.display})
+    assert program.stdin
+    time.sleep(3)  # the menu is there, and what it begins behind it is done
+    firsts, nexts = [], []
+    for _ in range(rounds):
+        started = time.monotonic()
+        program.stdin.write("2\n")
+        program.stdin.flush()
+        came, shown = screen.next(empty)
+        firsts.append(came - started)
+        for _ in range(3):
+            time.sleep(SEEN)
+            pressed = screen.press("1")
+            came, shown = screen.next(shown)
+            nexts.append(came - pressed)
+        time.sleep(SEEN)
+        screen.press("0")
+        until(lambda: screen.look() == empty)
+        time.sleep(0.5)  # for the labels to be safe, and the menu
+    program.stdin.write("3\n")
+    program.stdin.flush()
+    until(lambda: program.poll() is not None)
+    return firsts, nexts
+
+
+def scripted(world: World, screen: Desktop, rounds: int) -> tuple[list[float], list[float]]:
+    """Label as many pictures with the script everybody writes."""
+    world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=LABELS, Body=b"image,label\n")
+    empty = screen.look()
+    firsts, nexts = [], []
+    for _ in range(rounds):
+        started = time.monotonic()
+        program = world.start(str(SCRIPT), world.cloud.bucket, "4", env={"DISPLAY": screen.display})
+        came, shown = screen.next(empty)
+        firsts.append(came - started)
+        for _ in range(3):
+            time.sleep(SEEN)
+            pressed = screen.press("1")
+            came, shown = screen.next(shown)
+            nexts.append(came - pressed)
+        time.sleep(SEEN)
+        screen.press("0")
+        until(lambda: program.poll() is not None)  # noqa: B023 - it is called here and now
+        until(lambda: screen.look() == empty)
+    return firsts, nexts
+
+
+# ---- rounds -----------------------------------------------------------------------------------
+
+
+def rounds(url: str, home: Path) -> str:
+    """Calls and round trips from the menu to the first picture, and LISTs in a round."""
+    lines = []
+    for count in (10, 10_000, 200_000):
+        with account(url, home) as world, far(world, images=count, picture=photo(0, 600, 400)) as proxy:
+            program = world.start("hotdog.py")
+            assert program.stdin
+            time.sleep(3)
+            behind = ", ".join(proxy.order)
+            for turn in ("first", "second"):
+                proxy.reset()
+                started = time.monotonic()
+                program.stdin.write("2\n")
+                program.stdin.flush()
+                listen(program, "Picture 1 of 4")
+                took = time.monotonic() - started
+                lines.append((f"{count:,}", turn, behind, f"{took / TRIP:.1f}", sequence(proxy.order),
+                              proxy.calls["ListObjectsV2"]))  # fmt: skip
+                program.stdin.write("1\n" * 4)
+                program.stdin.flush()
+                listen(program, "safe in S3")
+                time.sleep(0.3)
+    head = ("images", "round", "calls behind the menu", "round trips to first picture", "calls in the round by then",
+            "LISTs")  # fmt: skip
+    return table("Rounds (LIST and GET of images answered by a stand-in)", head, lines)
+
+
+def listen(program: subprocess.Popen[str], words: str) -> None:
+    """Read what the program prints up to a line with these words."""
+    assert program.stdout
+    for line in program.stdout:
+        if words in line:
+            return
+    raise AssertionError(program.communicate())
+
+
+def sequence(names: Sequence[str]) -> str:
+    counts: Counter[str] = Counter(names)
+    return ", ".join(f"{count} {name}" if count > 1 else name for name, count in counts.items())
+
+
+# ---- decode -----------------------------------------------------------------------------------
+
+
+def decode(url: str, home: Path) -> str:
+    """Seconds to decode a JPEG to the size of the window."""
+    lines = []
+    box = 960, 640
+    for what, width, height in (("1-megapixel", 1200, 833), ("24-megapixel", 6000, 4000)):
+        data = photo(1, width, height)
+        reduced = [timed(lambda: decoder.decode(data, *box)) for _ in range(7)]  # noqa: B023
+        with patch.object(decoder, "_jpeg_flags", lambda *_: cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION):
+            whole = [timed(lambda: decoder.decode(data, *box)) for _ in range(5)]  # noqa: B023
+        lines.append((f"{what} JPEG of {len(data) / 1e6:.1f} MB", ms(reduced, 0.5), ms(whole, 0.5)))
+    return table("Decoding to the size of the window", ("", "reduced, as hotdog.py does", "whole"), lines)
+
+
+# ---- writes -----------------------------------------------------------------------------------
+
+
+def writes(url: str, home: Path) -> str:
+    """Calls and bytes that a label costs, by the length of the file and the number of people."""
+    lines = []
+    for count in (100, 10_000, 200_000):
+        for people, pace in ((1, 0.5), (16, 1.0)):
+            cost = saving(url, home, count, people, pace=pace, labels=10)
+            lines.append((f"{count:,}", f"{cost.size / 1e6:.2f} MB", people, cost.labels, f"{cost.calls:.2f}",
+                          f"{cost.sent:,.0f}", f"{cost.received:,.0f}", cost.most, f"{cost.last:.1f} s"))  # fmt: skip
+    head = ("rows", "size", "people", "labels", "calls a label", "bytes sent a label", "bytes received a label",
+            "most waiting", "last one safe after")  # fmt: skip
+    first = table("Writing labels, S3 100 ms away (one person: a label every 0.5 s; 16: one a second each)", head,
+                  lines)  # fmt: skip
+    lines = []
+    for size in (100_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 6_000_000):
+        cost = saving(url, home, size // len(row(0)), 1, pace=1.0, labels=10, rate=10e6 / 8)
+        lines.append((f"{size / 1e6:.1f} MB", 1, cost.labels, f"{size * 8 / 10e6 + TRIP:.1f} s", f"{cost.calls:.2f}",
+                      f"{cost.sent:,.0f}", cost.most, f"{cost.last:.1f} s"))  # fmt: skip
+    head = ("size", "people", "labels", "one write takes", "calls a label", "bytes sent a label", "most waiting",
+            "last one safe after")  # fmt: skip
+    return first + table("The same over 10 Mbit/s, a label a second", head, lines)
+
+
+@dataclass
+class Cost:
+    """What labels cost: each in calls and bytes; how many waited at most; seconds until the last was safe."""
+
+    size: int
+    labels: int
+    calls: float
+    sent: float
+    received: float
+    most: int
+    last: float
+
+
+def saving(url: str, home: Path, rows: int, people: int, pace: float, labels: int, rate: float = float("inf")) -> Cost:
+    """Keep `labels` labels of each of the people, one every `pace` seconds, in a file of so many rows."""
+    with account(url, home) as world, far(world, rate=rate) as proxy:
+        body = f"{HEADER}\n".encode() + b"".join(row(number) for number in range(rows))
+        world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=LABELS, Body=body)
+        with patch.dict(os.environ, world.env):
+            cloud = Cloud(connections=2 * people)
+            assert cloud.bucket and cloud.s3
+        keepers = [Keeper(cloud, world.home / str(number), print) for number in range(people)]
+        most, last = [0] * people, [0.0] * people
+
+        def work(number: int) -> None:
+            keeper, clock = keepers[number], Clock()
+            time.sleep(random.uniform(0, pace))
+            for at in range(labels + 1):  # the first has the file read, and is not counted
+                if at == 1:
+                    keeper.flush(60)
+                    ready.wait()
+                    time.sleep(random.uniform(0, pace))
+                keeper.keep(Label(f"{at:012x}-{number}.jpg", "1", f"person {number}", clock.stamp(), "0.50"))
+                time.sleep(pace if at else 0)
+                most[number] = max(most[number], keeper.waiting if at else 0)
+            ended = time.monotonic()
+            until(lambda: not keeper.waiting, 120)
+            last[number] = time.monotonic() - ended
+
+        ready = threading.Barrier(people, action=proxy.reset)
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(people)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for keeper in keepers:
+            keeper.close()
+        count = people * labels
+        found = world.cloud.s3.get_object(Bucket=world.cloud.bucket, Key=LABELS)["Body"].read()
+        assert found.count(b"\n") == 1 + rows + count + people, "a label is lost, or twice"
+        calls, sent = sum(proxy.calls.values()), sum(proxy.sent.values())
+        return Cost(len(body), count, calls / count, sent / count, proxy.received / count, max(most), max(last))
+
+
+def row(number: int) -> bytes:
+    return b"%012x-IMG_%04d.jpg,%d,annotator,2026-11-23T00:00:00.000Z,0.85\n" % (number, number % 9999, number % 2)
+
+
+# ---- upload -----------------------------------------------------------------------------------
+
+
+def upload(url: str, home: Path) -> str:
+    """A folder of photos, beside `aws s3 cp --recursive`."""
+    folder = home / "photos"
+    folder.mkdir()
+    count = 60
+    for number in range(count):
+        (folder / f"IMG_{number:04}.jpg").write_bytes(photo(number, 4000, 3000))
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    aws = aws_cli(home)
+    lines = []
+    for what, settings in (("on this machine", {"trip": 0.0}), ("100 ms away", {})):
+        walls: dict[str, list[float]] = {}
+        for _ in range(2):
+            for who in ("hotdog.py upload", "aws s3 cp --recursive"):
+                with account(url, home) as world, ExitStack() as stack:
+                    if settings.get("trip") != 0.0:
+                        stack.enter_context(far(world))
+                    command = (
+                        [sys.executable, str(ROOT / "hotdog.py"), "upload", str(folder)]
+                        if who.startswith("hotdog")
+                        else [aws, "s3", "cp", "--recursive", "--quiet", str(folder), f"s3://{world.cloud.bucket}/u/"]
+                    )
+                    wall, cpu = run(command, world.env)
+                    found = world.objects_count() if hasattr(world, "objects_count") else None
+                    walls.setdefault(who, []).append(wall)
+                    lines.append((what, who, f"{wall:.1f} s", f"{cpu:.1f} s", f"{size / 1e6 / wall:.0f} MB/s", found))
+    return table(f"Upload of {count} photos, {size / 1e6:.0f} MB", ("S3", "", "wall", "CPU", "throughput", ""), lines)
+
+
+def aws_cli(home: Path) -> str:
+    """Return an AWS CLI: the one of this machine, or else one that is installed for now."""
+    if found := shutil.which("aws"):
+        return found
+    subprocess.run([sys.executable, "-m", "venv", str(home / "aws")], check=True)
+    subprocess.run([str(home / "aws/bin/pip"), "install", "--quiet", "awscli"], check=True, stderr=subprocess.DEVNULL)
+    return str(home / "aws/bin/aws")
+
+
+def run(command: Sequence[str], env: dict[str, str]) -> tuple[float, float]:
+    """Run a program; return its seconds and those of CPU time, its children's too."""
+    started = time.monotonic()
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, command
+    return time.monotonic() - started, used.ru_utime + used.ru_stime
+
+
+# ---- parts ------------------------------------------------------------------------------------
+
+
+def photo(number: int, width: int, height: int) -> bytes:
+    """Return a JPEG that takes about as many bytes as a photo of this size, another for each number."""
+    chance = np.random.default_rng(number)
+    shapes = cv2.resize(chance.integers(0, 256, (13, 20, 3), np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
+    grain = cv2.resize(chance.integers(0, 40, (height // 2, width // 2, 1), np.uint8), (width, height))
+    return cv2.imencode(".jpg", cv2.add(shapes, cv2.merge([grain] * 3)), [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+
+
+def fill(cloud: Cloud, photos: Sequence[bytes]) -> None:
+    for number, data in enumerate(photos):
+        cloud.s3.put_object(Bucket=cloud.bucket, Key=f"{IMAGES}{number:012x}-photo.jpg", Body=data)
+
+
+def timed(work: Callable[[], object]) -> float:
+    started = time.monotonic()
+    work()
+    return time.monotonic() - started
+
+
+def ms(seconds: Sequence[float], share: float) -> str:
+    return f"{1000 * sorted(seconds)[round(share * (len(seconds) - 1))]:,.1f} ms"
+
+
+def table(title: str, head: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
+    rows = [head, ["---"] * len(head), *lines]
+    return f"### {title}\n\n" + "".join(f"| {' | '.join(map(str, cells))} |\n" for cells in rows) + "\n"
+
+
+SECTIONS = {"keys": keys, "rounds": rounds, "decode": decode, "writes": writes, "upload": upload}
+
+
+def tables(names: Sequence[str] = tuple(SECTIONS)) -> str:
+    """Return the tables of the sections, in Markdown."""
+    sys.setswitchinterval(0.0005)  # the proxy must not keep the clock waiting
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        emulator, url = start_emulator(Path(folder))
+        try:
+            return "".join(SECTIONS[name](url, Path(folder)) for name in names)
+        finally:
+            emulator.terminate()
+            emulator.wait(10)
+
+
+if __name__ == "__main__":
+    print(tables(sys.argv[1:] or tuple(SECTIONS)))
