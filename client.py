@@ -35,7 +35,7 @@ exit codes:
   1  something was refused, or is not answered yet: the next run shows it
   2  it could not go on, and said why
   130  left by Ctrl-C
-  143  ended by SIGTERM
+  129, 143  ended by SIGHUP, SIGTERM
 """
 
 
@@ -278,8 +278,9 @@ def user() -> str:
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+        description=__doc__.replace("lab2, ", "lab2,\n"), epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     parser.add_argument("numbers", nargs="*", help="send these as one message, and print its answer")
     parser.add_argument("--file", metavar="PATH", help="send one message per line of a file ('-': standard input)")
     parser.add_argument("--csv", dest="format", action="store_const", const="csv", help="with --file: answers as CSV")
@@ -298,6 +299,10 @@ def parse_options() -> argparse.Namespace:
             encode_request(options.numbers)
     except Refused as reason:
         parser.error(f"{reason}; give 1 to 10 numbers, like 3 5.5 8")
+    if bool(options.numbers) + bool(options.file) + options.listen > 1:
+        parser.error("numbers, --file and --listen don't go together")
+    if options.format and not options.file:
+        parser.error("--csv and --json go with --file: client.py --file series.txt --csv")
     if not 0 < len(options.client) <= 200 or not options.client.isprintable():
         parser.error("a client's name has 1 to 200 characters that can be printed")
     return options
@@ -305,7 +310,8 @@ def parse_options() -> argparse.Namespace:
 
 def main() -> int:
     options = parse_options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of what is to be undone at the end
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, lambda number, _: sys.exit(128 + number))  # by way of what is to be undone at the end
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a byte that is no text is no number, and no more than that

@@ -34,6 +34,16 @@ from lab2.window import Window
 ROUND = 4  # images
 LAST_EFFORT = 5.0  # seconds to wait for labels on their way to S3
 
+EPILOG = """\
+Without a command there is a menu.
+
+exit codes:
+  0  all is done
+  1  files were left out, or labels wait on this disk to be sent
+  2  it could not go on, and said why
+  130  left by Ctrl-C
+"""
+
 T = TypeVar("T")
 
 
@@ -318,7 +328,9 @@ def _wants_window(display: str | None) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, epilog="Without a command there is a menu.")
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "command", nargs="?", choices=["upload", "label", "report"],
         help="upload PATH ...; or label four pictures; or report what the labels say"

@@ -67,6 +67,16 @@ class Request:
         return Outgoing(self.answer, {"id": self.id} | ({"client": self.client} if self.client else {}))
 
 
+EPILOG = """\
+Stop it with Ctrl-C or kill: it finishes what it has.
+
+exit codes:
+  0  stopped when asked to, or the log is right
+  1  verify found what is wrong with the log
+  2  it could not go on, and said why
+"""
+
+
 class Server:
     """Pollers, and three stages that every request goes through: log, answer, delete."""
 
@@ -236,7 +246,7 @@ def say(line: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog="Stop it with Ctrl-C or kill: it finishes what it has."
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "command",

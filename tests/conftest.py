@@ -126,6 +126,15 @@ class World:
 
 
 @pytest.fixture
+def server(world: World) -> subprocess.Popen[str]:
+    """A server that is listening."""
+    process = world.start("server.py")
+    assert process.stdout
+    process.stdout.readline()
+    return process
+
+
+@pytest.fixture
 def samples(world: World) -> World:
     """A world with the sample pictures and without any label."""
     local.fill(world.cloud)

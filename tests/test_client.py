@@ -45,14 +45,6 @@ def exit_code(child: pexpect.spawn) -> int | None:
     return child.exitstatus
 
 
-@pytest.fixture
-def server(world: World) -> subprocess.Popen[str]:
-    process = world.start("server.py")
-    assert process.stdout
-    process.stdout.readline()
-    return process
-
-
 def client(world: World, *args: str, typed: str | None = None, **env: str) -> tuple[int, str, str]:
     """Run a client to its end, typing through a pipe; return exit code, output and errors."""
     process = world.start("client.py", "--client", ME, *args, env=env)
