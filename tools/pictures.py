@@ -60,6 +60,8 @@ class Screen:
             found = self.do("search", "--onlyvisible", "--name", name).split()
             if found and self.do("getwindowfocus") in found:
                 return found[0]
+            if found:
+                self.do("windowactivate", found[0])
             time.sleep(0.1)
         sys.exit(f"No window {name} within 30 s.")
 
