@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import termios
+import textwrap
 import threading
 import time
 from collections.abc import Sequence
@@ -117,7 +118,7 @@ class Conversation:
             try:
                 numbers.append(parse_number(typed))
             except Refused as reason:
-                print(f"  Not taken: {reason}.", file=sys.stderr)
+                print(fitted(f"  Not taken: {reason}."), file=sys.stderr)
         return numbers, True
 
     def read(self, prompt: str, typed: Sequence[float] = ()) -> str:
@@ -265,6 +266,10 @@ def read_lines(path: str) -> list[str]:
         raise Problem(f"{path} can't be read: {error}. Give a text file with one series a line.") from None
 
 
+def fitted(sentence: str) -> str:
+    return textwrap.fill(sentence, shutil.get_terminal_size().columns, subsequent_indent="  ")
+
+
 def plainly(numbers: Sequence[float]) -> str:
     return " ".join(map(shortest, numbers))
 
@@ -329,7 +334,7 @@ def main() -> int:
                     while True:
                         conversation.listen(POLL)
             else:
-                print("Type positive numbers; an empty line ends the message and sends it.")
+                print(fitted("Type positive numbers; an empty line ends the message and sends it."))
                 conversation.ask_and_answer()
         finally:
             conversation.link.settle()
