@@ -377,8 +377,9 @@ class Cost:
     last: float
 
 
-def saving(url: str, home: Path, rows: int, people: int, pace: float, rate: float, labels: int = 10) -> Cost:
-    """Keep `labels` labels of each of the people, one every `pace` seconds, in a file of so many rows."""
+def saving(url: str, home: Path, rows: int, people: int, pace: float, rate: float) -> Cost:
+    """Keep ten labels (five of each of many people), one every `pace` seconds, in a file of so many rows."""
+    labels = 10 if people == 1 else 5
     with account(url, home) as world, far(world, rate=rate) as proxy:
         body = f"{HEADER}\n".encode() + b"".join(map(row, range(rows)))
         world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=LABELS, Body=body)
