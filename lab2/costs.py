@@ -6,8 +6,10 @@ import threading
 from collections import Counter
 from typing import Any
 
-# US dollars per million calls, us-east-1, without the free tier (the first million SQS calls of a month).
-# Source: aws.amazon.com/sqs/pricing and aws.amazon.com/s3/pricing (S3 Standard), read in November 2026.
+# US dollars per million calls, us-east-1, without the free tier (the first million SQS calls of a month) and the
+# ten cents that SQS is said to add for messages with a group. AWS's own pages could not be read here: the
+# figures are those of cloudburn.io/blog/amazon-sqs-pricing (March 2026) and c3x.dev/blog/s3-request-fees-explained
+# (2026), found on 2026-11-24.
 SQS_CALL = 0.40
 S3_WRITE = 5.00  # PUT, COPY, POST and LIST
 S3_READ = 0.40  # GET and all others
