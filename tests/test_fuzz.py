@@ -241,7 +241,7 @@ def test_any_row_of_the_log_is_known_or_passed_over(chance: random.Random) -> No
         id, body = junk(chance), any_request(chance)
         answer = encode_answer(answer_request(id, body))
         row = encode_row(id, junk(chance), body, answer, now)
-        assert b"\n" not in row and len(row.splitlines()) == 1
+        assert len(row.splitlines()) == 1
         assert (found := decode_row(bytes(row))) and (found.id, json.loads(found.answer)) == (id, json.loads(answer))
         assert re.fullmatch(r"\d{4}-\d\d-\d\d", day_of(id, now.timestamp()))
         spoilt = [
