@@ -134,7 +134,7 @@ class Conversation:
                 self.reconnect(typed)
             else:
                 if not sys.stdin.isatty():
-                    print(line)  # so that a transcript reads like a screen
+                    print(printable(line))  # so that a transcript reads like a screen
                 return line
             finally:
                 self._reading = False
@@ -263,7 +263,8 @@ def read_lines(path: str) -> list[str]:
         with open(0 if path == "-" else path, encoding="utf-8") as file:
             return file.readlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise Problem(f"{path} can't be read: {error}. Give a text file with one series a line.") from None
+        reason = (isinstance(error, OSError) and error.strerror) or "it is not text in UTF-8"
+        raise Problem(f"{printable(path)} can't be read: {reason}. Give a file with one series a line.") from None
 
 
 def fitted(sentence: str) -> str:

@@ -277,7 +277,7 @@ def report(session: Session) -> int:
 def write_sheet(session: Session, path: Path, shown: list[tuple[Image, Verdict]]) -> None:
     """Write a PNG of the pictures with their votes."""
     if not shown:
-        raise Problem(f"There are no pictures to put on {path}. Upload some first.")
+        raise Problem(f"There are no pictures to put on {printable(str(path))}. Upload some first.")
     decoder = session.decoder
     assert decoder
 
@@ -292,19 +292,20 @@ def write_sheet(session: Session, path: Path, shown: list[tuple[Image, Verdict]]
     try:
         path.write_bytes(data)
     except OSError as error:
-        raise Problem(f"{path} can't be written: {error.strerror}. Give another file to --sheet.") from None
-    print(f"{len(shown)} pictures with their votes are in {path}.", file=sys.stderr)
+        raise Problem(
+            f"{printable(str(path))} can't be written: {error.strerror}. Give another file to --sheet."
+        ) from None
+    print(f"{len(shown)} pictures with their votes are in {printable(str(path))}.", file=sys.stderr)
 
 
 def typed_paths(text: str) -> list[Path]:
     """Return the path that was typed, or the paths as a terminal writes them where files are dropped on it."""
-    if os.path.exists(os.path.expanduser(text)):
-        return [Path(text).expanduser()]
-    try:
-        words = [os.path.expanduser(word) for word in shlex.split(text)]
-    except ValueError:
-        words = []
-    return [Path(word) for word in words] if words and all(map(os.path.exists, words)) else [Path(text).expanduser()]
+    with suppress(ValueError):  # of a quote that is not closed, or a character that no path has
+        for words_of in (lambda text: [text], shlex.split):
+            paths = [os.path.expanduser(word) for word in words_of(text)]
+            if paths and all(map(os.path.exists, paths)):
+                return [Path(path) for path in paths]
+    return [Path(text)]
 
 
 def annotator_name(given: str | None) -> str:

@@ -45,7 +45,7 @@ HEARTBEAT = 60.0
 
 MISSING_QUEUE = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
 
-_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,200}")  # an id or client that is echoed
+_NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")  # an id or client that is echoed
 _PRIVATE_QUEUE = re.compile(re.escape(ANSWERS) + r"-[A-Za-z0-9_-]{1,70}")
 
 

@@ -26,7 +26,7 @@ def verify(cloud: Cloud, day: str = "") -> int:
         fault = _fault(row, seen)
         found[fault] += 1
         if fault:
-            print(f"{place}: {fault}")
+            print(f"{printable(place)}: {fault}")
     if not found:
         raise Problem(
             f"There is no log under s3://{cloud.bucket}/{LOG}{day}. Days are written like 2026-11-23, in UTC."

@@ -51,6 +51,7 @@ def decode_row(line: bytes) -> Row | None:
         fields = json.loads(line)
         row = Row(line)
         row.id, row.answer = str(fields["id"]), json.dumps(fields["answer"])
+        row.id.encode()  # half a surrogate pair is no id of ours, and sqlite does not take it
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return row

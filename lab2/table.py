@@ -60,7 +60,7 @@ def printer(form: str | None, requests: Sequence[tuple[str, list[float]]]) -> Ca
     if form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(("line", *HEADER[1:], "error"))
-        return lambda name, answer: writer.writerow((*_cells(name, answer), answer.error or "")) and None
+        return lambda name, answer: writer.writerow((*_cells(name, answer), printable(answer.error or ""))) and None
     # The columns are made for what was asked; a longer mean only pushes its own line.
     numbers = [" ".join(map(shortest, numbers)) for _, numbers in requests]
     one = max((len(shortest(number)) for _, series in requests for number in series), default=0)
