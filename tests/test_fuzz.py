@@ -527,7 +527,9 @@ def test_any_label_file_has_a_form_that_keeps_a_label_or_is_refused(chance: rand
             .decode("utf-8-sig", "replace")
             .rstrip("\r")
         )
-        names, cells = csv.reader([header, row.decode().rstrip("\r")], delimiter=form.delimiter)
+        names, cells = (
+            next(csv.reader([line], delimiter=form.delimiter)) for line in (header, row.decode().strip("\r"))
+        )
         assert (label.timestamp, "timestamp") in zip(cells, (name.strip().lower() for name in names), strict=True), head
         for line in head.split(b"\n"):
             form.decode(line)
