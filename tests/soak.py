@@ -26,9 +26,10 @@ from lab2.queues import BATCH, Outgoing
 
 INTERVAL = 2.0  # seconds between samples
 ROWS = 15  # of the table
-# Of memory, from the second third to the last. The first one is for warming up: the table of logged answers may
-# keep 2 MB in memory, which some 8,000 requests fill.
-GROWTH = 1.02
+# A flood first, so that all threads and connections are there that may be, and the 2 MB that the table of logged
+# answers may keep in memory are full. What grows after that grows for ever.
+FLOOD = 10_000  # requests
+GROWTH = 1.02  # of memory, from the second third of the samples to the last
 MORE = 1  # handle, connection or thread that there may be more: one more poller comes and goes
 
 
@@ -92,13 +93,18 @@ class Load:
             self.failure = error
 
     def _send(self) -> None:
-        queue, started = self.world.queue("lab2"), time.monotonic()
-        while not self._stopping.wait(max(0.0, started + self.sent / self.rate - time.monotonic())):
+        queue, due = self.world.queue("lab2"), time.monotonic()
+        while not self._stopping.wait(max(0.0, due - time.monotonic())):
+            due = time.monotonic() if self.sent < FLOOD else due + BATCH / self.rate
             batch = [self._request(place) for place in range(BATCH)]
             self.open |= {request.attributes["id"] for request in batch if "reply_to" not in request.attributes}
             if queue.send(batch):
                 raise RuntimeError("the emulator did not take a request")
             self.sent += BATCH
+
+    def steady(self) -> bool:
+        """Tell whether the flood is over and answered."""
+        return self.sent >= FLOOD and len(self.open) < 5 * self.rate
 
     def _request(self, place: int) -> Outgoing:
         """Return a request: in ten, one is refused, and one comes from a client that is gone with its queue."""
@@ -161,6 +167,8 @@ def slope(samples: Sequence[Sample]) -> float:
 
 def sampled(server: subprocess.Popen[bytes], load: Load, seconds: float) -> list[Sample]:
     """Return samples of the server under load for so long, printing some of them as a table."""
+    while not load.steady() and server.poll() is None and not load.failure:
+        time.sleep(0.1)
     print(f"{'seconds':>7} {'answers':>9} {'memory MB':>9} {'handles':>7} {'connections':>11} {'threads':>7}")
     samples: list[Sample] = []
     started, due = time.monotonic(), 0.0
@@ -200,7 +208,7 @@ def soak(world: World, seconds: float, rate: float) -> list[str]:
     verify = subprocess.run([*command, "verify"], env=world.env, cwd=world.home, capture_output=True, text=True)
     if verify.returncode or not verify.stdout.startswith(f"{load.sent:,} rows: {load.sent:,} right"):
         faults.append("the log is not right")
-    print(f"\n{load.sent:,} requests in {seconds:.0f} s, {load.answered:,} answers on lab2_1, "
+    print(f"\n{load.sent:,} requests, {FLOOD:,} of them at once; {load.answered:,} answers on lab2_1, "
           f"one in {BATCH} to a queue that is gone")  # fmt: skip
     print(f"memory after the first third: {slope(samples):+.1f} MB an hour")
     print(f"server.py verify: {verify.stdout.strip()[-200:]}{verify.stderr.strip()[-500:]}")

@@ -471,8 +471,8 @@ def test_what_looks_like_an_option_or_a_bucket_is_said_harmlessly(world: World) 
 def test_a_setting_that_is_wrong_ends_a_program_with_a_sentence(world: World, program: str) -> None:
     right = dict(world.env)
     for name, value in (
-        ("AWS_PROFILE", "typo\x1b[2J"), ("AWS_REGION", "us_east\x1b 1"), ("AWS_ENDPOINT_URL", "localhost:4566"),
-        ("AWS_ENDPOINT_URL", "http://["),
+        ("AWS_PROFILE", "typo\x1b[2J"), ("AWS_SECRET_ACCESS_KEY", ""), ("AWS_REGION", "us_east\x1b 1"),
+        ("AWS_ENDPOINT_URL", "localhost:4566"), ("AWS_ENDPOINT_URL", "http://["),
     ):  # fmt: skip
         world.env = right | {name: value}
         _, _, errors = run(world, *program.split(), typed=b"3\n\n", codes=(2,))
