@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -148,6 +149,8 @@ def soaked_world(home: Path) -> Iterator[World]:
 def growth(samples: Sequence[Sample]) -> list[str]:
     """Return a sentence for each thing of which there is more in the last third of the samples than in the second."""
     third = len(samples) // 3
+    if third < 2:
+        return [f"{len(samples)} samples tell nothing"]
     before, after = samples[third : 2 * third], samples[2 * third :]
     faults = []
     for name in ("memory", "handles", "connections", "threads"):
@@ -160,9 +163,9 @@ def growth(samples: Sequence[Sample]) -> list[str]:
 def slope(samples: Sequence[Sample]) -> float:
     """Return by how many megabytes memory grows in an hour, fitted to all samples but those of the first third."""
     warm = samples[len(samples) // 3 :]
-    middle = sum(sample.seconds for sample in warm) / len(warm)
+    middle = sum(sample.seconds for sample in warm) / (len(warm) or 1)
     spread = sum((sample.seconds - middle) ** 2 for sample in warm)
-    return 3600 * sum((sample.seconds - middle) * sample.memory for sample in warm) / spread
+    return 3600 * sum((sample.seconds - middle) * sample.memory for sample in warm) / (spread or 1)
 
 
 def sampled(server: subprocess.Popen[bytes], load: Load, seconds: float) -> list[Sample]:
@@ -219,6 +222,7 @@ def soak(world: World, seconds: float, rate: float) -> list[str]:
 def main() -> int:
     given = [float(word) for word in sys.argv[1:]]
     seconds, rate = [*given, *(300.0, 100.0)[len(given) :]]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of what is to be stopped
     with tempfile.TemporaryDirectory() as home, soaked_world(Path(home)) as world:
         faults = soak(world, seconds, rate)
     print("\n".join(f"Not so: {fault}." for fault in faults) or "Flat: memory, handles, connections, threads.")
