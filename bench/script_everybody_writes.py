@@ -11,9 +11,9 @@ bucket, count = sys.argv[1], int(sys.argv[2])
 s3 = boto3.client("s3")
 pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="underbase/")
 keys = [entry["Key"] for page in pages for entry in page["Contents"]]
-for key in random.sample(keys, count):
+for at, key in enumerate(random.sample(keys, count)):
     data = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    if not cv2.getWindowProperty("Hot dog or not", cv2.WND_PROP_VISIBLE) > 0:
+    if at == 0:
         cv2.namedWindow("Hot dog or not", cv2.WINDOW_NORMAL)
         cv2.resizeWindow("Hot dog or not", 960, 640)
         cv2.moveWindow("Hot dog or not", 60, 40)
