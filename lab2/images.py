@@ -6,12 +6,14 @@ import hashlib
 import mimetypes
 import random
 import re
+import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
-from lab2.appendlog import SOMEONE_WAS_FIRST
+from lab2.appendlog import jitter
 from lab2.decoder import Picture, Unreadable
 from lab2.settings import IMAGES, Cloud, error_code, explained
 from lab2.terminal import printable
@@ -19,6 +21,8 @@ from lab2.terminal import printable
 PAGE = 1_000  # keys that S3 lists at a time, at most
 MOST_BYTES = 100 * 2**20  # of an image file
 LONGEST_NAME = 100  # characters
+TRIES = 5  # of a PUT while another one of the same key is under way
+THERE, CONFLICT = {"PreconditionFailed", "412"}, {"ConditionalRequestConflict", "409"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +99,24 @@ class Images:
             reply = self.cloud.s3.list_objects_v2(Bucket=self.cloud.bucket, Prefix=IMAGES + digest(data))
             if any(entry["Size"] == len(data) for entry in reply.get("Contents", ())):
                 return False
+            self._put(key, data)
+        return True
+
+    def _put(self, key: str, data: bytes) -> None:
+        """Put an image where there is none; what is there has the same bytes, for its key has their hash."""
+        kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
+        for attempt in count(1):
             try:
-                kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
                 self.cloud.s3.put_object(
                     Bucket=self.cloud.bucket, Key=key, Body=data, ContentType=kind, IfNoneMatch="*"
                 )
             except Exception as error:
-                if error_code(error) not in SOMEONE_WAS_FIRST:
-                    raise  # else it is ours after a lost reply, or that of another program: the same bytes
-        return True
+                if error_code(error) in CONFLICT and attempt < TRIES:
+                    time.sleep(jitter(attempt))
+                    continue
+                if error_code(error) not in THERE:
+                    raise  # else it is ours after a lost reply, or another program's
+            return
 
     def _page(self, after: str) -> tuple[list[Image], bool]:
         """Return the images of one LIST, from the name `after` on, and whether there are more behind them."""

@@ -167,7 +167,8 @@ def explain(error: BaseException, what: str = "AWS") -> str | None:
 
 def error_code(error: BaseException) -> str:
     """Return AWS's code of a botocore ClientError, '' for anything else."""
-    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+    response = getattr(error, "response", None)  # which errors of the connection have too, and it is None
+    return str(response.get("Error", {}).get("Code", "")) if response else ""
 
 
 def run(main: Callable[[], int]) -> NoReturn:
