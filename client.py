@@ -20,7 +20,7 @@ from contextlib import ExitStack, suppress
 from lab2.exchange import Exchange, connect
 from lab2.messages import MOST_NUMBERS, Refused, encode_request, new_id, parse_number
 from lab2.pipeline import Trouble
-from lab2.settings import ANSWERS, Problem, add_flags, explained, run
+from lab2.settings import ANSWERS, Parser, Problem, add_flags, explained, run
 from lab2.table import printer, shortest, table
 from lab2.terminal import Progress, printable
 
@@ -264,7 +264,7 @@ def read_lines(path: str) -> list[str]:
             return file.readlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or "it is not text in UTF-8"
-        raise Problem(f"{printable(path)} can't be read: {reason}. Give a file with one series a line.") from None
+        raise Problem(f"{path} can't be read: {reason}. Give a file with one series a line.") from None
 
 
 def fitted(sentence: str) -> str:
@@ -283,7 +283,7 @@ def user() -> str:
 
 
 def parse_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__.replace("lab2, ", "lab2,\n"), epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip

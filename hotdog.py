@@ -25,7 +25,7 @@ from lab2.keeper import Keeper
 from lab2.labels import Clock, Label, LabelFile, Votes, clean_name, count_labels
 from lab2.report import Report, Verdict, usefulness
 from lab2.screen import Screen, Terminal
-from lab2.settings import IMAGES, LABELS, Cloud, Problem, add_bucket_flag, add_flags, explained, run
+from lab2.settings import LABELS, Cloud, Parser, Problem, add_bucket_flag, add_flags, explained, run
 from lab2.sheet import MOST, SIDE, contact_sheet
 from lab2.terminal import MOMENT, printable
 from lab2.upload import Upload
@@ -124,10 +124,11 @@ class Session:
         if self.options.local:
             self._local.enter_context(local.aws())
         cloud = Cloud(self.options.bucket)
-        cloud.check_bucket(IMAGES)  # which leaves a connection open
+        images = Images(cloud)
+        images.open()  # which leaves a connection open
         if self.options.local:
             local.fill(cloud)
-        return Images(cloud)
+        return images
 
     def _open_keeper(self) -> Keeper:
         cloud = self._images.get().cloud
@@ -277,7 +278,7 @@ def report(session: Session) -> int:
 def write_sheet(session: Session, path: Path, shown: list[tuple[Image, Verdict]]) -> None:
     """Write a PNG of the pictures with their votes."""
     if not shown:
-        raise Problem(f"There are no pictures to put on {printable(str(path))}. Upload some first.")
+        raise Problem(f"There are no pictures to put on {path}. Upload some first.")
     decoder = session.decoder
     assert decoder
 
@@ -292,9 +293,7 @@ def write_sheet(session: Session, path: Path, shown: list[tuple[Image, Verdict]]
     try:
         path.write_bytes(data)
     except OSError as error:
-        raise Problem(
-            f"{printable(str(path))} can't be written: {error.strerror}. Give another file to --sheet."
-        ) from None
+        raise Problem(f"{path} can't be written: {error.strerror}. Give another file to --sheet.") from None
     print(f"{len(shown)} pictures with their votes are in {printable(str(path))}.", file=sys.stderr)
 
 
@@ -329,9 +328,7 @@ def _wants_window(display: str | None) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "command", nargs="?", choices=["upload", "label", "report"],
         help="upload PATH ...; or label four pictures; or report what the labels say"

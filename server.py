@@ -26,6 +26,7 @@ from lab2.settings import (
     LOG,
     REQUESTS,
     Cloud,
+    Parser,
     add_bucket_flag,
     add_flags,
     error_code,
@@ -248,9 +249,7 @@ def say(line: str) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "command",
         nargs="?",

@@ -173,6 +173,8 @@ def _jpeg_size(data: bytes) -> tuple[int, int, int]:
 
 def _orientation(data: bytes) -> int:
     """Return the orientation 1 to 8 that the EXIF data of a JPEG, PNG or WebP gives."""
+    if data[:2] == b"\xff\xd8":
+        data = data[: _jpeg_size(data)[2]]  # it stands before the frame; the search takes 6 ns a byte
     found = re.search(rb"(?:Exif\0\0|eXIf|EXIF....)(?=II\*\0|MM\0\*)", data, re.DOTALL)
     if not found or data[:2] not in (b"\xff\xd8", b"\x89P", b"RI"):
         return 1

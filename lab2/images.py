@@ -38,23 +38,26 @@ class Images:
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
+        self._first: list[Image] = []  # what the first page had when it was last listed
         self._large = False  # whether there are more than a page lists
+
+    def open(self) -> None:
+        """Problem unless the images can be listed by us; a round then costs one LIST, however many there are."""
+        self._first, self._large = self._page("")
 
     def sample(self) -> list[Image]:
         """Return up to 1,000 images in random order: all that there are, or a page from a random place on.
 
         Names start with digits of a hash, so that any page of a listing is a random sample.
         """
-        first: list[Image] = []
         if not self._large:
-            first, self._large = self._page("")
+            self.open()
+        sample = self._first
         if self._large:
-            page, more = self._page(f"{random.getrandbits(48):012x}")
-            if not more:  # the end of the listing: go on at its start
-                page += first or self._page("")[0]
-            first = list(dict.fromkeys(page))[:PAGE]
-        random.shuffle(first)
-        return first
+            sample, more = self._page(f"{random.getrandbits(48):012x}")
+            if not more:  # the end of the listing: go on at its start, where a file that has gone since does no harm
+                sample = list(dict.fromkeys(sample + self._first))[:PAGE]
+        return random.sample(sample, len(sample))
 
     def all(self) -> Iterator[Image]:
         """Yield every image, in the order of names, from a LIST for each thousand."""

@@ -102,8 +102,8 @@ def decode_answer(body: str) -> Answer:
     """Return the answer in a body that anybody may have sent; Refused where it is not an answer."""
     try:
         fields = json.loads(body, parse_int=float)
-        if isinstance(fields.get("error"), str):
-            return Answer(_text(fields["id"]), error=fields["error"])
+        if error := fields.get("error"):
+            return Answer(_text(fields["id"]), error=_text(error))
         mean, median, most, least = (_checked(fields[name]) for name in ("mean", "median", "max", "min"))
         return Answer(_text(fields["id"]), tuple(_checked_series(fields["numbers"])), mean, median, most, least)
     except (ValueError, RecursionError, AttributeError, KeyError, TypeError):

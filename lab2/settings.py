@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from lab2 import __version__
+from lab2.terminal import printable
 
 if TYPE_CHECKING:
     import boto3
@@ -27,6 +28,16 @@ DEPLOY = "aws cloudformation deploy --stack-name lab2 --template-file aws.yaml -
 
 class Problem(Exception):
     """Something the user can put right: the message says what happened and what to do."""
+
+    def __str__(self) -> str:
+        return "\n".join(map(printable, super().__str__().split("\n")))
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that does not print raw what looks like an option and is the name of a file."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +65,8 @@ class Cloud:
     def session(self) -> boto3.Session:
         import boto3  # takes 0.2 s: not before somebody needs it
 
-        return boto3.Session(region_name=os.environ.get("AWS_REGION"))
+        with explained():
+            return boto3.Session(region_name=os.environ.get("AWS_REGION"))
 
     @cached_property
     def region(self) -> str:
@@ -93,6 +105,13 @@ class Cloud:
             self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=1)
 
     def _client(self, service: str) -> Any:
+        try:
+            with explained():
+                return self._new_client(service)
+        except ValueError as error:  # so botocore says that an endpoint is no URL
+            raise Problem(f"AWS can't be asked: {error}. Check AWS_ENDPOINT_URL.") from None
+
+    def _new_client(self, service: str) -> Any:
         from botocore.config import Config
 
         client = self.session.client(

@@ -60,16 +60,17 @@ def printer(form: str | None, requests: Sequence[tuple[str, list[float]]]) -> Ca
     if form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(("line", *HEADER[1:], "error"))
-        return lambda name, answer: writer.writerow((*_cells(name, answer), printable(answer.error or ""))) and None
+        return lambda name, answer: (
+            writer.writerow((name, *[""] * 5, printable(answer.error)) if answer.error else (*_cells(name, answer), ""))
+            and None
+        )
     # The columns are made for what was asked; a longer mean only pushes its own line.
     numbers = [" ".join(map(shortest, numbers)) for _, numbers in requests]
     one = max((len(shortest(number)) for _, series in requests for number in series), default=0)
-    widths = (
-        [max(4, *(len(name) for name, _ in requests)), max(map(len, numbers)), *[max(6, one + 2)] * 4]
-        if requests
-        else []
-    )
-    print(_line(("line", *HEADER[1:]), widths))
+    lines = [name for name, _ in requests]
+    widths = [max(map(len, ["line", *lines])), max(map(len, ["numbers", *numbers])), *[max(6, one + 2)] * 4]
+    if requests:
+        print(_line(("line", *HEADER[1:]), widths))
     return lambda name, answer: print(
         f"{name}: refused: {printable(answer.error)}" if answer.error else _line(_cells(name, answer), widths)
     )

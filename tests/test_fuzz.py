@@ -456,7 +456,6 @@ def test_names_on_the_command_line_are_said_harmlessly(world: World) -> None:
     run(world, "hotdog.py", "report", "--sheet", f"{name}/a.png", codes=(2,))
 
 
-@pytest.mark.xfail(reason="argparse and some Problems print it raw", strict=False)  # until it is mended
 def test_what_looks_like_an_option_or_a_bucket_is_said_harmlessly(world: World) -> None:
     name = "\x1b[2J\u202e"
     run(world, "hotdog.py", "upload", f"--{name}.jpg", codes=(2,))
@@ -466,7 +465,6 @@ def test_what_looks_like_an_option_or_a_bucket_is_said_harmlessly(world: World) 
     run(world, "hotdog.py", "report", "--bucket", name, codes=(2,))
 
 
-@pytest.mark.xfail(reason="a traceback", strict=False)  # until it is mended
 @pytest.mark.parametrize("program", ["server.py", "client.py 3", "client.py", "hotdog.py report"])
 def test_a_setting_that_is_wrong_ends_a_program_with_a_sentence(world: World, program: str) -> None:
     right = dict(world.env)

@@ -69,9 +69,8 @@ def test_a_round_costs_one_list_and_a_get_for_each_picture(proxied: World, proxy
         listen(program, "safe in S3")
     # The first has the bucket looked for besides, and learns that there are more images than a page lists. A page
     # that the end of the listing cuts short is filled from its start.
-    allowed = 1 if images <= 1_000 else 2
-    assert rounds[0][0] <= 1 + allowed + 1
-    assert all(lists <= allowed and gets == 4 for lists, gets in rounds[1:]), rounds
+    assert rounds[0][0] <= 3
+    assert all(lists == 1 and gets == 4 for lists, gets in rounds[1:]), rounds
 
 
 def test_from_the_start_to_the_first_picture_takes_five_calls_in_a_row(proxied: World, proxy: Proxy) -> None:
