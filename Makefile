@@ -12,7 +12,7 @@ label: .venv/programs ## pictures labelled, on the local emulator
 
 test: .venv/programs check ## all tests
 	@sh tests/system-packages.sh
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 3
 
 check: .venv/programs
 	$(BIN)/ruff format --check .
