@@ -25,6 +25,8 @@ WIDTH, HEIGHT, BAR = 960, 720, 80  # pixels; the bar of text is at the bottom
 REFLEX = 0.15  # seconds; nobody sees a picture and answers it faster
 LONGEST_REPEAT_DELAY = 0.7  # seconds after which a key that is held starts to repeat, at most
 PATIENCE = 20.0  # seconds for the window to open
+PAINTING, OPENINGS = 0.7, 5  # seconds for it to be painted, and how often it is opened until it is
+GROUND = 32  # the grey behind picture and text
 
 KEYS = "1 hot dog   0 not   u back   s skip   q end"
 ANSWERS = {
@@ -138,27 +140,51 @@ class Canvas:
     def _show(self) -> None:
         import cv2
 
-        if not self.open:
-            cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-            cv2.resizeWindow(TITLE, WIDTH, HEIGHT)
-            cv2.moveWindow(TITLE, 60, 40)
-            self.open = True
-            self._draw()
-            deadline = time.monotonic() + PATIENCE / 2
-            while not self._visible() and time.monotonic() < deadline:
-                cv2.waitKeyEx(10)
+        for _ in range(0 if self.open else OPENINGS):
+            self._open()
+            if self._painted():
+                break
         self._draw()
         while cv2.pollKey() != -1:  # painted now, and what was typed so far is not for this picture
             pass
         self.appeared = time.monotonic()
         self.held = self._down()
 
+    def _open(self) -> None:
+        import cv2
+
+        cv2.destroyAllWindows()
+        cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+        cv2.resizeWindow(TITLE, WIDTH, HEIGHT)
+        cv2.moveWindow(TITLE, 60, 40)
+        self.open = True
+        self._draw()
+        deadline = time.monotonic() + PATIENCE / 2
+        while not self._visible() and time.monotonic() < deadline:
+            cv2.waitKeyEx(10)
+
+    def _painted(self) -> bool:
+        """Tell whether what was drawn is on the screen, as far as the X server can say.
+
+        On a busy machine one window in fifty was never painted and got no keys (OpenCV 5.0 with its Qt, 2026-11).
+        """
+        import cv2
+
+        colour = None
+        deadline = time.monotonic() + PAINTING
+        while self.keyboard and time.monotonic() < deadline:
+            colour = self.keyboard.pixel(4, HEIGHT - 4, WIDTH, HEIGHT)
+            if colour == bytes([GROUND] * 3):
+                return True
+            cv2.waitKeyEx(10)
+        return colour is None
+
     def _draw(self) -> None:
         import cv2
         import numpy
 
         assert self.picture is not None
-        canvas = numpy.full((HEIGHT, WIDTH, 3), 32, numpy.uint8)
+        canvas = numpy.full((HEIGHT, WIDTH, 3), GROUND, numpy.uint8)
         height, width = self.picture.shape[:2]
         top, left = (HEIGHT - BAR - height) // 2, (WIDTH - width) // 2
         canvas[top : top + height, left : left + width] = self.picture
