@@ -12,7 +12,7 @@ import tempfile
 import time
 import venv
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -346,11 +346,10 @@ def sequence(sqs: Any) -> float:
 def client(book: Book, messages: int = 10_000) -> None:
     """A file of messages, and the first prompt."""
     with standing_in(NEAR) as standin, tempfile.TemporaryDirectory() as home:
-        path = Path(home) / "series.txt"
-        path.write_text("".join(" ".join(map(str, some_series())) + "\n" for _ in range(messages)))
+        path = write_series(home, messages)
         with working(standin, SERVER):
             standin.ask("forget")
-            seconds = run_clients(standin, [["--file", str(path)]])
+            seconds, _ = run_clients(standin, [["--file", path]])
             stats = standin.ask("stats")
         calls = sum(of_client(stats["calls"]).values()) / messages
         bare, prompt = first_prompts(standin)
@@ -368,21 +367,28 @@ def client(book: Book, messages: int = 10_000) -> None:
     book.goal("first prompt after the interpreter's own start", (prompt - bare) * 1e3, 50, "ms")
 
 
-def run_clients(standin: StandIn, arguments: Sequence[Sequence[str]]) -> float:
-    """Run clients at once until all have ended; return the seconds."""
+def run_clients(standin: StandIn, arguments: Sequence[Sequence[str]], limit: float = 600.0) -> tuple[float, int]:
+    """Run clients at once until all have ended or time is up; return the seconds and the number of answers shown."""
     start = time.perf_counter()
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "client.py", *each], env=environment(standin), cwd=ROOT,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )
-        for each in arguments
-    ]  # fmt: skip
-    for process in processes:
-        said = process.communicate()[1]
-        if process.returncode:
-            raise RuntimeError(said.decode())
-    return time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as home:
+        processes, shown = [], 0
+        for at, each in enumerate(arguments):
+            with open(f"{home}/{at}", "wb") as output:
+                processes.append(
+                    subprocess.Popen(
+                        [sys.executable, "-u", "client.py", "--json", *each], env=environment(standin), cwd=ROOT,
+                        stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL,
+                    )
+                )  # fmt: skip
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, start + limit - time.perf_counter()))
+            process.kill()
+            process.wait()
+        seconds = time.perf_counter() - start
+        for at in range(len(arguments)):
+            shown += Path(home, str(at)).read_bytes().count(b"\n")
+    return seconds, shown
 
 
 def first_prompts(standin: StandIn, times: int = 20) -> tuple[float, float]:
@@ -406,26 +412,34 @@ def first_prompts(standin: StandIn, times: int = 20) -> tuple[float, float]:
     return statistics.median(taken[0]), statistics.median(taken[1])
 
 
-def clients(book: Book, number: int = 20, each: int = 200) -> None:
+def clients(book: Book, each: int = 200, limit: float = 60.0) -> None:
     """Many clients at once, with one queue of answers and with a queue each."""
+    book.say(
+        "## Many clients",
+        f"Each sends a file of {each} messages, all at once, one server, 10 ms away; stopped after {limit:.0f} s.",
+    )
     rows = []
     with standing_in(NEAR) as standin, tempfile.TemporaryDirectory() as home:
-        path = Path(home) / "series.txt"
-        path.write_text("".join(" ".join(map(str, some_series())) + "\n" for _ in range(each)))
-        for name, flags in (("one queue for all", []), ("`--private-answers`", ["--private-answers"])):
-            standin.ask("reset")
-            with working(standin, SERVER):
-                standin.ask("forget")
-                seconds = run_clients(
-                    standin, [["--file", str(path), "--client", f"client{at}", *flags] for at in range(number)]
-                )
-                time.sleep(1.5)
-                calls = standin.ask("stats")["calls"]
-            mine = of_client(calls)
-            rows.append([name, f"{sum(mine.values()) / number / each:.3f}",
-                         f"{sum(calls.values()) / number / each:.3f}", f"{seconds:.1f}"])  # fmt: skip
-    book.say("## Many clients", f"{number} clients with {each} messages each, all at once, and one server; 10 ms away.")
-    book.table(["answers come on", "client's calls/answer", "all calls/answer", "last client ended after, s"], rows)
+        path = write_series(home, each)
+        for number in (2, 20):
+            for name, flags in (("one queue for all", []), ("`--private-answers`", ["--private-answers"])):
+                standin.ask("reset")
+                with working(standin, SERVER):
+                    standin.ask("forget")
+                    arguments = [["--file", path, "--client", f"client{at}", *flags] for at in range(number)]
+                    seconds, shown = run_clients(standin, arguments, limit)
+                    calls = standin.ask("stats")["calls"]
+                mine = sum(of_client(calls).values())
+                ended = f"{seconds:.1f}" if shown == number * each else "not ended"
+                rows.append([str(number), name, f"{shown / number / each:.0%}", f"{mine / max(1, shown):.2f}", ended])
+    book.table(["clients", "answers come on", "shown", "client's calls/answer", "last answer after, s"], rows)
+
+
+def write_series(home: str, count: int) -> str:
+    """Write a file of so many messages; return its path."""
+    path = Path(home) / "series.txt"
+    path.write_text("".join(" ".join(map(str, some_series())) + "\n" for _ in range(count)))
+    return str(path)
 
 
 # ---- all of it --------------------------------------------------------------------------------

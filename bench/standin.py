@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import random
 import re
 import struct
 import subprocess
@@ -53,7 +54,7 @@ class Queue:
     ready: deque[Message] = field(default_factory=deque)
     held: dict[str, tuple[float, Message]] = field(default_factory=dict)
     leases: list[tuple[float, str]] = field(default_factory=list)
-    waiting: deque[tuple[float, Callable[[], None]]] = field(default_factory=deque)
+    waiting: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
     sent: int = 0
     deleted: int = 0
     last_sent: float = 0.0
@@ -294,8 +295,9 @@ class Aws:
         """Answer the polls for which there is a message now, and those that have waited long enough."""
         queue, now = self.sqs.queues[name], time.monotonic()
         self.sqs.release(queue)
-        for _ in range(len(queue.waiting)):
-            deadline, again = queue.waiting.popleft()
+        random.shuffle(queue.waiting)  # whoever asked first is not served first
+        waiting, queue.waiting = queue.waiting, []
+        for deadline, again in waiting:
             if queue.ready or now >= deadline:
                 again()
             else:

@@ -12,12 +12,13 @@ from conftest import PATIENCE, World, until
 from proxy import ALWAYS, Fault, Proxy
 
 from lab2.costs import price
-from lab2.daylog import FULL, DayLog, Logged, encode_row
+from lab2.daylog import DayLog, Logged, encode_row
 from lab2.messages import answer_request, encode_answer, encode_request, new_id
 from lab2.queues import Outgoing, batches
 from lab2.settings import Cloud
 
 MONTH = 30 * 86_400  # seconds
+FULL = 16 * 2**10  # bytes of an object of the log that is not written again
 
 
 def ask(world: World, count: int) -> None:
