@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from lab2.messages import decode_answer, encode_request, new_id
 from lab2.queues import Outgoing, batches
 
 REQUESTS = 25
+LEASE = 60  # seconds for which a request that is received is nobody else's
 SOON = 3  # seconds that a message taken by somebody who died is hidden here, instead of a minute
 
 # A fault is made for the process that it may kill.
@@ -31,10 +32,6 @@ FAULTS: dict[str, Callable[[Callable[[], None]], Fault]] = {
 }
 SERVER_CALLS = ["GetQueueUrl", "ReceiveMessage", "ListObjectsV2", "PutObject", "SendMessageBatch", "DeleteMessageBatch"]
 CLIENT_CALLS = ["GetQueueUrl", "SendMessageBatch", "ReceiveMessage", "DeleteMessageBatch"]
-
-
-def soon(fields: dict[str, Any]) -> None:
-    fields["VisibilityTimeout"] = SOON
 
 
 def ask(world: World, count: int = REQUESTS) -> list[str]:
@@ -68,11 +65,19 @@ def assert_all_is_well(world: World, ids: list[str]) -> None:
 
 
 @pytest.fixture
-def quick(world: World, proxy: Proxy) -> World:
+def quick(world: World, proxy: Proxy) -> Iterator[World]:
     """A world whose programs speak through the proxy, and in which what a dead one held is there again soon."""
+    leases = []
+
+    def shorten(fields: dict[str, Any]) -> None:
+        if fields["QueueUrl"].endswith("/lab2"):
+            leases.append(fields["VisibilityTimeout"])
+        fields["VisibilityTimeout"] = SOON
+
     world.env["AWS_ENDPOINT_URL"] = proxy.url
-    proxy.edit("ReceiveMessage", soon)
-    return world
+    proxy.edit("ReceiveMessage", shorten)
+    yield world
+    assert min(leases, default=LEASE) == LEASE
 
 
 @pytest.mark.parametrize(
