@@ -245,6 +245,22 @@ def test_label_two_programs_of_one_user_and_what_a_third_left(pictures: World, p
     assert_exactly(pictures, *rounds, start_again(pictures))
 
 
+def test_label_beside_a_living_program_whose_labels_wait(pictures: World, proxy: Proxy) -> None:
+    rule = proxy.on("PutObject", Fault(cut=True), times=ALWAYS, only=lambda call: b",first," in call.body)
+    program, others = start(pictures, "first"), []
+
+    def meanwhile(first: Round) -> None:
+        if len(first.taken) == 2 and not others:
+            others.append(start_again(pictures, "other"))  # it leaves the labels of the living alone
+            assert len(journals(pictures)) == 1
+        elif len(first.taken) == 4:
+            program.kill()
+
+    first = answer(program, before=meanwhile)
+    proxy.forget(rule)
+    assert_exactly(pictures, first, *others, start_again(pictures))
+
+
 def test_label_sixteen_people_at_once_with_conflicts_and_lost_replies(pictures: World, proxy: Proxy) -> None:
     conflicts, replies = count(), count()
     proxy.on("PutObject", Fault(refuse=REFUSALS["409"]), times=ALWAYS, only=lambda call: next(conflicts) % 3 == 1)
