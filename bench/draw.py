@@ -7,7 +7,7 @@ from math import ceil, floor, log10
 
 COLOURS = ("#1668b8", "#c2410c", "#4d7c0f", "#7e22ce", "#525252")
 WIDTH, HEIGHT = 760, 420
-LEFT, RIGHT, TOP, BOTTOM = 90, 20, 50, 60
+LEFT, RIGHT, TOP, BOTTOM = 90, 40, 50, 60
 
 Points = Sequence[tuple[float, float]]
 
@@ -68,7 +68,7 @@ def bars(title: str, rows: Mapping[str, Sequence[tuple[float, str]]], names: Seq
     for row, values in rows.items():
         shapes.append(text(250, y + 18, row, "end"))
         for at, (value, label) in enumerate(values):
-            wide = max(1.0, value / most[at] * (WIDTH - 360))
+            wide = max(1.0, value / most[at] * (WIDTH - 400))
             shapes += [f'<rect x="260" y="{y}" width="{wide:.1f}" height="14" fill="{COLOURS[at]}"/>']
             shapes += [text(266 + wide, y + 12, label, "start")]
             y += 17
