@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from math import ceil, floor, log10
 
 COLOURS = ("#1668b8", "#c2410c", "#4d7c0f", "#7e22ce", "#525252")
-WIDTH, HEIGHT = 760, 420
-LEFT, RIGHT, TOP, BOTTOM = 90, 40, 50, 60
+WIDTH, HEIGHT = 800, 420
+LEFT, RIGHT, TOP, BOTTOM = 90, 60, 50, 60
 
 Points = Sequence[tuple[float, float]]
 
