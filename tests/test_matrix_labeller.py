@@ -86,6 +86,9 @@ def answer(
     for line in program.stdout:
         if "Picture " in line or "safe in S3" in line:
             round.taken, round.doubtful = round.taken + round.doubtful, []
+        if "3 quit" in line:  # the menu: what was typed last was refused
+            round.doubtful = []
+            print("label", file=program.stdin, flush=True)
         if "Picture " in line and left:
             before(round)
             picture, key = line.partition("Picture ")[2].split()[3], left.pop(0)
@@ -228,6 +231,24 @@ def test_label_disk_full(pictures: World, proxy: Proxy, size: int, network: str)
     first.doubtful = []  # refused is refused
     if size < 200 or network == "away":
         assert "This label was not taken" in first.errors and first.code == 2
+    proxy.forget(rule)
+    assert_exactly(pictures, first, start_again(pictures))
+
+
+def test_label_disk_full_and_then_room_again(pictures: World, proxy: Proxy) -> None:
+    rule, prompts = proxy.on("PutObject", Fault(cut=True), times=ALWAYS), count(1)
+    program = pictures.start("hotdog.py", "--display", "terminal", "--annotator", "first")  # with its menu
+
+    def meanwhile(_: Round) -> None:
+        prompt = next(prompts)
+        if prompt in (1, 3):  # the second label does not fit; in the next round all do
+            size = 200 if prompt == 1 else resource.RLIM_INFINITY
+            resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        elif prompt == 5:
+            program.kill()
+
+    first = answer(program, answers=["1"] * 6, before=meanwhile)
+    assert len(first.taken) == 3
     proxy.forget(rule)
     assert_exactly(pictures, first, start_again(pictures))
 
