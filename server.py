@@ -38,7 +38,6 @@ LEASE = 60  # seconds for which a received request is ours alone; renewed while 
 # not be cut off, for a message may be on its way in it.
 POLL, PAUSE = 4, 0.15
 MOST_POLLERS = 8
-GATHER = 0.15  # seconds between log writes under load: a larger group costs no more, a write 12 times a receive
 MOST_HELD = 4_000  # requests in hand: what is not logged yet holds the pollers back
 MOST_REFUSED = 3  # times that a private queue is asked to take an answer; the answer is in the log all the same
 LAST_EFFORT = 20.0  # seconds for what is in hand when the server is stopped and AWS is away
@@ -98,9 +97,9 @@ class Server:
         self._pollers: list[threading.Thread] = []
         self._polling = Trouble("Receiving")
         self._lock = threading.Lock()
-        self._log = Stage("Logging", self._write, size=1_000)
+        self._log = Stage("Logging", self._write, size=MOST_HELD)
         self._answer = Stage("Answering", self._send, size=BATCH, threads=8, key=lambda request: request.reply_to)
-        self._delete = Stage("Deleting", self._forget, size=BATCH, threads=4, linger=1.0)
+        self._delete = Stage("Deleting", self._forget, size=BATCH, threads=8, linger=1.0)
 
     def run(self, drain: bool = False) -> None:
         """Serve until `stopping` is set, or with `drain` until no request is left."""
@@ -156,13 +155,14 @@ class Server:
             self._pollers.remove(threading.current_thread())
 
     def _take(self, messages: Sequence[Message]) -> None:
-        requests = [self._read(message) for message in messages]
+        now = datetime.now(timezone.utc)
+        requests = [self._read(message, now) for message in messages]
         with self._lock:
             self.received += len(requests)
             self._held.update(requests)
         self._log.put(requests)
 
-    def _read(self, message: Message) -> Request:
+    def _read(self, message: Message, now: datetime) -> Request:
         attributes = message.attributes
         id = attributes["id"] if _NAME.fullmatch(attributes.get("id", "")) else message.id
         client = attributes["client"] if _NAME.fullmatch(attributes.get("client", "")) else None
@@ -171,13 +171,14 @@ class Server:
             reply_to = self.answers[: -len(ANSWERS)] + attributes["reply_to"]
         answer = encode_answer(answer_request(id, message.body))
         # A body too long to be a request is cut in the log, but stays too long: it is refused alike when verified.
-        row = encode_row(id, client or "", message.body[: MOST_CHARACTERS + 1], answer, datetime.now(timezone.utc))
+        row = encode_row(id, client or "", message.body[: MOST_CHARACTERS + 1], answer, now)
         message = replace(message, body="", attributes={})  # a megabyte of somebody's is not kept
         return Request(message, id, client, reply_to, day_of(id, message.sent), row, answer)
 
     def _write(self, requests: list[Request]) -> None:
         """Log the requests; what was logged at an earlier delivery gets the answer that was logged."""
-        for day in sorted({request.day for request in requests}):
+        days = sorted({request.day for request in requests})
+        for day in days:
             if day not in self._logs:
                 self._logs[day] = DayLog(self.cloud.s3, self.cloud.bucket, day, self._logged)
             todays = [request for request in requests if request.day == day]
@@ -185,11 +186,11 @@ class Server:
                 [request.row for request in todays], since=min(request.message.sent for request in todays)
             )
             self.writes += 1
-        for request in requests:
-            request.answer = self._logged.answer(request.id) or request.answer
+        for request, answer in zip(requests, self._logged.earlier([request.row for request in requests]), strict=True):
+            request.answer = answer or request.answer
         self._answer.put(requests)
         if len(self._pollers) > 1:
-            self.stopping.wait(GATHER)
+            self.stopping.wait(max(self._logs[day].pause for day in days))
 
     def _send(self, requests: list[Request]) -> list[Request]:
         to = requests[0].reply_to

@@ -20,8 +20,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lab2.settings import error_code
 
 COPY_FROM = 5 * 2**20  # bytes; S3 takes no smaller part but as the last
-SOMEONE_WAS_FIRST = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409", "NoSuchKey", "404",
-                     "NoSuchUpload"}  # fmt: skip
+EXISTS = {"PreconditionFailed", "412"}  # what S3 says of a new object that is there already
+SOMEONE_WAS_FIRST = EXISTS | {"ConditionalRequestConflict", "409", "NoSuchKey", "404", "NoSuchUpload"}
 
 
 class Seen(Protocol):
@@ -52,6 +52,7 @@ class AppendLog:
         self.etag: str | None = None  # None: there is no object
         self.size = 0
         self.known = False  # whether etag and size have ever been looked up
+        self.took = 0.0  # seconds of the last write, refused or not
         self._body: bytearray | None = bytearray()  # the whole object; None from 5 MiB on
         self._last = b"\n"  # its last byte
 
@@ -72,21 +73,30 @@ class AppendLog:
         rows = self.seen.missing(rows)
         if not rows:
             return True
+        started = time.monotonic()
         try:
             self._write(rows)
         except (ClientError, BotoCoreError) as error:
-            self.catch_up()  # whatever was said, what is in the object counts
+            self.took = time.monotonic() - started
+            self.catch_up(exists=error_code(error) in EXISTS)  # whatever was said, what is in the object counts
             if not self.seen.missing(rows):
                 return True
             if error_code(error) in SOMEONE_WAS_FIRST:
                 return False
             raise
+        self.took = time.monotonic() - started
         self.seen.add(rows)
         return True
 
-    def catch_up(self) -> None:
-        """Learn what others have appended since we last knew: `seen` is told their rows."""
+    def catch_up(self, exists: bool = False) -> None:
+        """Learn what others have appended since we last knew: `seen` is told their rows.
+
+        Where S3 has just said that the object `exists`, it is not asked whether it does.
+        """
         if not self.known or self.etag is None:
+            if exists:
+                with suppress(ClientError):  # such as that it is gone again
+                    return self._read_whole()
             return self._open()
         try:
             reply = self.s3.get_object(
@@ -130,10 +140,13 @@ class AppendLog:
         elif entry["Size"] >= COPY_FROM:
             self._know(entry["ETag"], entry["Size"], None, self.read(entry["Size"] - 1, entry["Size"]))
         else:
-            reply = self.s3.get_object(Bucket=self.bucket, Key=self.key)
-            body = reply["Body"].read()
-            self._know(reply["ETag"], len(body), bytearray(body) if len(body) < COPY_FROM else None, body)
-            self.seen.add(_rows(body))
+            self._read_whole()
+
+    def _read_whole(self) -> None:
+        reply = self.s3.get_object(Bucket=self.bucket, Key=self.key)
+        body = reply["Body"].read()
+        self._know(reply["ETag"], len(body), bytearray(body) if len(body) < COPY_FROM else None, body)
+        self.seen.add(_rows(body))
 
     def _know(self, etag: str | None, size: int, body: bytearray | None, tail: bytes) -> None:
         self.known, self.etag, self.size = True, etag, size

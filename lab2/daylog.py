@@ -13,10 +13,11 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
-from itertools import count
+from datetime import datetime, timezone
+from functools import lru_cache
+from itertools import count, takewhile
 from typing import Any
 
 from lab2.appendlog import AppendLog, jitter
@@ -24,25 +25,35 @@ from lab2.settings import LOG
 
 FULL = 16 * 2**10  # bytes
 MOST = 4 * 2**20  # bytes of rows in one write: no object gets so large that an AppendLog does not read it whole
+GATHER = 0.15  # seconds
+DAY = 86_400  # seconds
 RESENT = 15 * 60  # seconds within which a client may send one request twice
 
 _KEY = re.compile(re.escape(LOG) + r"[^/]+/[0-9]{8}\.jsonl")
 
 
 class Row(bytes):
-    """A row of the log: a JSON line without its end, that knows the id of its request and the answer's body."""
+    """A row of the log: a JSON line without its end, that knows the id of its request."""
 
     id: str
-    answer: str
+
+    @property
+    def answer(self) -> str:
+        """The body of the answer."""
+        return json.dumps(json.loads(self)["answer"])
 
 
 def encode_row(id: str, client: str, request: str, answer: str, now: datetime) -> Row:
-    """Return the row of a request and the body of its answer."""
-    stamp = now.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    fields = json.dumps({"time": stamp, "id": id, "client": client, "request": request})
+    """Return the row of a request; `answer` is the body of its answer."""
+    fields = json.dumps({"time": _stamp(now), "id": id, "client": client, "request": request})
     row = Row(f'{fields[:-1]}, "answer": {answer}}}'.encode())
-    row.id, row.answer = id, answer
+    row.id = id
     return row
+
+
+@lru_cache
+def _stamp(now: datetime) -> str:
+    return now.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def decode_row(line: bytes) -> Row | None:
@@ -50,11 +61,11 @@ def decode_row(line: bytes) -> Row | None:
     try:
         fields = json.loads(line)
         row = Row(line)
-        row.id, row.answer = str(fields["id"]), json.dumps(fields["answer"])
+        row.id = str(fields["id"])
         row.id.encode()  # half a surrogate pair is no id of ours, and sqlite does not take it
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return row
+    return row if "answer" in fields else None
 
 
 def day_of(id: str, sent: float) -> str:
@@ -62,25 +73,29 @@ def day_of(id: str, sent: float) -> str:
 
     It is the day that the id starts with, where that is believable; else the day the message was `sent`.
     """
-    day = datetime.fromtimestamp(sent, timezone.utc)
-    near = {f"{day + timedelta(days=days):%Y-%m-%d}" for days in (-1, 0, 1)}
-    return id[:10] if id[:10] in near else f"{day:%Y-%m-%d}"
+    day = int(sent // DAY)
+    return id[:10] if id[:10] in {_date(day - 1), _date(day), _date(day + 1)} else _date(day)
+
+
+@lru_cache
+def _date(day: int) -> str:
+    return f"{datetime.fromtimestamp(day * DAY, timezone.utc):%Y-%m-%d}"
 
 
 class Logged:
-    """The answers that are logged, by request id, in a temporary file: memory stays flat however many."""
+    """The rows that are logged, by request id, in a temporary file: memory stays flat however many."""
 
     def __init__(self) -> None:
         self._rows = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         self._rows.execute("PRAGMA synchronous = OFF")
-        self._rows.execute("CREATE TABLE logged (id TEXT PRIMARY KEY, answer TEXT) WITHOUT ROWID")
+        self._rows.execute("CREATE TABLE logged (id TEXT PRIMARY KEY, row BLOB) WITHOUT ROWID")
         self._lock = threading.Lock()
 
     def add(self, rows: Sequence[bytes]) -> None:
         with self._lock:
             self._rows.execute("BEGIN")
             self._rows.executemany(
-                "INSERT OR IGNORE INTO logged VALUES (?, ?)", [(row.id, row.answer) for row in _decoded(rows)]
+                "INSERT OR IGNORE INTO logged VALUES (?, ?)", ((row.id, row) for row in _decoded(rows))
             )
             self._rows.execute("COMMIT")
 
@@ -88,13 +103,21 @@ class Logged:
         first: dict[str, Row] = {}
         for row in _decoded(rows):
             first.setdefault(row.id, row)
-        return [row for row in first.values() if self.answer(row.id) is None]
+        return [row for row, found in zip(first.values(), self._find(first.values()), strict=True) if found is None]
 
-    def answer(self, id: str) -> str | None:
-        """Return the body of the answer that is logged for a request, None where there is none."""
+    def earlier(self, rows: Sequence[Row]) -> list[str | None]:
+        """Return for each row the answer that another row gave its request before, None where this one is logged."""
+        answers: list[str | None] = []
+        for row, found in zip(rows, self._find(rows), strict=True):
+            other = decode_row(found) if found and found != row else None
+            answers.append(other.answer if other else None)
+        return answers
+
+    def _find(self, rows: Iterable[Row]) -> list[bytes | None]:
+        """Return what is logged for the request of each row, None where nothing is."""
+        select = "SELECT row FROM logged WHERE id = ?"
         with self._lock:
-            found = self._rows.execute("SELECT answer FROM logged WHERE id = ?", (id,)).fetchone()
-        return str(found[0]) if found else None
+            return [(self._rows.execute(select, (row.id,)).fetchone() or (None,))[0] for row in rows]
 
 
 class DayLog:
@@ -102,52 +125,86 @@ class DayLog:
 
     def __init__(self, s3: Any, bucket: str, day: str, logged: Logged) -> None:
         self.s3, self.bucket, self.prefix, self.logged = s3, bucket, f"{LOG}{day}/", logged
+        self._others = 0.0  # how many objects other servers fill between two appends of ours, of late
         self._older = list(objects(s3, bucket, self.prefix))  # not read yet; oldest first
-        self._number = int(self._older.pop()["Key"].removeprefix(self.prefix)[:8]) if self._older else 1
-        self._object = self._open(known=False)
+        self._number = self._number_of(self._older.pop()) if self._older else 1
+        self._object = self._open()
         self._object.catch_up()
 
     def append(self, rows: Sequence[bytes], since: float) -> None:
         """Return when all rows are durable, each once; `since` is when the oldest of them was sent."""
         self._read_back(since - RESENT)
+        self._found = 0
+        if self._others >= 1:
+            self._catch_up()  # they have surely written since our last append
         for portion in _portions(rows):
             self._append(portion)
+        self._others = max(self._found, 0.8 * self._others)
+
+    @property
+    def pause(self) -> float:
+        """The seconds to leave before the next append under load.
+
+        Rows that gather meanwhile go into one write, which costs 12 times a receive. Where other servers write too it
+        is their turn: whoever was refused needs two calls to write, which must not be too late every time.
+        """
+        return (1 + self._others) * max(GATHER, 3 * self._object.took)
 
     def _append(self, rows: Sequence[bytes]) -> None:
         for attempt in count(1):
-            while self._object.size >= FULL:
+            if self._object.size >= FULL:
                 self._number += 1
-                self._object = self._open(known=True)
+                self._object = self._open()
+                self._object.known = True  # it is first tried as if it were not there yet
             if self._object.try_append(rows):
                 return
-            time.sleep(jitter(attempt))
+            if self._object.size >= FULL:
+                self._found += 1
+                if attempt > 1:  # the next one may be free: once, a PUT finds out sooner than a LIST
+                    self._catch_up()
+            else:
+                time.sleep(jitter(attempt))
 
-    def _open(self, known: bool) -> AppendLog:
-        log = AppendLog(self.s3, self.bucket, f"{self.prefix}{self._number:08}.jsonl", self.logged)
-        log.known = known  # a new object is first tried as if it were not there yet
-        return log
+    def _catch_up(self) -> None:
+        """Know what others have written to objects that are newer than ours, and go on at the newest."""
+        newer = [] if self._object.size < FULL else list(objects(self.s3, self.bucket, self.prefix, self._object.key))
+        if newer:
+            self._read(newer[:-1])
+            self._found += len(newer)
+            self._number = self._number_of(newer[-1])
+            self._object = self._open()
+            self._object.catch_up(exists=True)
+
+    def _open(self) -> AppendLog:
+        return AppendLog(self.s3, self.bucket, f"{self.prefix}{self._number:08}.jsonl", self.logged)
+
+    def _number_of(self, entry: dict[str, Any]) -> int:
+        return int(entry["Key"].removeprefix(self.prefix)[:8])
 
     def _read_back(self, since: float) -> None:
         """Know the rows of all objects that were written to at `since` or later."""
-        recent = []
-        while self._older and self._older[-1]["LastModified"].timestamp() >= since:
-            recent.append(self._older.pop()["Key"])
-        if recent:
+        recent = list(takewhile(lambda entry: entry["LastModified"].timestamp() >= since, reversed(self._older)))
+        self._read(recent)
+        del self._older[len(self._older) - len(recent) :]  # only now: what can't be read yet is not known
+
+    def _read(self, entries: Sequence[dict[str, Any]]) -> None:
+        """Know the rows of these objects."""
+        if entries:
             with ThreadPoolExecutor(8) as threads:
-                for body in threads.map(self._body, recent):
+                for body in threads.map(self._body, entries):
                     self.logged.add(body.splitlines())
 
-    def _body(self, key: str) -> bytes:
-        body: bytes = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+    def _body(self, entry: dict[str, Any]) -> bytes:
+        body: bytes = self.s3.get_object(Bucket=self.bucket, Key=entry["Key"])["Body"].read()
         return body
 
 
-def objects(s3: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
-    """Yield the entries (Key, Size, LastModified) of all objects of the log under a prefix, in the order of their keys.
+def objects(s3: Any, bucket: str, prefix: str, after: str = "") -> Iterator[dict[str, Any]]:
+    """Yield the entries (Key, Size, LastModified) of the log's objects under a prefix, by key, those behind `after`.
 
     What somebody else has put there, like the folders that the console makes, is passed over.
     """
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=after):
         yield from (entry for entry in page.get("Contents", ()) if _KEY.fullmatch(entry["Key"]))
 
 

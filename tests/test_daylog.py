@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
+from itertools import count
 
 import pytest
-from conftest import World
-from proxy import Fault, Proxy
+from botocore.exceptions import ClientError
+from conftest import World, until
+from proxy import ALWAYS, Fault, Proxy
 
-from lab2.daylog import DayLog, Logged, Row, day_of, decode_row, encode_row
+from lab2.daylog import GATHER, DayLog, Logged, Row, day_of, decode_row, encode_row
 from lab2.messages import new_id
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
@@ -47,6 +51,47 @@ def test_a_server_that_was_idle_knows_what_others_logged_in_later_objects(world:
     ids = logged(world)
     assert len(ids) == len(set(ids)) == 102
     assert ids[0] == "first" and ids[-1] == "last"
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3], ids=lambda nth: f"from GET {nth} on")
+@pytest.mark.parametrize("idle", [True, False], ids=["by one that was idle", "by a new one"])
+def test_what_others_logged_and_can_t_be_read_for_a_while_is_not_logged_again(
+    proxied: World, proxy: Proxy, idle: bool, nth: int
+) -> None:
+    one, busy = open_log(proxied), open_log(proxied)
+    ids = [f"{number}" for number in range(100)]
+    for number in range(0, 100, 20):  # five objects
+        busy.append([row(id, "[1]" + " " * 1_000) for id in ids[number : number + 20]], SINCE)
+    one = one if idle else open_log(proxied)
+    rule = proxy.on("GetObject", Fault(refuse=(503, "SlowDown")), nth=nth, times=ALWAYS)
+    with suppress(ClientError):
+        one.append([*map(row, ids), row("new")], SINCE)
+    proxy.forget(rule)
+    one.append([*map(row, ids), row("new")], SINCE)
+    assert logged(proxied) == [*ids, "new"]
+
+
+def test_a_server_gets_its_turn_beside_one_that_never_rests(world: World) -> None:
+    """Whoever lost and looks what was written must not come too late every time."""
+    loud, quiet, over = open_log(world), open_log(world), threading.Event()
+    large = "[1]" + " " * 9_000
+    ids = count()
+
+    def write() -> None:
+        while not over.wait(loud.pause):
+            loud.append([row(f"loud {next(ids)}", large), row(f"loud {next(ids)}", large)], SINCE)
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    until(lambda: len(logged(world)) >= 4)
+    for number in range(10):
+        quiet.append([row(f"quiet {number}", large), row(f"quiet {number} too", large)], SINCE)
+        over.wait(quiet.pause)
+    between = max(int(id.split()[1]) for id in logged(world) if id.startswith("loud"))
+    over.set()
+    writer.join()
+    assert loud.pause > 1.5 * GATHER  # it makes room
+    assert between < 20 * 6  # a turn for each is 20
 
 
 @pytest.mark.parametrize("key", ["", "notes.txt", "00000009 (copy).jsonl", "9/00000001.jsonl"])
