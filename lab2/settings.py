@@ -114,6 +114,8 @@ class Cloud:
     def _new_client(self, service: str) -> Any:
         from botocore.config import Config
 
+        from lab2.shortcut import shorten
+
         client = self.session.client(
             service,
             region_name=self.region,
@@ -129,6 +131,8 @@ class Cloud:
             ),
         )
         _freeze_user_agent(client)
+        if service == "sqs":
+            shorten(client, self.session.get_credentials())
         return client
 
 
