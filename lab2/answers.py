@@ -7,8 +7,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab2.messages import Answer, Refused, decode_answer
+from lab2.messages import Answer, decode_answer
 from lab2.queues import Message, Queue, batches
+from lab2.series import Refused
 
 LEASE = 30  # seconds to show an answer and delete it; then it is there again for our next run
 ABANDONED = 3600.0  # seconds after which anybody may delete an answer

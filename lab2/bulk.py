@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from lab2.answers import Arrival
 from lab2.exchange import Exchange, Series
-from lab2.messages import Answer, Refused, encode_request, new_id, parse_number
+from lab2.messages import Answer, new_id
 from lab2.pipeline import Stage, Trouble
 from lab2.queues import BATCH, Message
+from lab2.series import Refused, check_series, parse_number
 
 MOST_RECEIVERS = 8
 PAUSE = 0.05  # seconds after a receive that found little: the next one finds more
@@ -25,8 +26,7 @@ def parse_line(line: str) -> list[float]:
             numbers.append(parse_number(typed))
         except Refused as reason:
             raise Refused(f"{typed[:40]!r}: {reason}") from None
-    encode_request(numbers)  # says so where there are more than ten
-    return numbers
+    return check_series(numbers)
 
 
 class Bulk:
