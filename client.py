@@ -17,14 +17,16 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 
-from lab2.exchange import Exchange, connect
-from lab2.messages import MOST_NUMBERS, Refused, encode_request, new_id, parse_number
-from lab2.pipeline import Trouble
+from lab2.series import MOST_NUMBERS, Refused, check_series, parse_number, shortest
 from lab2.settings import ANSWERS, Parser, Problem, add_flags, explained, run
-from lab2.table import printer, shortest, table
 from lab2.terminal import Progress, printable
 
-# Nothing up there imports boto3, which takes 0.2 s: the first prompt does not wait for it.
+# The first prompt waits for what is imported up there, and for no more: boto3 alone takes 0.2 s, dataclasses 15 ms.
+# The rest is imported behind it, by `Connecting`, and where it is used.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lab2.exchange import Exchange
+    from lab2.pipeline import Trouble
 
 GLANCE = 1  # seconds to wait for an answer before the next question
 POLL = 5  # seconds of a long poll when there is nothing to type; Ctrl-C in one may hide an answer for a while
@@ -46,6 +48,7 @@ class Connecting:
     def __init__(self, options: argparse.Namespace, stack: ExitStack) -> None:
         self.options, self.stack = options, stack
         self.problem: Problem | None = None
+        self.trouble: Trouble
         self._exchange: Exchange | None = None
         self._thread = threading.Timer(HEAD_START, self._connect)
         self._thread.daemon = True
@@ -64,7 +67,10 @@ class Connecting:
         self._thread.join(10)
 
     def _connect(self) -> None:
-        options = self.options
+        from lab2.exchange import connect
+        from lab2.pipeline import Trouble
+
+        options, self.trouble = self.options, Trouble("Listening")
         try:
             self._exchange = connect(options.client, options.local, options.private_answers, self.stack)
         except Problem as problem:
@@ -81,7 +87,6 @@ class Conversation:
         self.waiting: set[str] = set()  # ids of those not answered yet
         self.fine = True
         self._reading = False
-        self._trouble = Trouble("Listening")
         signal.signal(signal.SIGUSR1, self._heard)
         self.link = Connecting(options, stack)
 
@@ -144,6 +149,8 @@ class Conversation:
         if not numbers:
             print("No numbers, so nothing was sent.", file=sys.stderr)
             return
+        from lab2.messages import new_id
+
         id = new_id()
         while True:
             try:
@@ -179,6 +186,8 @@ class Conversation:
 
     def show(self, wait: int) -> None:
         """Print the answers that are there, waiting up to `wait` seconds for one; delete what was printed."""
+        from lab2.table import table
+
         inbox = self.link.exchange().inbox
         with explained(f"queue {ANSWERS}"):
             arrivals = inbox.receive(wait)
@@ -216,9 +225,9 @@ class Conversation:
         try:
             self.show(seconds)
         except Problem as problem:
-            time.sleep(self._trouble.failed(problem))
+            time.sleep(self.link.trouble.failed(problem))
         else:
-            self._trouble.over()
+            self.link.trouble.over()
 
     def _heard(self, *_: object) -> None:
         if self._reading and self.link.problem:
@@ -229,6 +238,7 @@ class Conversation:
 def send_file(conversation: Conversation) -> int:
     """Send one message per line of a file, and print the answers in the order of the lines."""
     from lab2.bulk import Bulk, parse_line
+    from lab2.table import printer
 
     options, good, bad = conversation.options, [], 0
     for number, line in enumerate(read_lines(options.file), 1):
@@ -302,7 +312,7 @@ def parse_options() -> argparse.Namespace:
     try:
         options.numbers = [parse_number(typed) for typed in options.numbers]
         if options.numbers:
-            encode_request(options.numbers)
+            check_series(options.numbers)
     except Refused as reason:
         parser.error(f"{reason}; give 1 to 10 numbers, like 3 5.5 8")
     if bool(options.numbers) + bool(options.file) + options.listen > 1:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab2.messages import Answer, Refused, decode_answer
+from lab2.messages import Answer, decode_answer
 from lab2.queues import Message, Queue, batches
+from lab2.series import Refused
 
-LEASE = 30  # seconds to show an answer and delete it; then it is there again for our next run
+LEASE = 30  # seconds in which an answer is shown and deleted, or renewed; then it is there again for our next run
+STALE = 300.0  # seconds after which whoever has not come for an answer is not in a hurry
 ABANDONED = 3600.0  # seconds after which anybody may delete an answer
 
 
@@ -29,12 +32,16 @@ class Inbox:
         self.queue, self.client, self.private = queue, client, private
         self._first: dict[str, str] = {}  # the message in which an answer was returned, by the answer's id
         self._open: dict[str, Message] = {}  # the messages returned and not deleted yet, as last received
+        self._until: dict[str, float] = {}  # when their leases run out, or a little before
+        self._lock = threading.Lock()
 
     def receive(self, wait: int) -> list[Arrival]:
         """Return answers of ours that were not returned before, waiting up to `wait` seconds for any message.
 
-        What belongs to others is released for them, what nobody wants is deleted.
+        What belongs to others is released for them, what nobody wants is deleted, what is not deleted yet stays ours.
         """
+        self._renew()
+        until = time.monotonic() + LEASE
         ours: dict[str, Arrival] = {}
         others: list[Message] = []
         useless: list[Message] = []
@@ -45,7 +52,7 @@ class Inbox:
                 abandoned = message.sent < time.time() - ABANDONED
                 (useless if abandoned else others).append(message)
             elif message.id in self._open:
-                self._open[message.id] = message  # its lease ran out before it was deleted: this receipt counts now
+                self._hold(message, until)  # its lease ran out before it was deleted: this receipt counts now
             elif id in self._first or id in ours:
                 useless.append(message)  # a copy
             else:
@@ -53,34 +60,49 @@ class Inbox:
         for batch in batches(useless):
             self.queue.delete(batch)
         for batch in batches(others):
-            self.queue.hide(batch, _pause(min(message.sent for message in batch)))
+            self.queue.hide(batch, hiding(time.time() - max(message.sent for message in batch)))
         # Only now: what is lost to an error above comes back, and must not count as a copy then.
         for id, arrival in ours.items():
             self._first[id] = arrival.message.id
-            self._open[arrival.message.id] = arrival.message
+            self._hold(arrival.message, until)
         return list(ours.values())
 
     def delete(self, messages: Sequence[Message]) -> list[Message]:
         """Delete up to ten messages whose answers have been shown; return those to try again."""
         failed = self.queue.delete([self._open[message.id] for message in messages])
         again = {message.id for message in failed}
-        for message in messages:
-            if message.id not in again:
-                del self._open[message.id]
+        with self._lock:
+            for message in messages:
+                if message.id not in again:
+                    del self._open[message.id], self._until[message.id]
         return [message for message in messages if message.id in again]
+
+    def _hold(self, message: Message, until: float) -> None:
+        with self._lock:
+            self._open[message.id], self._until[message.id] = message, until
+
+    def _renew(self) -> None:
+        """Renew the leases that run out before long, many together; one that is missed comes back."""
+        now = time.monotonic()
+        with self._lock:  # each is renewed by one thread
+            if min(self._until.values(), default=now + LEASE) > now + LEASE / 3:
+                return
+            due = [self._open[id] for id, until in self._until.items() if until < now + LEASE * 2 / 3]
+            self._until.update((message.id, now + LEASE) for message in due)
+        for batch in batches(due):
+            self.queue.hide(batch, LEASE)
 
     def _is_ours(self, message: Message) -> bool:
         return self.private or message.attributes.get("client", self.client) == self.client
 
 
-def _pause(sent: float) -> int:
-    """Return the seconds to hide an answer of somebody else's that was sent then.
+def hiding(age: float) -> int:
+    """Return the seconds to hide an answer of somebody else's, `age` seconds after it was sent.
 
-    At least one or two: another poll of ours may be open, and would get it before its owner does. The older
-    it is, the longer, for whoever has not come by now is not in a hurry, and a thousand of them must not
-    stand before ours.
+    Not none: another poll of ours may be open, and would get it before its owner does. Longer only for a stale one,
+    a thousand of which must not stand before ours: among n clients it is the n-th receive that meets the owner.
     """
-    return max(random.choice((1, 2)), min(30, int((time.time() - sent) / 4)))
+    return 30 if age > STALE else random.choice((1, 2))
 
 
 def _read(message: Message) -> Arrival:

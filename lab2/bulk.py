@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from lab2.answers import Arrival
 from lab2.exchange import Exchange, Series
-from lab2.messages import Answer, Refused, encode_request, new_id, parse_number
+from lab2.messages import Answer, new_id
 from lab2.pipeline import Stage, Trouble
 from lab2.queues import BATCH, Message
+from lab2.series import Refused, check_series, parse_number
 
 MOST_RECEIVERS = 8
-PAUSE = 0.05  # seconds after a receive that found little: the next one finds more
+PAUSE = 0.05  # seconds after a receive: the next one finds more
+LONGEST_PAUSE = 0.25  # the same while little of what comes is ours
 
 
 def parse_line(line: str) -> list[float]:
@@ -25,8 +27,7 @@ def parse_line(line: str) -> list[float]:
             numbers.append(parse_number(typed))
         except Refused as reason:
             raise Refused(f"{typed[:40]!r}: {reason}") from None
-    encode_request(numbers)  # says so where there are more than ten
-    return numbers
+    return check_series(numbers)
 
 
 class Bulk:
@@ -93,6 +94,7 @@ class Bulk:
                 receiver.start()
 
     def _receive(self, stays: bool) -> None:
+        pause = PAUSE
         while not self._done.is_set() and self._open:
             try:
                 arrivals = self.exchange.inbox.receive(wait=1 if stays else 0)
@@ -106,7 +108,8 @@ class Bulk:
             if len(arrivals) == BATCH:
                 self._start_receiver()
             elif stays:
-                self._done.wait(PAUSE)
+                pause = PAUSE if len(arrivals) > BATCH / 2 else min(2 * pause, LONGEST_PAUSE)
+                self._done.wait(pause)
             else:
                 break
         with self._change:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
-from lab2.messages import Answer, encode_answer, plain
+from lab2.messages import Answer, encode_answer
+from lab2.series import shortest
 from lab2.terminal import printable
 
 SUMMARY = ("mean", "median", "max", "min")
 HEADER = ("message", "numbers", *SUMMARY)
 
 Row = tuple[str, Answer]  # what the message is called, and its answer
-
-
-def shortest(number: float) -> str:
-    """Return the shortest text that is exactly this double: 4, 5.5, 1e+308."""
-    return json.dumps(plain(number))
 
 
 def table(rows: Sequence[Row], width: int) -> str:

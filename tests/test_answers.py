@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
 from conftest import World
 from proxy import Fault, Proxy
 
-from lab2.answers import Inbox
+from lab2.answers import STALE, Inbox, hiding
 from lab2.messages import encode_answer, summarise
 from lab2.queues import Message, Outgoing
 
@@ -29,6 +32,46 @@ def test_an_answer_whose_lease_ran_out_before_it_was_shown_is_not_deleted(world:
     assert world.depth("lab2_1") == (0, 1)  # if we are killed now, the next run shows it
     assert inbox.delete(messages) == []
     assert world.depth("lab2_1") == (0, 0)
+
+
+def test_an_answer_that_waits_longer_than_its_lease_is_not_given_to_another_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab2.answers.LEASE", 3)
+    inbox, again = Inbox(world.queue("lab2_1"), "me"), Inbox(world.queue("lab2_1"), "me")
+    answered(world, "1")
+    messages = receive(inbox)
+    end = time.monotonic() + 7
+    while time.monotonic() < end:
+        assert receive(inbox) == receive(again) == []
+        time.sleep(0.1)
+    assert world.depth("lab2_1") == (0, 1)
+    assert inbox.delete(messages) == []
+    assert world.depth("lab2_1") == (0, 0)
+
+
+def test_an_answer_that_is_no_longer_held_is_there_for_the_next_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab2.answers.LEASE", 1)
+    answered(world, "1")
+    assert receive(Inbox(world.queue("lab2_1"), "me"))  # and is killed
+    assert Inbox(world.queue("lab2_1"), "me").receive(5)
+
+
+def test_an_answer_whose_lease_could_not_be_renewed_is_not_shown_twice(
+    proxied: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab2.answers.LEASE", 2)
+    inbox = Inbox(proxied.queue("lab2_1"), "me")
+    answered(proxied, "1")
+    messages = receive(inbox)
+    proxy.on("ChangeMessageVisibilityBatch", Fault(fail=1, code="InternalError"))
+    time.sleep(1.5)
+    for _ in range(3):
+        assert inbox.receive(1) == []
+    assert inbox.delete(messages) == []
+    assert proxied.depth("lab2_1") == (0, 0)
 
 
 def test_a_second_copy_of_an_answer_is_deleted_unseen(world: World) -> None:
@@ -60,3 +103,9 @@ def test_answers_of_others_are_released_but_not_at_once(world: World) -> None:
     assert receive(inbox) == []
     assert world.depth("lab2_1") == (0, 1)  # or our own open poll would get it before its owner does
     assert [arrival.message.body for arrival in Inbox(inbox.queue, "you").receive(20)]
+
+
+def test_only_a_stale_answer_is_hidden_from_its_owner_for_long() -> None:
+    """Each is met by every client in turn: whatever hides it for longer each time keeps it from its owner for ever."""
+    assert {hiding(age) for age in (0, 10, 60, STALE - 1) for _ in range(50)} == {1, 2}
+    assert hiding(STALE + 1) == 30

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pexpect
 import pytest
@@ -20,6 +20,8 @@ from conftest import PATIENCE, ROOT, World, until
 from proxy import ALWAYS, Fault, Proxy
 
 from lab2.answers import Inbox
+from lab2.bulk import Bulk
+from lab2.exchange import connect
 from lab2.messages import answer_request, encode_answer, new_id
 from lab2.queues import Outgoing
 
@@ -145,11 +147,13 @@ def test_ctrl_c_drops_the_unfinished_message_and_waits_for_the_others(world: Wor
         assert exit_code(person) == 130
 
 
-def test_the_prompt_is_there_before_boto3_is_imported(world: World) -> None:
+def test_the_first_prompt_waits_for_no_import_that_takes_long(world: World) -> None:
     person = pexpect.spawn(sys.executable, ["-X", "importtime", str(ROOT / "client.py")], env=world.env,
                            cwd=str(world.home), encoding="utf-8", timeout=PATIENCE)  # fmt: skip
     person.expect("Number 1 of 10")
-    assert not re.search(r"\| +(boto3|botocore)", person.before)
+    imported = set(re.findall(r"\| +(\S+)\r\n", person.before))
+    assert "argparse" in imported
+    assert not imported & {"boto3", "botocore", "csv", "dataclasses", "datetime", "inspect", "json", "random", "typing"}
     person.expect(r"\| +boto3\b")
     person.close(force=True)
 
@@ -326,6 +330,33 @@ def test_an_interrupted_file_says_what_was_sent_and_what_came_back(world: World)
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "2 sent, 0 answered" in errors
+
+
+def test_an_answer_that_waits_for_the_line_before_it_longer_than_its_lease_is_shown_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab2.answers.LEASE", 2)
+    with ExitStack() as stack:
+        bulk = Bulk(connect(ME, False, False, stack), [[1.0], [2.0]])
+        (first, _), (second, _) = bulk.requests
+        put_answer(world, "[2]", id=second)
+        threading.Timer(5, put_answer, (world, "[1]"), {"id": first}).start()
+        shown = [answer and answer.numbers for answer in bulk.answers(PATIENCE, lambda: None)]
+        bulk.close()
+    assert shown == [(1,), (2,)]
+    assert world.depth("lab2_1") == (0, 0)
+
+
+def test_three_files_at_once_on_one_queue_are_each_answered_in_order(world: World, server: object) -> None:
+    path = world.home / "series.txt"
+    path.write_text("".join(f"{number}\n" for number in range(30)))
+    names = ("a", "b", "c")
+    clients = [world.start("client.py", "--client", name, "--file", str(path), "--json") for name in names]
+    for process in clients:
+        output, errors = process.communicate(timeout=3 * PATIENCE)
+        assert process.returncode == 0, errors
+        assert [json.loads(line)["numbers"] for line in output.splitlines()] == [[number] for number in range(30)]
+    until(lambda: world.depth("lab2_1") == (0, 0))
 
 
 def test_killed_before_it_printed_the_next_run_shows_the_answer(world: World) -> None:

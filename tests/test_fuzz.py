@@ -34,16 +34,15 @@ from lab2.keeper import Keeper
 from lab2.labels import COLUMNS, HEADER, Form, Label, clean_name
 from lab2.messages import (
     Answer,
-    Refused,
     answer_request,
     decode_answer,
     decode_request,
     encode_answer,
     encode_request,
     new_id,
-    parse_number,
 )
 from lab2.queues import batches
+from lab2.series import Refused, parse_number
 from lab2.settings import LABELS, Problem
 from lab2.table import printer, table
 

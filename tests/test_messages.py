@@ -7,15 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from lab2.messages import (
-    Refused,
     answer_request,
     decode_answer,
     decode_request,
     encode_answer,
     encode_request,
-    parse_number,
     summarise,
 )
+from lab2.series import Refused, parse_number
 
 series = some.lists(some.floats(0, allow_nan=False, allow_infinity=False), min_size=1, max_size=10)
 

@@ -1,0 +1,64 @@
+"""The series of numbers that is asked about: what is valid, in plain words, and its shortest exact form."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+MOST_NUMBERS = 10
+
+_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_COMMA_DECIMAL = re.compile(r"[+-]?\d*,\d+", re.ASCII)
+
+
+class Refused(ValueError):
+    """What was typed or received is not valid; the message says why in plain words."""
+
+
+def parse_number(text: str) -> float:
+    """Return the number that was typed; Refused where it is not a finite decimal number >= 0."""
+    text = text.strip()
+    if _COMMA_DECIMAL.fullmatch(text):
+        raise Refused("use a point for decimals, like 3.5")
+    if not _DECIMAL.fullmatch(text):
+        raise Refused("not a number")
+    return check_number(float(text))
+
+
+def check_series(numbers: Sequence[object]) -> list[float]:
+    """Return the series as doubles; Refused where it is not 1 to 10 numbers >= 0."""
+    if not isinstance(numbers, (list, tuple)):
+        raise Refused("the numbers are not an array")
+    if not numbers:
+        raise Refused("the series is empty; send 1 to 10 numbers")
+    if len(numbers) > MOST_NUMBERS:
+        raise Refused(f"the series has {len(numbers)} numbers; send 1 to 10")
+    return [check_number(number) for number in numbers]
+
+
+def check_number(number: object) -> float:
+    """Return the number as a double; Refused where it is not a finite number >= 0."""
+    if type(number) is not float and type(number) is not int:  # bool is an int to isinstance
+        raise Refused("a series holds numbers only, like [3, 5.5]")
+    try:
+        number = float(number)
+    except OverflowError:
+        raise Refused("the number is too large") from None
+    if math.isnan(number):
+        raise Refused("nan is not a number")
+    if number < 0:
+        raise Refused("the number is negative; only 0 and above count")
+    if math.isinf(number):
+        raise Refused("the number is too large")
+    return abs(number)  # -0 is 0
+
+
+def plain(number: float) -> float | int:
+    """Return the number so that it prints in its shortest exact form: 4, not 4.0."""
+    return int(number) if abs(number) < 1e16 and number.is_integer() else number
+
+
+def shortest(number: float) -> str:
+    """Return the shortest text that is exactly this double: 4, 5.5, 1e+308."""
+    return repr(plain(number))
