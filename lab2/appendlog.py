@@ -64,7 +64,8 @@ class AppendLog:
         attempt = 0
         while not self.try_append(rows):
             attempt += 1
-            self.sleep(jitter(attempt))
+            self.sleep(jitter(attempt, self.took))
+            self.catch_up()  # a small question before many bytes that may be refused once more
 
     def try_append(self, rows: Sequence[bytes]) -> bool:
         """Append the rows that are missing, in one conditional write; False where someone else was first."""
@@ -190,9 +191,12 @@ class AppendLog:
             self.s3.abort_multipart_upload(**upload)
 
 
-def jitter(attempt: int) -> float:
-    """Return the seconds to wait before one more attempt, so that writers who met don't meet again."""
-    return random.uniform(0, min(1.0, 0.01 * 2**attempt))
+def jitter(attempt: int, took: float = 0.0) -> float:
+    """Return the seconds to wait before one more attempt, so that writers who met don't meet again.
+
+    The longer a write `took`, the longer others are in its way.
+    """
+    return random.uniform(0, min(1.0, 0.01 * 2**attempt) + took * min(2**attempt, 4))
 
 
 def _rows(body: bytes) -> list[bytes]:

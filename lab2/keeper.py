@@ -11,6 +11,8 @@ from lab2.labels import Label, LabelFile, as_row, count_labels
 from lab2.pipeline import Stage
 from lab2.settings import LABELS, Cloud, explained
 
+REST = 3  # times as long as a write takes, labels gather for the next one: it sends the whole file, up to 5 MiB
+
 Kept = tuple[Label, Journal]
 
 
@@ -58,6 +60,7 @@ class Keeper:
             if self._left_behind:
                 self._file.read_all()  # a row that a dead process wrote may be anywhere in the file
             self._file.append([as_row(label) for label, _ in kept])
+            self._saving.linger = REST * self._file.took
         for journal in {id(journal): journal for _, journal in kept}.values():
             journal.remove(label for label, whose in kept if whose is journal)
         self.saved += sum(journal is self.journal for _, journal in kept)
