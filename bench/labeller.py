@@ -17,7 +17,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from lab2.settings import IMAGES, LABELS, Cloud  # noqa: E402
 
 TRIP = 0.1  # seconds to S3 and back
 SETUP = 2  # round trips before the first call on a new connection: TCP and TLS 1.3
+PACKET = 65_536  # bytes of one call on a shared line before it is another's turn
 SEEN = 0.4  # seconds that a picture is looked at before its key
 ENVIRONMENT = threading.Lock()  # held by who changes it
 SCRIPT = ROOT / "bench" / "script_everybody_writes.py"
@@ -65,7 +66,7 @@ class Far(Proxy):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._line = threading.Lock()
+        self._line, self._free = threading.Lock(), 0.0
         finish = self._server.finish_request
 
         def connect(request: Any, address: Any) -> None:
@@ -85,12 +86,22 @@ class Far(Proxy):
     def _forward(self, call: Call) -> Reply:
         self.order.append(call.operation)
         time.sleep(self.trip)
-        with self._line if self.shared else nullcontext():  # one after the other
-            time.sleep(len(call.body) / self.rate)
+        self._send(len(call.body))
         reply = (self._imagined(call) if self.images else None) or super()._forward(call)
         self.received += len(reply[2])
         time.sleep(len(reply[2]) / self.rate)
         return reply
+
+    def _send(self, size: int) -> None:
+        """Return when so many bytes are through the line; on a shared one, packets of all calls take turns."""
+        if not self.shared:
+            return time.sleep(size / self.rate)
+        for at in range(0, size, PACKET):
+            with self._line:
+                self._free = max(self._free, time.monotonic()) + min(PACKET, size - at) / self.rate
+                through = self._free
+            time.sleep(max(0.0, through - time.monotonic()))
+        return None
 
     def _imagined(self, call: Call) -> Reply | None:
         query = parse_qs(urlsplit(call.path).query)
