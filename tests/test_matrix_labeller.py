@@ -347,9 +347,9 @@ def assert_all_are_there(world: World, folder: Path) -> None:
 
 UPLOAD_CALLS = {
     "GetCallerIdentity": ("Query", 1),
-    "first LIST": ("ListObjectsV2", 2),  # one is of the bucket
-    "LIST half-way": ("ListObjectsV2", 8),
-    "last LIST": ("ListObjectsV2", 14),
+    "first LIST": ("ListObjectsV2", 1),
+    "LIST half-way": ("ListObjectsV2", 7),
+    "last LIST": ("ListObjectsV2", 13),
     "first PUT": ("PutObject", 1),
     "PUT half-way": ("PutObject", 6),
     "last PUT": ("PutObject", 12),
