@@ -403,8 +403,10 @@ def test_upload_by_two_programs_at_once_of_what_a_third_began(
     world: World, proxy: Proxy, folder: Path, fault: str
 ) -> None:
     third = upload(world, folder)
-    proxy.on("PutObject", Fault(after=third.kill, lost=True), nth=4)
+    death = proxy.on("PutObject", Fault(after=third.kill, lost=True), nth=4)
+    rest = proxy.on("PutObject", Fault(cut=True), nth=5, times=10**9)  # all are under way at once
     ended(third)
+    proxy.forget(death, rest)
     victims: list[subprocess.Popen[str]] = []
     if fault != "none":
         proxy.on("PutObject", FAULTS[fault](lambda: victims[0].kill()), nth=3)
