@@ -27,6 +27,7 @@ soak: .venv/programs ## five minutes of load: is memory flat?
 	$(BIN)/python tests/soak.py
 
 bench: .venv/programs ## the tables of bench/RESULTS.md
+	@sh tests/system-packages.sh
 	$(BIN)/python -m bench
 
 pictures: .venv/programs ## the pictures of the README

@@ -28,7 +28,7 @@ from lab2.screen import Screen, Terminal
 from lab2.settings import LABELS, Cloud, Parser, Problem, add_bucket_flag, add_flags, explained, run
 from lab2.sheet import MOST, SIDE, contact_sheet
 from lab2.terminal import MOMENT, printable
-from lab2.upload import Upload
+from lab2.upload import UPLOADS, Upload
 from lab2.window import Window
 
 ROUND = 4  # images
@@ -123,9 +123,12 @@ class Session:
     def _connect(self) -> Images:
         if self.options.local:
             self._local.enter_context(local.aws())
-        cloud = Cloud(self.options.bucket)
+        cloud = Cloud(self.options.bucket, connections=UPLOADS)
         images = Images(cloud)
-        images.open()  # which leaves a connection open
+        if self.options.command == "upload":
+            assert cloud.bucket and cloud.s3  # asked for and made behind too; a LIST would only keep the files waiting
+        else:
+            images.open()  # which leaves a connection open
         if self.options.local:
             local.fill(cloud)
         return images
@@ -175,12 +178,13 @@ def upload_typed(session: Session) -> int:
 
 def upload(session: Session, paths: list[Path]) -> int:
     """Upload files and the files of folders; return 1 where not all of them are in the database now."""
-    work = Upload(session.images, paths)
+    work = Upload(paths)
     try:
-        work.wait()
+        work.run(session.images)
     except KeyboardInterrupt:
         pass  # the summary says what is not done
     finally:
+        work.close()
         for line in work.left_out():
             print(line, file=sys.stderr, flush=True)
         print(work.summary(), flush=True)

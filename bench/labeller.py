@@ -1,237 +1,77 @@
-"""What the labeller costs: `python -m bench.labeller [keys rounds decode writes upload]` prints Markdown tables."""
+"""What hotdog.py costs, beside the script everybody writes and `aws s3 cp`; S3 is 100 ms away."""
 
 from __future__ import annotations
 
-import ctypes
-import mmap
 import os
 import random
 import shutil
+import statistics
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from bisect import bisect_right
+import venv
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
-from urllib.parse import parse_qs, urlsplit
 
 import cv2
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+from bench.book import Book
+from bench.desktop import Blank, Desktop, desktop
+from bench.far import ENVIRONMENT, TRIP, World, account, connected, emulated, far
+from bench.measure import until
+from bench.standin import ROOT
+from lab2 import decoder
+from lab2.keeper import Keeper
+from lab2.labels import HEADER, Clock, Label
+from lab2.settings import IMAGES, LABELS, Cloud
 
-from conftest import World, start_emulator, until  # noqa: E402 - found through the lines above
-from proxy import Call, Proxy  # noqa: E402
-
-from lab2 import decoder, local  # noqa: E402
-from lab2.keeper import Keeper  # noqa: E402
-from lab2.labels import HEADER, Clock, Label  # noqa: E402
-from lab2.settings import IMAGES, LABELS, Cloud  # noqa: E402
-
-TRIP = 0.1  # seconds to S3 and back
-SETUP = 2  # round trips before the first call on a new connection: TCP and TLS 1.3
 SEEN = 0.4  # seconds that a picture is looked at before its key
-ENVIRONMENT = threading.Lock()  # held by who changes it
 SCRIPT = ROOT / "bench" / "script_everybody_writes.py"
-
-Reply = tuple[int, dict[str, str], bytes]
-
-
-# ---- the places it is measured in -------------------------------------------------------------
-
-
-@dataclass
-class Far(Proxy):
-    """AWS at a distance: a call takes `trip` seconds and its bytes at `rate` a second; `images` that don't exist."""
-
-    trip: float = TRIP
-    rate: float = float("inf")
-    shared: bool = False  # whether all connections share this rate
-    images: int = 0  # more than none: so many images are listed, and each is `picture`
-    picture: bytes = b""
-    connections: int = 0
-    received: int = 0
-    order: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._line = threading.Lock()
-        finish = self._server.finish_request
-
-        def connect(request: Any, address: Any) -> None:
-            self.connections += 1
-            time.sleep(SETUP * self.trip)
-            finish(request, address)
-
-        self._server.finish_request = connect  # type: ignore[method-assign]
-        self.names = sorted(f"{random.getrandbits(48):012x}-photo.jpg" for _ in range(self.images))
-
-    def reset(self) -> None:
-        self.calls.clear()
-        self.sent.clear()
-        self.order.clear()
-        self.connections = self.received = 0
-
-    def _forward(self, call: Call) -> Reply:
-        self.order.append(call.operation)
-        time.sleep(self.trip)
-        with self._line if self.shared else nullcontext():  # one after the other
-            time.sleep(len(call.body) / self.rate)
-        reply = (self._imagined(call) if self.images else None) or super()._forward(call)
-        self.received += len(reply[2])
-        time.sleep(len(reply[2]) / self.rate)
-        return reply
-
-    def _imagined(self, call: Call) -> Reply | None:
-        query = parse_qs(urlsplit(call.path).query)
-        if call.operation == "GetObject" and f"/{IMAGES}" in call.path:
-            return 200, {"ETag": '"0"', "Content-Type": "image/jpeg"}, self.picture
-        if call.operation != "ListObjectsV2" or query["prefix"] != [IMAGES]:
-            return None
-        after = query.get("start-after", [""])[0].removeprefix(IMAGES)
-        first = bisect_right(self.names, after)
-        end = first + int(query["max-keys"][0])
-        size = f"<Size>{len(self.picture)}</Size>"
-        entries = "".join(f"<Contents><Key>{IMAGES}{name}</Key>{size}</Contents>" for name in self.names[first:end])
-        more = str(end < len(self.names)).lower()
-        text = f"<ListBucketResult><IsTruncated>{more}</IsTruncated>{entries}</ListBucketResult>"
-        return 200, {"Content-Type": "application/xml"}, text.encode()
-
-
-@contextmanager
-def account(url: str, home: Path) -> Iterator[World]:
-    """A new account on the emulator, with aws.yaml deployed; what was started in it is killed at the end."""
-    folder = Path(tempfile.mkdtemp(dir=home))
-    environment = {
-        "AWS_ENDPOINT_URL": url, "AWS_REGION": local.REGION, "AWS_DEFAULT_REGION": local.REGION,
-        "AWS_ACCESS_KEY_ID": f"{random.randrange(1, 10**12):012}", "AWS_SECRET_ACCESS_KEY": "bench",
-        "HOME": str(folder), "PYTHONUNBUFFERED": "1",
-    }  # fmt: skip
-    with ENVIRONMENT, patch.dict(os.environ, environment):
-        for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "LAB2_BUCKET"):
-            os.environ.pop(name, None)
-        local.deploy((ROOT / "aws.yaml").read_text())
-        world = World(dict(os.environ), folder)
-        world.cloud = connected()
-    try:
-        yield world
-    finally:
-        for process in world.processes:
-            process.kill()
-            process.communicate()
-
-
-def connected(connections: int = 10) -> Cloud:
-    """Return the cloud of the environment as it is now."""
-    cloud = Cloud(connections=connections)
-    assert cloud.bucket and cloud.s3
-    return cloud
-
-
-@contextmanager
-def far(world: World, **settings: Any) -> Iterator[Far]:
-    """Context in which AWS is far away from the programs of this world."""
-    proxy = Far(world.env["AWS_ENDPOINT_URL"], **settings)
-    try:
-        with patch.dict(world.env, AWS_ENDPOINT_URL=proxy.url):
-            yield proxy
-    finally:
-        proxy.close()
-
-
-class Blank(Exception):
-    """No picture came: the window has been opened and stays blank."""
-
-
-@dataclass
-class Desktop:
-    """A screen of its own, looked at through its frame buffer, with keys that are pressed through XTEST."""
-
-    display: str
-    pixels: mmap.mmap
-
-    def __post_init__(self) -> None:
-        head = struct.unpack(">25I", self.pixels[:100])
-        self._start, self._stride = head[0] + 12 * head[19], head[12]
-        self._x11, self._xtest = ctypes.CDLL("libX11.so.6"), ctypes.CDLL("libXtst.so.6")
-        self._x11.XOpenDisplay.restype = ctypes.c_void_p
-        self._connection = ctypes.c_void_p(self._x11.XOpenDisplay(self.display.encode()))
-
-    def press(self, key: str) -> float:
-        """Press and release a key; return when it went down."""
-        code = self._x11.XKeysymToKeycode(self._connection, ctypes.c_ulong(ord(key)))
-        now = time.monotonic()
-        for down in (1, 0):
-            self._xtest.XTestFakeKeyEvent(self._connection, code, down, ctypes.c_ulong(0))
-        self._x11.XFlush(self._connection)
-        return now
-
-    def look(self) -> bytes:
-        """Return some rows of where the picture is."""
-        rows = (self._start + y * self._stride for y in range(120, 660, 45))
-        return b"".join(self.pixels[row + 4 * 120 : row + 4 * 960] for row in rows)
-
-    def next(self, shown: bytes, patience: float = 5.0) -> tuple[float, bytes]:
-        """Wait for another picture than that shown; return when it was all there, and what it looks like."""
-        deadline, changed, now = time.monotonic() + patience, 0.0, shown
-        while now == shown or len(set(now)) < 32 or time.monotonic() < changed + 0.05:  # few colours: still empty
-            if time.monotonic() > deadline:
-                raise Blank
-            time.sleep(0.0005)
-            if (seen := self.look()) != now:
-                now, changed = seen, time.monotonic()
-        return changed, now
-
-
-@contextmanager
-def desktop(home: Path) -> Iterator[Desktop]:
-    folder = Path(tempfile.mkdtemp(dir=home))
-    ours, theirs = os.pipe()
-    command = ["Xvfb", "-displayfd", str(theirs), "-screen", "0", "1280x900x24", "-fbdir", str(folder), "-nolisten",
-               "tcp"]  # fmt: skip
-    screen = subprocess.Popen(command, pass_fds=[theirs], stderr=subprocess.DEVNULL)
-    os.close(theirs)
-    with open(ours) as number:
-        display = f":{number.readline().strip()}"
-    manager = subprocess.Popen(["openbox"], env=os.environ | {"DISPLAY": display}, stderr=subprocess.DEVNULL)
-    try:
-        with open(folder / "Xvfb_screen0", "rb") as file:
-            time.sleep(1)  # for openbox to manage what comes
-            yield Desktop(display, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    finally:
-        for process in (manager, screen):
-            process.terminate()
-            process.wait(10)
+OURS, THEIRS = "hotdog.py", "the script everybody writes"
+AWS = "aws s3 cp --recursive"
 
 
 # ---- keys -------------------------------------------------------------------------------------
 
 
-def keys(url: str, home: Path) -> str:
-    """From a key to the next picture on the screen, S3 being 100 ms away."""
+def keys(book: Book) -> None:
+    """From a key to the next picture on the screen."""
+    book.say(
+        "## Labelling: from a key to the next picture",
+        f"Real keys into a real window, S3 {TRIP * 1000:.0f} ms away, each picture looked at for {SEEN} s; the clock "
+        "stops when the next picture is all on the screen. The script: cv2.imshow, waitKey, GET and PUT of the CSV "
+        "between pictures. First: from the choice in the menu, or the start of the script, to the first picture. "
+        "Blank: windows that stayed so, and were opened again.",
+    )
     small, large = [photo(i, 1200, 800) for i in range(8)], [photo(i, 6000, 4000) for i in range(5)]
-    lines = []
-    with desktop(home) as screen:
-        for what, photos, rounds in (("1-megapixel", small, 21), ("24-megapixel", large, 5)):
-            for who, measure in (("hotdog.py", labelled), ("the script everybody writes", scripted)):
+    rows, medians, slowest = [], [], 0.0
+    with emulated() as (url, home), desktop(home) as screen:
+        for what, photos, rounds in (("1", small, 21), ("24", large, 5)):
+            firsts, nexts, blank = {}, {}, {}
+            for who, measure in ((OURS, labelled), (THEIRS, scripted)):
                 with account(url, home) as world, far(world):
                     fill(world.cloud, photos)
-                    firsts, nexts, blank = measure(world, screen, rounds if measure is labelled else 3)
-                    name = f"{who}, {what} JPEGs of {len(photos[0]) / 1e6:.1f} MB"
-                    times = (ms(nexts, 0.5), ms(nexts, 0.95), ms(firsts, 0.5))
-                    lines.append((name, len(nexts), *times, blank))
-    head = ("", "keys", "p50", "p95", "choice to first picture, p50", "windows that stayed blank")
-    return table("From a key to the next picture", head, lines)
+                    times = rounds if measure is labelled else 3
+                    firsts[who], nexts[who], blank[who] = measure(world, screen, times)
+            for who in nexts:
+                rows.append([
+                    f"{who}, {what}-megapixel JPEGs of {len(photos[0]) / 1e6:.1f} MB", str(len(nexts[who])),
+                    ms(nexts[who], 0.5), ms(nexts[who], 0.95), f"{part(nexts[who], 0.5) / part(nexts[OURS], 0.5):.2f}",
+                    ms(firsts[who], 0.5), str(blank[who]),
+                ])  # fmt: skip
+            medians.append(part(nexts[OURS], 0.5))
+            slowest = max(slowest, part(nexts[OURS], 0.95))
+    book.table(["", "keys", "p50 ms", "p95 ms", "p50 / hotdog.py", "first p50 ms", "blank"], rows)
+    book.goal("key to next picture, p95", slowest * 1000, 20, "ms")
+    book.goal("key to next picture, 24 megapixels, times that of 1", medians[1] / medians[0], 1.3)
 
 
 def labelled(world: World, screen: Desktop, rounds: int) -> tuple[list[float], list[float], int]:
@@ -297,31 +137,38 @@ def answer_four(screen: Desktop, empty: bytes, started: float, firsts: list[floa
 # ---- rounds -----------------------------------------------------------------------------------
 
 
-def rounds(url: str, home: Path) -> str:
+def rounds(book: Book) -> None:
     """Calls and round trips from the menu to the first picture, and LISTs in a round."""
-    lines = []
-    for count in (10, 10_000, 200_000):
-        with account(url, home) as world, far(world, images=count, picture=photo(0, 600, 400)) as proxy:
-            program = world.start("hotdog.py")
-            assert program.stdin
-            time.sleep(3)
-            behind = ", ".join(proxy.order)
-            for turn in ("first", "second"):
-                proxy.reset()
-                started = time.monotonic()
-                program.stdin.write("2\n")
-                program.stdin.flush()
-                listen(program, "Picture 1 of 4")
-                took = time.monotonic() - started
-                lines.append((f"{count:,}", turn, behind, f"{took / TRIP:.1f}", sequence(proxy.order),
-                              proxy.calls["ListObjectsV2"]))  # fmt: skip
-                program.stdin.write("1\n" * 4)
-                program.stdin.flush()
-                listen(program, "safe in S3")
-                time.sleep(0.3)
-    head = ("images", "round", "calls behind the menu", "round trips to first picture", "calls in the round by then",
-            "LISTs")  # fmt: skip
-    return table("Rounds (LIST and GET of images answered by a stand-in)", head, lines)
+    book.say(
+        "## Labelling: a round",
+        "Two rounds of the same program, in the terminal. Trips: from the choice in the menu to the first picture, in "
+        f"round trips of {TRIP * 1000:.0f} ms. The calls are those of the round until then.",
+    )
+    rows, trips, lists = [], [], []
+    with emulated() as (url, home):
+        for count in (10, 10_000, 200_000):
+            with account(url, home) as world, far(world, images=count, picture=photo(0, 600, 400)) as proxy:
+                program = world.start("hotdog.py")
+                assert program.stdin
+                time.sleep(3)
+                behind = sequence(proxy.order)
+                for turn in ("first", "second"):
+                    proxy.reset()
+                    started = time.monotonic()
+                    program.stdin.write("2\n")
+                    program.stdin.flush()
+                    listen(program, "Picture 1 of 4")
+                    trips.append((time.monotonic() - started) / TRIP)
+                    calls = sequence(proxy.order)
+                    program.stdin.write("1\n" * 4)
+                    program.stdin.flush()
+                    listen(program, "safe in S3")
+                    time.sleep(0.3)
+                    lists.append(proxy.listed)
+                    rows.append([f"{count:,}, {turn}", f"{trips[-1]:.1f}", str(lists[-1]), calls, behind])
+    book.table(["images, round", "trips", "LISTs of images", "calls", "calls behind the menu"], rows)
+    book.goal("menu to first picture, round trips", max(trips), 4)
+    book.goal("LISTs a round, at 10 to 200,000 images", max(lists), 1)
 
 
 def listen(program: subprocess.Popen[str], words: str) -> None:
@@ -341,23 +188,25 @@ def sequence(names: Sequence[str]) -> str:
 # ---- decode -----------------------------------------------------------------------------------
 
 
-def decode(url: str, home: Path) -> str:
-    """Seconds to decode a JPEG to the size of the window."""
-    lines = []
+def decode(book: Book) -> None:
+    """Milliseconds to decode a JPEG to the size of the window."""
+    rows = []
     box = 960, 640
     for what, width, height in (("1-megapixel", 1200, 833), ("24-megapixel", 6000, 4000)):
         data = photo(1, width, height)
         reduced = [timed(lambda: decoder.decode(data, *box)) for _ in range(7)]  # noqa: B023
         with patch.object(decoder, "_jpeg_flags", lambda *_: cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION):
             whole = [timed(lambda: decoder.decode(data, *box)) for _ in range(5)]  # noqa: B023
-        lines.append((f"{what} JPEG of {len(data) / 1e6:.1f} MB", ms(reduced, 0.5), ms(whole, 0.5)))
-    return table("Decoding to the size of the window", ("", "reduced, as hotdog.py does", "whole"), lines)
+        ratio = part(whole, 0.5) / part(reduced, 0.5)
+        rows.append([f"{what} JPEG of {len(data) / 1e6:.1f} MB", ms(reduced, 0.5), ms(whole, 0.5), f"{ratio:.2f}"])
+    book.say("## Labelling: decoding", "A JPEG to the size of the window; reduced, as hotdog.py does it, and whole.")
+    book.table(["", "reduced ms", "whole ms", "whole / reduced"], rows)
 
 
 # ---- writes -----------------------------------------------------------------------------------
 
 
-def writes(url: str, home: Path) -> str:
+def writes(book: Book) -> None:
     """Calls and bytes that a label costs, by the length of the file and the number of people."""
     slow = 10e6 / 8  # bytes a second
     alone = [(rows, 1, 0.5, float("inf")) for rows in (100, 10_000, 200_000)]
@@ -366,21 +215,36 @@ def writes(url: str, home: Path) -> str:
     ]
     together = [(rows, 16, 1.0, float("inf")) for rows in (100, 10_000, 200_000)]
     together += [(10**6 // len(row(0)), 16, 1.0, slow)]
-    with ThreadPoolExecutor(len(alone)) as threads:
-        costs = dict(zip(alone, threads.map(lambda case: saving(url, home, *case), alone), strict=True))
-    with ThreadPoolExecutor(2) as threads:
-        costs |= zip(together, threads.map(lambda case: saving(url, home, *case), together), strict=True)
-    lines = []
+    with emulated() as (url, home):
+        with ThreadPoolExecutor(len(alone)) as threads:
+            costs = dict(zip(alone, threads.map(lambda case: saving(url, home, *case), alone), strict=True))
+        with ThreadPoolExecutor(2) as threads:
+            costs |= zip(together, threads.map(lambda case: saving(url, home, *case), together), strict=True)
+    book.say(
+        "## Labelling: what a label costs",
+        "By the length of underbase.csv and the number of people, each of whom gives a label a second (alone on a fast "
+        f"line, two); S3 {TRIP * 1000:.0f} ms away. / whole: bytes sent beside those of the script everybody writes, "
+        "which sends the whole file for each label. Waiting: labels of one person that were not in S3 yet, at most. "
+        "Keep: how long the labeller waits for a label to be kept, p95. Safe: from the last label until all are in S3.",
+    )
+    rows = []
     for case in sorted(costs, key=lambda case: (-case[3], case[0], case[1])):
-        rows, people, pace, rate = case
+        length, people, _, rate = case
         cost = costs[case]
-        lines.append(("10 Mbit/s" if rate == slow else "any", f"{rows:,}", f"{cost.size / 1e6:.2f} MB", people,
-                      f"{pace} s", cost.labels, f"{cost.calls:.2f}", f"{cost.sent:,.0f}", f"{cost.received:,.0f}",
-                      cost.most, f"{cost.keep * 1e3:.1f} ms", f"{cost.last:.1f} s"))  # fmt: skip
-    head = ("line", "rows", "size", "people", "each labels every", "labels", "calls a label", "bytes sent a label",
-            "bytes received a label", "most waiting, of one person", "the labeller waits, p95",
-            "all safe after the last")  # fmt: skip
-    return table("Writing labels, S3 100 ms away", head, lines)
+        rows.append([
+            f"{length:,}", f"{cost.size / 1e6:.2f}", "10 Mbit/s" if rate == slow else "fast", str(people),
+            f"{cost.calls:.2f}", f"{cost.sent:,.0f}", f"{cost.sent / cost.size:.3f}", f"{cost.received:,.0f}",
+            str(cost.most), f"{cost.keep * 1e3:.1f}", f"{cost.last:.1f}",
+        ])  # fmt: skip
+    book.table(
+        ["rows", "MB", "line", "people", "calls/label", "B sent/label", "/ whole", "B received/label", "waiting",
+         "keep ms", "safe s"],
+        rows,
+    )  # fmt: skip
+    for length, people, most in ((100, 1, 10_000), (100, 16, 10_000), (200_000, 1, 1_000), (200_000, 16, 1_000)):
+        cost = costs[length, people, 0.5 if people == 1 else 1.0, float("inf")]
+        who = "one person" if people == 1 else f"{people} people"
+        book.goal(f"bytes sent a label at {length:,} rows, {who}", cost.sent, most, "B")
 
 
 @dataclass
@@ -420,7 +284,7 @@ def saving(url: str, home: Path, rows: int, people: int, pace: float, rate: floa
                 time.sleep(pace)
                 waiting.append(keeper.waiting)
             ended = time.monotonic()
-            until(lambda: not keeper.waiting, 120)
+            until(lambda: not keeper.waiting)
             last.append(time.monotonic() - ended)
 
         for keeper in keepers:
@@ -449,41 +313,85 @@ def row(number: int) -> bytes:
 # ---- upload -----------------------------------------------------------------------------------
 
 
-def upload(url: str, home: Path) -> str:
+def upload(book: Book, near: int = 200, away: int = 80, times: int = 2) -> None:
     """A folder of photos, beside `aws s3 cp --recursive`."""
-    folder = home / "photos"
-    folder.mkdir()
-    count = 60
-    for number in range(count):
-        (folder / f"IMG_{number:04}.jpg").write_bytes(photo(number, 4000, 3000, 92))
-    size = sum(path.stat().st_size for path in folder.iterdir())
-    aws = aws_cli(home)
-    lines = []
-    for what, settings in (("on this machine", None), ("100 ms away, 100 Mbit/s", {"rate": 100e6 / 8, "shared": True})):
-        for who in 2 * ("hotdog.py upload", "aws s3 cp --recursive"):
-            with account(url, home) as world, ExitStack() as stack:
-                if settings:
-                    stack.enter_context(far(world, **settings))
-                command = (
-                    [sys.executable, str(ROOT / "hotdog.py"), "upload", str(folder)]
-                    if who.startswith("hotdog")
-                    else [aws, "s3", "cp", "--recursive", "--quiet", str(folder), f"s3://{world.cloud.bucket}/u/"]
-                )
-                wall, cpu = run(command, world.env)
-                lines.append((what, who, f"{wall:.1f} s", f"{cpu:.1f} s", f"{size / 1e6 / wall:.0f} MB/s"))
-                for key in world.objects(""):  # the emulator keeps them in memory
-                    world.cloud.s3.delete_object(Bucket=world.cloud.bucket, Key=key)
-    title = f"Upload of {count} photos, {size / 1e6:.0f} MB, twice"
-    return table(title, ("S3", "", "wall", "CPU", "throughput"), lines)
+    places = (("on this machine", near, None), ("100 ms away, 100 Mbit/s", away, {"rate": 100e6 / 8, "shared": True}))
+    rows = []
+    with emulated() as (url, home), aws_cli(home) as aws:
+        folders = {count: home / str(count) for count in (near, away)}
+        size = 0.0
+        for count, folder in folders.items():
+            size = write_photos(folder, count) / count
+        book.say(
+            "## Upload",
+            f"Photos of 12 megapixels and {size / 1e6:.1f} MB, all different: {near} to S3 on this machine, {away} to "
+            f"S3 {TRIP * 1000:.0f} ms away on a line of 100 Mbit/s; medians of {times} runs in turn, from the start of "
+            "the program to its end. Both are told the bucket. hotdog.py decodes each file and looks whether its "
+            "picture is there already. On this machine the processor is what both wait for, and most of what "
+            "hotdog.py takes of it is decoding.",
+        )
+        if not aws:
+            book.say("The AWS CLI could not be installed: its rows are left out.")
+        for where, count, settings in places:
+            folder = folders[count]
+            walls: dict[str, list[float]] = {OURS: []} | ({AWS: []} if aws else {})
+            cpus: dict[str, list[float]] = {who: [] for who in walls}
+            for who in times * list(walls):
+                with account(url, home) as world, ExitStack() as stack:
+                    if settings:
+                        stack.enter_context(far(world, **settings))
+                    bucket = world.cloud.bucket
+                    command = (
+                        [sys.executable, str(ROOT / "hotdog.py"), "upload", "--bucket", bucket, str(folder)]
+                        if who == OURS
+                        else [aws, "s3", "cp", "--recursive", "--quiet", str(folder), f"s3://{bucket}/u/"]
+                    )
+                    wall, cpu = run(command, world.env)
+                    walls[who].append(wall)
+                    cpus[who].append(cpu)
+                    empty(world.cloud)
+            rates = {who: count * size / 1e6 / statistics.median(taken) for who, taken in walls.items()}
+            rows += [
+                [f"{who}, {where}", f"{statistics.median(walls[who]):.1f}", f"{statistics.median(cpus[who]):.1f}",
+                 f"{rate:.1f}", f"{rate / rates[AWS]:.2f}" if aws else ""]
+                for who, rate in rates.items()
+            ]  # fmt: skip
+            if aws:
+                book.goal(f"upload, {where}, times aws s3 cp", rates[OURS] / rates[AWS], 1, least=True)
+    book.table(["", "wall s", "CPU s", "MB/s", "/ aws s3 cp"], rows)
 
 
-def aws_cli(home: Path) -> str:
-    """Return an AWS CLI: the one of this machine, or else one that is installed for now."""
+@contextmanager
+def aws_cli(home: Path) -> Iterator[str]:
+    """The AWS CLI of this machine, or else one installed for now; '' where it can't be."""
     if found := shutil.which("aws"):
-        return found
-    subprocess.run([sys.executable, "-m", "venv", str(home / "aws")], check=True)
-    subprocess.run([str(home / "aws/bin/pip"), "install", "--quiet", "awscli"], check=True, stderr=subprocess.DEVNULL)
-    return str(home / "aws/bin/aws")
+        yield found
+        return
+    with suppress(subprocess.SubprocessError, OSError):
+        venv.create(home / "aws", with_pip=True)
+        pip = [str(home / "aws/bin/pip"), "install", "--quiet", "--disable-pip-version-check", "awscli"]
+        subprocess.run(pip, check=True, timeout=180, stderr=subprocess.DEVNULL)
+        found = str(home / "aws/bin/aws")
+    yield found or ""
+
+
+def write_photos(folder: Path, count: int) -> int:
+    """Write photos that differ in a comment and are of a few kinds; return the bytes of all."""
+    folder.mkdir()
+    kinds = [photo(number, 4000, 3000, 92) for number in range(4)]
+    for number in range(count):
+        data = kinds[number % len(kinds)]
+        comment = b"%08d" % number
+        segment = b"\xff\xfe" + struct.pack(">H", len(comment) + 2) + comment
+        (folder / f"IMG_{number:04}.jpg").write_bytes(data[:2] + segment + data[2:])
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def empty(cloud: Cloud) -> None:
+    """Delete all objects: the emulator keeps them in memory."""
+    for page in cloud.s3.get_paginator("list_objects_v2").paginate(Bucket=cloud.bucket):
+        for entry in page.get("Contents", ()):
+            cloud.s3.delete_object(Bucket=cloud.bucket, Key=entry["Key"])
 
 
 def run(command: Sequence[str], env: dict[str, str]) -> tuple[float, float]:
@@ -520,31 +428,10 @@ def timed(work: Callable[[], object]) -> float:
     return time.monotonic() - started
 
 
+def part(seconds: Sequence[float], share: float) -> float:
+    """Return the seconds that this share of them do not exceed; nan where there are none."""
+    return sorted(seconds)[round(share * (len(seconds) - 1))] if seconds else float("nan")
+
+
 def ms(seconds: Sequence[float], share: float) -> str:
-    if not seconds:
-        return "-"
-    return f"{1000 * sorted(seconds)[round(share * (len(seconds) - 1))]:,.1f} ms"
-
-
-def table(title: str, head: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
-    rows = [head, ["---"] * len(head), *lines]
-    return f"### {title}\n\n" + "".join(f"| {' | '.join(map(str, cells))} |\n" for cells in rows) + "\n"
-
-
-SECTIONS = {"keys": keys, "rounds": rounds, "decode": decode, "writes": writes, "upload": upload}
-
-
-def tables(names: Sequence[str] = tuple(SECTIONS)) -> str:
-    """Return the tables of the sections, in Markdown."""
-    sys.setswitchinterval(0.0005)  # the proxy must not keep the clock waiting
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        emulator, url = start_emulator(Path(folder))
-        try:
-            return "".join(SECTIONS[name](url, Path(folder)) for name in names)
-        finally:
-            emulator.terminate()
-            emulator.wait(10)
-
-
-if __name__ == "__main__":
-    print(tables(sys.argv[1:] or tuple(SECTIONS)))
+    return f"{1000 * part(seconds, share):,.1f}"

@@ -1,7 +1,7 @@
 """A module of ours run as a process of its own, so that what crashes or swamps it takes nothing else along.
 
 OpenCV lives in such processes alone: decoders crash on strangers' bytes, and a dead display makes Qt abort.
-Both sides send frames: a small JSON object, and bytes with it.
+Both sides send frames: a small JSON object, and bytes with it; before them, the sizes of both.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+SIZES = struct.Struct(">QQ")  # of a frame's two parts, before them
 
 Frame = tuple[dict[str, Any], bytes]
 
@@ -28,32 +30,44 @@ class Gone(Exception):
 class Line:
     """One end of the line between two processes."""
 
-    def __init__(self, end: Connection) -> None:
+    def __init__(self, end: socket.socket) -> None:
         self._end = end
 
     def send(self, head: dict[str, Any], data: bytes | memoryview = b"") -> None:
+        text = json.dumps(head).encode()
         try:
-            self._end.send_bytes(json.dumps(head).encode())
-            self._end.send_bytes(data)
+            self._end.sendall(SIZES.pack(len(text), len(data)) + text)
+            self._end.sendall(data)
         except OSError:
             raise Gone from None
 
     def receive(self) -> Frame:
         """Return the next frame, waiting for it."""
-        try:
-            return json.loads(self._end.recv_bytes()), self._end.recv_bytes()
-        except (OSError, EOFError):
-            raise Gone from None
+        text, data = SIZES.unpack(self._read(SIZES.size))
+        return json.loads(self._read(text)), self._read(data)
 
     def ready(self, timeout: float = 0.0) -> bool:
         """Tell whether there is something to receive, within `timeout` seconds."""
         try:
-            return self._end.poll(timeout)
-        except OSError:
+            return bool(wait([self._end], timeout))
+        except (OSError, ValueError):  # ours is closed
             raise Gone from None
 
     def close(self) -> None:
         self._end.close()
+
+    def _read(self, size: int) -> bytes:
+        """Return so many bytes, read in one go: in pieces, each with memory of its own, it takes four times as long."""
+        data = b""
+        while len(data) < size:  # again only where a signal has come between
+            try:
+                part = self._end.recv(size - len(data), socket.MSG_WAITALL)
+            except OSError:
+                raise Gone from None
+            if not part:
+                raise Gone
+            data = data + part if data else part
+        return data
 
 
 class Child(Line):
@@ -70,7 +84,7 @@ class Child(Line):
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )  # fmt: skip
-        super().__init__(Connection(ours.detach()))
+        super().__init__(ours)
 
     def ask(self, head: dict[str, Any], data: bytes | memoryview = b"", patience: float = 60.0) -> Frame:
         """Send a frame and return the reply; Gone where none comes within `patience` seconds."""
@@ -88,7 +102,7 @@ class Child(Line):
 
 def parent() -> Line:
     """Return the line to the process that started this one."""
-    return Line(Connection(int(sys.argv[1])))
+    return Line(socket.socket(fileno=int(sys.argv[1])))
 
 
 def quiet_opencv() -> None:

@@ -147,7 +147,7 @@ def _jpeg_flags(data: bytes, width: int, height: int) -> int:
     full_width, full_height, start = _jpeg_size(data)
     if full_width * full_height > MOST_PIXELS:  # OpenCV looks at the reduced size
         raise MemoryError("PIXELS")
-    if data.find(b"\xff\xd9", start) < 0:  # OpenCV 4 shows what there is of one that is cut short
+    if data.rfind(b"\xff\xd9", start) < 0:  # OpenCV 4 shows what there is of one that is cut short
         raise cv2.error("no end")
     room = max(full_width // max(1, width), full_height // max(1, height))
     color = (

@@ -6,8 +6,10 @@ import hashlib
 import mimetypes
 import random
 import re
+import threading
 import time
 import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -40,6 +42,7 @@ class Images:
         self.cloud = cloud
         self._first: list[Image] = []  # what the first page had when it was last listed
         self._large = False  # whether there are more than a page lists
+        self._same = defaultdict[str, threading.Lock](threading.Lock)  # by hash: looked for and stored in one go
 
     def open(self) -> None:
         """Problem unless the images can be listed by us; a round then costs one LIST, however many there are."""
@@ -97,12 +100,12 @@ class Images:
 
     def store(self, name: str, data: bytes) -> bool:
         """Store an image under its name; False where it is there already, whatever its name."""
-        key = IMAGES + stored_name(name, data)
-        with explained(f"bucket {self.cloud.bucket}"):
-            reply = self.cloud.s3.list_objects_v2(Bucket=self.cloud.bucket, Prefix=IMAGES + digest(data))
+        hash = digest(data)
+        with self._same[hash], explained(f"bucket {self.cloud.bucket}"):
+            reply = self.cloud.s3.list_objects_v2(Bucket=self.cloud.bucket, Prefix=IMAGES + hash)
             if any(entry["Size"] == len(data) for entry in reply.get("Contents", ())):
                 return False
-            self._put(key, data)
+            self._put(IMAGES + stored_name(name, hash), data)
         return True
 
     def _put(self, key: str, data: bytes) -> None:
@@ -134,8 +137,8 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:12]
 
 
-def stored_name(name: str, data: bytes) -> str:
+def stored_name(name: str, hash: str) -> str:
     """Return the name that a file gets within `underbase/`: its hash, and of its own name what is harmless."""
-    name = name.removeprefix(f"{digest(data)}-")  # a file that was stored, and has come back
+    name = name.removeprefix(f"{hash}-")  # a file that was stored, and has come back
     name = re.sub(r"[^\w.()+ -]", "_", unicodedata.normalize("NFC", name))
-    return f"{digest(data)}-{name[-LONGEST_NAME:]}"
+    return f"{hash}-{name[-LONGEST_NAME:]}"

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import queue
 import stat
-import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab2.decoder import Decoder, Unreadable
-from lab2.images import MOST_BYTES, Images, digest
+from lab2.images import MOST_BYTES, Images
 from lab2.pipeline import Stage
 from lab2.settings import Problem
 from lab2.terminal import Progress, printable
 
-UPLOADS = 8  # at once
+UPLOADS = 16  # at once
 UPLOADED, THERE, LEFT_OUT = "uploaded", "already there", "left out"
 
 
@@ -31,35 +31,41 @@ class Outcome:
 
 
 class Upload:
-    """Files on their way into the database; `done` grows until it has an outcome for each, or there is a `failure`."""
+    """Files on their way into the database; `done` grows until it has an outcome for each, or there is a `failure`.
 
-    def __init__(self, images: Images, paths: Iterable[Path]) -> None:
-        self.images = images
+    The first are read and decoded at once, while the connection is made.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
         self.done: list[Outcome] = []
         self.failure: Exception | None = None
-        files = [file for path in paths for file in self._files(path)]
+        files = [file for path in paths for file in self._found(path)]
         self.count = len(files) + len(self.done)
-        self._same = defaultdict[str, threading.Lock](threading.Lock)  # by content: looked for and stored in one go
+        self._images: Future[Images] = Future()
         self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
-        self._decoder_count = min(os.cpu_count() or 1, UPLOADS, len(files))
-        for _ in range(self._decoder_count):
-            self._decoders.put(Decoder())
+        self._decoder_count = 0
+        self._add_decoder()  # one: starting more would take the processor from what makes the connection
         self._stage = Stage("Uploading", self._work, size=1, threads=UPLOADS)
         self._stage.put(files)
 
-    def wait(self) -> None:
-        """Wait for the end, with a bar of progress; Problem where AWS fails."""
-        try:
-            with Progress(self.count, "files") as progress:
-                while not self._stage.flush(0.1) and not self.failure:
-                    progress(len(self.done))
-        finally:
-            self._stage.close()
-            self._stage.flush()  # what is under way becomes an outcome too
-            for _ in range(self._decoder_count):
-                self._decoders.get().close()
+    def run(self, images: Images) -> None:
+        """Upload until all files are done, with a bar of progress; Problem where AWS fails."""
+        self._images.set_result(images)
+        for _ in range(min(os.cpu_count() or 1, self.count) - 1):
+            self._add_decoder()
+        with Progress(self.count, "files") as progress:
+            while not self._stage.flush(0.1) and not self.failure:
+                progress(len(self.done))
         if self.failure:
             raise self.failure
+
+    def close(self) -> None:
+        """Start no more files; return when those under way have an outcome too."""
+        self._images.cancel()
+        self._stage.close()
+        self._stage.flush()
+        for _ in range(self._decoder_count):
+            self._decoders.get().close()
 
     def summary(self) -> str:
         counts = Counter(outcome.what for outcome in self.done)
@@ -78,7 +84,7 @@ class Upload:
             if outcome.what == LEFT_OUT
         ]
 
-    def _files(self, path: Path) -> list[Path]:
+    def _found(self, path: Path) -> list[Path]:
         """Return the file, or the files of the folder; its subfolders are left out."""
         try:
             if not stat.S_ISDIR(path.stat().st_mode):
@@ -96,14 +102,17 @@ class Upload:
             try:
                 data = _read(path)
                 self._check(data)
-                with self._same[digest(data)]:
-                    stored = not self.failure and self.images.store(path.name, data)
+                stored = not self.failure and self._images.result().store(path.name, data)
                 if not self.failure:
                     self.done.append(Outcome(path, UPLOADED if stored else THERE))
             except Unreadable as reason:
                 self.done.append(Outcome(path, LEFT_OUT, str(reason)))
             except Exception as error:  # ours or AWS's: raised where somebody waits
                 self.failure = error
+
+    def _add_decoder(self) -> None:
+        self._decoders.put(Decoder())
+        self._decoder_count += 1
 
     def _check(self, data: bytes) -> None:
         decoder = self._decoders.get()

@@ -1,4 +1,4 @@
-"""What labelling costs in calls and bytes; times are measured by `python -m bench.labeller`."""
+"""What labelling costs in calls and bytes; times are measured by `python -m bench keys rounds decode writes upload`."""
 
 from __future__ import annotations
 
@@ -149,3 +149,21 @@ def test_sixteen_labellers_at_once_cost_few_calls_a_label(
         keeper.close()
     assert proxy.calls.total() <= 4 * people * labels, proxy.calls
     assert proxied.objects(LABELS)[LABELS].count(b"\n") == 1 + rows + people * labels
+
+
+def test_a_file_uploaded_costs_one_list_and_one_put(proxied: World, proxy: Proxy) -> None:
+    folder = proxied.home / "pictures"
+    folder.mkdir()
+    picture = min((ROOT / IMAGES).iterdir(), key=lambda path: path.stat().st_size).read_bytes()
+    files = 40
+    for number in range(files):
+        (folder / f"{number}.jpg").write_bytes(picture + b"%d" % number)
+    sent = sum(path.stat().st_size for path in folder.iterdir())
+    for puts in (files, 0):  # the second time all are there already
+        proxy.calls.clear()
+        proxy.sent.clear()
+        output, errors = proxied.start("hotdog.py", "upload", str(folder)).communicate()
+        assert (output, errors) == (f"{puts} uploaded, {files - puts} already there, 0 left out.\n", "")
+        assert proxy.calls.pop("Query") == 1  # whose account it is
+        assert proxy.calls == {"ListObjectsV2": files} | ({"PutObject": puts} if puts else {})
+        assert proxy.sent["PutObject"] == (sent if puts else 0)

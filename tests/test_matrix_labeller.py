@@ -347,9 +347,9 @@ def assert_all_are_there(world: World, folder: Path) -> None:
 
 UPLOAD_CALLS = {
     "GetCallerIdentity": ("Query", 1),
-    "first LIST": ("ListObjectsV2", 2),  # one is of the bucket
-    "LIST half-way": ("ListObjectsV2", 8),
-    "last LIST": ("ListObjectsV2", 14),
+    "first LIST": ("ListObjectsV2", 1),
+    "LIST half-way": ("ListObjectsV2", 7),
+    "last LIST": ("ListObjectsV2", 13),
     "first PUT": ("PutObject", 1),
     "PUT half-way": ("PutObject", 6),
     "last PUT": ("PutObject", 12),
@@ -403,8 +403,10 @@ def test_upload_by_two_programs_at_once_of_what_a_third_began(
     world: World, proxy: Proxy, folder: Path, fault: str
 ) -> None:
     third = upload(world, folder)
-    proxy.on("PutObject", Fault(after=third.kill, lost=True), nth=4)
+    death = proxy.on("PutObject", Fault(after=third.kill, lost=True), nth=4)
+    rest = proxy.on("PutObject", Fault(cut=True), nth=5, times=10**9)  # all are under way at once
     ended(third)
+    proxy.forget(death, rest)
     victims: list[subprocess.Popen[str]] = []
     if fault != "none":
         proxy.on("PutObject", FAULTS[fault](lambda: victims[0].kill()), nth=3)
