@@ -45,8 +45,8 @@ class Row(bytes):
 
 def encode_row(id: str, client: str, request: str, answer: str, now: datetime) -> Row:
     """Return the row of a request; `answer` is the body of its answer."""
-    fields = json.dumps({"time": _stamp(now), "id": id, "client": client, "request": request})
-    row = Row(f'{fields[:-1]}, "answer": {answer}}}'.encode())
+    head = f'"time": "{_stamp(now)}", "id": {json.dumps(id)}, "client": {json.dumps(client)}'
+    row = Row(f'{{{head}, "request": {json.dumps(request)}, "answer": {answer}}}'.encode())
     row.id = id
     return row
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from lab2.series import Refused, check_number, check_series, plain
+from lab2.series import Refused, check_number, check_series, plain, shortest
 
 MOST_CHARACTERS = 10_000  # of a request; ten numbers take some 250
 
@@ -71,14 +71,12 @@ def encode_answer(answer: Answer) -> str:
     """Return the body of an answer: a JSON object."""
     if answer.error is not None:
         return json.dumps({"id": answer.id, "error": answer.error})
-    return json.dumps({
-        "id": answer.id,
-        "numbers": [plain(number) for number in answer.numbers],
-        "mean": plain(answer.mean),
-        "median": plain(answer.median),
-        "max": plain(answer.max),
-        "min": plain(answer.min),
-    })  # fmt: skip
+    numbers = ", ".join(map(shortest, answer.numbers))
+    mean, median, most, least = map(shortest, (answer.mean, answer.median, answer.max, answer.min))
+    return (
+        f'{{"id": {json.dumps(answer.id)}, "numbers": [{numbers}], '
+        f'"mean": {mean}, "median": {median}, "max": {most}, "min": {least}}}'
+    )
 
 
 def decode_answer(body: str) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -68,6 +69,19 @@ def test_under_load_the_log_is_written_seven_times_a_second_and_no_byte_much_mor
     assert len(writes) <= most, f"{len(writes)} writes, {most:.1f} at most"
     logged = sum(map(len, world.objects("log/").values()))
     assert proxy.sent["PutObject"] <= logged + FULL * len(writes)
+
+
+def test_three_servers_on_one_log_cost_hardly_more_calls_than_one(world: World, proxy: Proxy) -> None:
+    count, servers = 3_000, 3
+    ask(world, count)
+    started = [world.start("server.py", "--drain", env={"AWS_ENDPOINT_URL": proxy.url}) for _ in range(servers)]
+    for server in started:
+        _, errors = server.communicate(timeout=3 * PATIENCE)
+        assert server.returncode == 0, errors
+    assert calls(proxy) <= 0.35 * count, proxy.calls
+    rows = [json.loads(line)["id"] for body in world.objects("log/").values() for line in body.splitlines()]
+    assert len(rows) == len(set(rows)) == count
+    assert proxy.sent["PutObject"] <= 3 * sum(map(len, world.objects("log/").values()))
 
 
 def test_a_server_that_is_asked_once_a_second_makes_4_calls_a_request(world: World, proxy: Proxy) -> None:

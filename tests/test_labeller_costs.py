@@ -148,6 +148,8 @@ def test_sixteen_labellers_at_once_cost_few_calls_a_label(
     for keeper in keepers:
         keeper.close()
     assert proxy.calls.total() <= 4 * people * labels, proxy.calls
+    if rows == LARGE:
+        assert proxy.sent.total() <= 1_000 * people * labels, proxy.sent
     assert proxied.objects(LABELS)[LABELS].count(b"\n") == 1 + rows + people * labels
 
 
