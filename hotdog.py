@@ -192,7 +192,7 @@ def upload(session: Session, paths: list[Path]) -> int:
 
 
 def label(session: Session) -> int:
-    """Label a round of images; return 1 where labels wait on this disk."""
+    """Label a round of images; return 0, for whether labels wait on this disk is found at the end."""
     annotator = annotator_name(session.options.annotator)
     keeper, images = session.keeper, session.images
     candidates = images.sample()
@@ -210,7 +210,7 @@ def label(session: Session) -> int:
     session.tell()
     print(f"{count_labels(keeper.saved - before)} safe in S3", end="")
     print(f", {keeper.waiting} waiting on this disk to be sent." if keeper.waiting else ".", flush=True)
-    return 1 if keeper.waiting else 0
+    return 0
 
 
 def pick_useful(session: Session, sample: list[Image], annotator: str) -> list[Image]:
