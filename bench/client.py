@@ -89,7 +89,7 @@ def first_prompts(standin: StandIn, times: int = 20) -> tuple[float, float]:
     return statistics.median(taken[0]), statistics.median(taken[1])
 
 
-def clients(book: Book, each: int = 200, limit: float = 600.0) -> None:
+def clients(book: Book, each: int = 100, limit: float = 600.0) -> None:
     """Many clients at once, with one queue of answers and with a queue each."""
     book.say(
         "## Many clients",
