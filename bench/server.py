@@ -108,7 +108,7 @@ def aiobotocore() -> Iterator[str]:
         yield python
 
 
-def servers(book: Book, each: int = 5_000) -> None:
+def servers(book: Book, each: int = 10_000) -> None:
     """Several servers on one log."""
     book.say(
         "## Several servers on one log",
