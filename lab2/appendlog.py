@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lab2.settings import error_code
 
 COPY_FROM = 5 * 2**20  # bytes; S3 takes no smaller part but as the last
+SLOW = 5.0  # seconds of a write; one that took longer hung, and says nothing of the next
 EXISTS = {"PreconditionFailed", "412"}  # what S3 says of a new object that is there already
 SOMEONE_WAS_FIRST = EXISTS | {"ConditionalRequestConflict", "409", "NoSuchKey", "404", "NoSuchUpload"}
 
@@ -52,7 +53,7 @@ class AppendLog:
         self.etag: str | None = None  # None: there is no object
         self.size = 0
         self.known = False  # whether etag and size have ever been looked up
-        self.took = 0.0  # seconds of the last write, refused or not
+        self.took = 0.0  # seconds of the last write, refused or not; SLOW at most
         self._body: bytearray | None = bytearray()  # the whole object; None from 5 MiB on
         self._last = b"\n"  # its last byte
 
@@ -78,14 +79,14 @@ class AppendLog:
         try:
             self._write(rows)
         except (ClientError, BotoCoreError) as error:
-            self.took = time.monotonic() - started
+            self.took = min(SLOW, time.monotonic() - started)
             self.catch_up(exists=error_code(error) in EXISTS)  # whatever was said, what is in the object counts
             if not self.seen.missing(rows):
                 return True
             if error_code(error) in SOMEONE_WAS_FIRST:
                 return False
             raise
-        self.took = time.monotonic() - started
+        self.took = min(SLOW, time.monotonic() - started)
         self.seen.add(rows)
         return True
 

@@ -25,7 +25,8 @@ from lab2.settings import LOG
 
 FULL = 16 * 2**10  # bytes
 MOST = 4 * 2**20  # bytes of rows in one write: no object gets so large that an AppendLog does not read it whole
-GATHER = 0.15  # seconds
+GATHER, LONGEST = 0.15, 1.0  # seconds between our writes under load, for each server that writes
+MOST_OTHERS = 8  # servers that are waited for; whoever was idle for long finds more objects than that
 DAY = 86_400  # seconds
 RESENT = 15 * 60  # seconds within which a client may send one request twice
 
@@ -139,7 +140,7 @@ class DayLog:
             self._catch_up()  # they have surely written since our last append
         for portion in _portions(rows):
             self._append(portion)
-        self._others = max(self._found, 0.8 * self._others)
+        self._others = min(MOST_OTHERS, max(self._found, 0.8 * self._others))
 
     @property
     def pause(self) -> float:
@@ -148,7 +149,7 @@ class DayLog:
         Rows that gather meanwhile go into one write, which costs 12 times a receive. Where other servers write too it
         is their turn: whoever was refused needs two calls to write, which must not be too late every time.
         """
-        return (1 + self._others) * max(GATHER, 3 * self._object.took)
+        return (1 + self._others) * max(GATHER, min(LONGEST, 3 * self._object.took))
 
     def _append(self, rows: Sequence[bytes]) -> None:
         for attempt in count(1):

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from conftest import World, until
 from proxy import ALWAYS, Fault, Proxy
 
-from lab2.daylog import GATHER, DayLog, Logged, Row, day_of, decode_row, encode_row
+from lab2.daylog import GATHER, MOST_OTHERS, DayLog, Logged, Row, day_of, decode_row, encode_row
 from lab2.messages import new_id
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
@@ -51,6 +51,20 @@ def test_a_server_that_was_idle_knows_what_others_logged_in_later_objects(world:
     ids = logged(world)
     assert len(ids) == len(set(ids)) == 102
     assert ids[0] == "first" and ids[-1] == "last"
+
+
+def test_neither_long_idleness_nor_a_write_that_hung_makes_a_server_slow(
+    proxied: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    idle, busy = open_log(proxied), open_log(proxied)
+    for number in range(30):
+        busy.append([row(f"{number} {part}", "[1]" + " " * 9_000) for part in range(2)], SINCE)
+    monkeypatch.setattr("lab2.appendlog.SLOW", 0.2)
+    monkeypatch.setattr("lab2.daylog.LONGEST", 0.2)
+    proxy.on("PutObject", Fault(before=lambda: threading.Event().wait(0.5)), times=ALWAYS)
+    idle.append([row("new")], SINCE)
+    assert idle._object.took == 0.2
+    assert idle.pause <= (1 + MOST_OTHERS) * 0.2
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3], ids=lambda nth: f"from GET {nth} on")
