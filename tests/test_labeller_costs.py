@@ -130,6 +130,7 @@ def test_sixteen_labellers_at_once_cost_few_calls_a_label(
     assert cloud.s3
     keepers = [Keeper(cloud, tmp_path / str(number), print) for number in range(people)]
     proxy.calls.clear()
+    proxy.sent.clear()
     start = threading.Barrier(people)
 
     def label(keeper: Keeper) -> None:
