@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from lab2.daylog import objects
+from lab2.daylog import bodies, objects
 from lab2.messages import answer_request, encode_answer
 from lab2.queues import Queue
 from lab2.settings import ANSWERS, DEAD_LETTERS, LOG, REQUESTS, Cloud, Problem, explained
@@ -59,15 +58,11 @@ def status(cloud: Cloud, now: datetime) -> str:
 def read_log(cloud: Cloud, day: str = "") -> Iterator[tuple[str, Row | None]]:
     """Yield every row of a day ('': of all days) as (object and line number, fields); None where it is torn."""
 
-    def body(key: str) -> bytes:
-        content: bytes = cloud.s3.get_object(Bucket=cloud.bucket, Key=key)["Body"].read()
-        return content
-
-    with explained(f"the log in bucket {cloud.bucket}"), ThreadPoolExecutor(8) as threads:
-        keys = [entry["Key"] for entry in objects(cloud.s3, cloud.bucket, f"{LOG}{day}")]
-        for key, content in zip(keys, threads.map(body, keys), strict=True):
+    with explained(f"the log in bucket {cloud.bucket}"):
+        entries = list(objects(cloud.s3, cloud.bucket, f"{LOG}{day}"))
+        for entry, content in zip(entries, bodies(cloud.s3, cloud.bucket, entries), strict=True):
             for number, line in enumerate(content.splitlines(), 1):
-                yield f"{key}:{number}", _fields(line)
+                yield f"{entry['Key']}:{number}", _fields(line)
 
 
 def _fields(line: bytes) -> Row | None:

@@ -190,14 +190,8 @@ class DayLog:
 
     def _read(self, entries: Sequence[dict[str, Any]]) -> None:
         """Know the rows of these objects."""
-        if entries:
-            with ThreadPoolExecutor(8) as threads:
-                for body in threads.map(self._body, entries):
-                    self.logged.add(body.splitlines())
-
-    def _body(self, entry: dict[str, Any]) -> bytes:
-        body: bytes = self.s3.get_object(Bucket=self.bucket, Key=entry["Key"])["Body"].read()
-        return body
+        for body in bodies(self.s3, self.bucket, entries):
+            self.logged.add(body.splitlines())
 
 
 def objects(s3: Any, bucket: str, prefix: str, after: str = "") -> Iterator[dict[str, Any]]:
@@ -207,6 +201,17 @@ def objects(s3: Any, bucket: str, prefix: str, after: str = "") -> Iterator[dict
     """
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=after):
         yield from (entry for entry in page.get("Contents", ()) if _KEY.fullmatch(entry["Key"]))
+
+
+def bodies(s3: Any, bucket: str, entries: Sequence[dict[str, Any]]) -> Iterator[bytes]:
+    """Yield the bytes of these objects in their order, read several at a time."""
+
+    def body(entry: dict[str, Any]) -> bytes:
+        content: bytes = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
+        return content
+
+    with ThreadPoolExecutor(8) as threads:
+        yield from threads.map(body, entries)
 
 
 def _portions(rows: Sequence[bytes]) -> Iterator[list[bytes]]:

@@ -1,9 +1,9 @@
 """The short way of an SQS call: signed and sent in half the instructions that botocore takes, where all goes well.
 
-Nine tenths of a server's processor time were botocore's, which is ready for every service, protocol and signature
-(`make bench`). Here a request that botocore has made is signed as SQS wants it and sent over botocore's own
-connections. Whatever is not plain, or does not go well, is left to botocore: it makes the call as if for the first
-time, with its retries and its errors.
+Most of a server's processor time was botocore's, which is ready for every service, protocol and signature. Here a
+request that botocore has made is signed as SQS wants it and sent over botocore's own connections. Whatever is not
+plain, or does not go well, is left to botocore: it makes the call as if for the first time, with its retries and its
+errors.
 """
 
 from __future__ import annotations
