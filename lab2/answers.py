@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from lab2.queues import Message, Queue, batches
 from lab2.series import Refused
 
 LEASE = 30  # seconds in which an answer is shown and deleted, or renewed; then it is there again for our next run
+OFTEN = 5  # receives of an answer by us alone after which its owner is probably not here
+MOST_MET = 10_000  # messages of others whose receives are counted
 STALE = 300.0  # seconds after which whoever has not come for an answer is not in a hurry
 ABANDONED = 3600.0  # seconds after which anybody may delete an answer
 
@@ -33,6 +36,7 @@ class Inbox:
         self._first: dict[str, str] = {}  # the message in which an answer was returned, by the answer's id
         self._open: dict[str, Message] = {}  # the messages returned and not deleted yet, as last received
         self._until: dict[str, float] = {}  # when their leases run out, or a little before
+        self._met: Counter[str] = Counter()  # how often we received a message of somebody else's
         self._lock = threading.Lock()
 
     def receive(self, wait: int) -> list[Arrival]:
@@ -59,8 +63,12 @@ class Inbox:
                 ours[id] = arrival
         for batch in batches(useless):
             self.queue.delete(batch)
-        for batch in batches(others):
-            self.queue.hide(batch, hiding(time.time() - max(message.sent for message in batch)))
+        if others:
+            if len(self._met) > MOST_MET:
+                self._met.clear()
+            self._met.update(message.id for message in others)
+            met = min(self._met[message.id] for message in others)
+            self.queue.hide(others, hiding(time.time() - max(message.sent for message in others), met))
         # Only now: what is lost to an error above comes back, and must not count as a copy then.
         for id, arrival in ours.items():
             self._first[id] = arrival.message.id
@@ -96,13 +104,14 @@ class Inbox:
         return self.private or message.attributes.get("client", self.client) == self.client
 
 
-def hiding(age: float) -> int:
-    """Return the seconds to hide an answer of somebody else's, `age` seconds after it was sent.
+def hiding(age: float, met: int) -> int:
+    """Return the seconds to hide an answer of somebody else's, sent `age` seconds ago and received `met` times by us.
 
-    Not none: another poll of ours may be open, and would get it before its owner does. Longer only for a stale one,
-    a thousand of which must not stand before ours: among n clients it is the n-th receive that meets the owner.
+    Not none: another poll of ours may be open, and would get it before its owner does. Longer only for one that
+    nobody seems to come for, many of which must not stand before ours: among n clients it is the n-th receive that
+    meets the owner, so neither a few receives nor an age of seconds says that.
     """
-    return 30 if age > STALE else random.choice((1, 2))
+    return 30 if age > STALE else random.choice((1, 2)) * (1 if met < OFTEN else 4)
 
 
 def _read(message: Message) -> Arrival:

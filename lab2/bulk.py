@@ -16,7 +16,6 @@ from lab2.series import Refused, check_series, parse_number
 
 MOST_RECEIVERS = 8
 PAUSE = 0.05  # seconds after a receive: the next one finds more
-LONGEST_PAUSE = 0.25  # the same while little of what comes is ours
 
 
 def parse_line(line: str) -> list[float]:
@@ -94,7 +93,6 @@ class Bulk:
                 receiver.start()
 
     def _receive(self, stays: bool) -> None:
-        pause = PAUSE
         while not self._done.is_set() and self._open:
             try:
                 arrivals = self.exchange.inbox.receive(wait=1 if stays else 0)
@@ -108,8 +106,7 @@ class Bulk:
             if len(arrivals) == BATCH:
                 self._start_receiver()
             elif stays:
-                pause = PAUSE if len(arrivals) > BATCH / 2 else min(2 * pause, LONGEST_PAUSE)
-                self._done.wait(pause)
+                self._done.wait(PAUSE)
             else:
                 break
         with self._change:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from conftest import World
+from conftest import World, until
 from proxy import Fault, Proxy
 
-from lab2.answers import STALE, Inbox, hiding
+from lab2.answers import OFTEN, STALE, Inbox, hiding
 from lab2.messages import encode_answer, summarise
 from lab2.queues import Message, Outgoing
 
@@ -105,7 +105,23 @@ def test_answers_of_others_are_released_but_not_at_once(world: World) -> None:
     assert [arrival.message.body for arrival in Inbox(inbox.queue, "you").receive(20)]
 
 
-def test_only_a_stale_answer_is_hidden_from_its_owner_for_long() -> None:
-    """Each is met by every client in turn: whatever hides it for longer each time keeps it from its owner for ever."""
-    assert {hiding(age) for age in (0, 10, 60, STALE - 1) for _ in range(50)} == {1, 2}
-    assert hiding(STALE + 1) == 30
+def test_only_what_nobody_comes_for_is_hidden_from_its_owner_for_long() -> None:
+    """Every client meets each in turn: what is hidden for longer each time would be kept from its owner for ever."""
+    assert {hiding(age, met) for age in (0, 10, 60, STALE - 1) for met in range(1, OFTEN) for _ in range(50)} == {1, 2}
+    assert {hiding(10, OFTEN) for _ in range(50)} == {4, 8}
+    assert hiding(STALE + 1, 1) == 30
+
+
+def test_answers_that_nobody_comes_for_do_not_come_back_as_fast_as_new_ones(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue that gives its oldest messages first would give nothing else, once there are many of them."""
+    monkeypatch.setattr("lab2.answers.OFTEN", 2)
+    inbox = Inbox(world.queue("lab2_1"), "me")
+    answered(world, "1", client="you")
+    receive(inbox)
+    until(lambda: world.depth("lab2_1") == (1, 0))
+    receive(inbox)
+    time.sleep(3)
+    assert world.depth("lab2_1") == (0, 1)
+    assert Inbox(inbox.queue, "you").receive(20)
