@@ -95,10 +95,11 @@ class Server:
         self._logged, self._logs = Logged(), dict[str, DayLog]()
         self._held: set[Request] = set()
         self._pollers: list[threading.Thread] = []
+        self._emptied = threading.Event()  # set where the last receive was not full: more may be long in coming
         self._polling = Trouble("Receiving")
         self._lock = threading.Lock()
         self._log = Stage("Logging", self._write, size=MOST_HELD)
-        self._answer = Stage("Answering", self._send, size=BATCH, threads=8, key=lambda request: request.reply_to)
+        self._answer = Stage("Answering", self._send, size=BATCH, threads=16, key=lambda request: request.reply_to)
         self._delete = Stage("Deleting", self._forget, size=BATCH, threads=8, linger=1.0)
 
     def run(self, drain: bool = False) -> None:
@@ -146,11 +147,14 @@ class Server:
             self.last_poll = time.monotonic()
             self._take(messages)
             if len(messages) == BATCH:
+                self._emptied.clear()
                 self._start_poller()
-            elif not messages and stays:
-                self.stopping.wait(PAUSE)
-            elif not messages:
+            else:
+                self._emptied.set()
+            if not messages and not stays:
                 break
+            if not messages:
+                self.stopping.wait(PAUSE)
         with self._lock:
             self._pollers.remove(threading.current_thread())
 
@@ -189,8 +193,7 @@ class Server:
         for request, answer in zip(requests, self._logged.earlier([request.row for request in requests]), strict=True):
             request.answer = answer or request.answer
         self._answer.put(requests)
-        if len(self._pollers) > 1:
-            self.stopping.wait(max(self._logs[day].pause for day in days))
+        self._emptied.wait(max(self._logs[day].pause for day in days))  # what comes meanwhile goes together
 
     def _send(self, requests: list[Request]) -> list[Request]:
         to = requests[0].reply_to
@@ -236,6 +239,7 @@ class Server:
         self.stopping.set()
         for poller in list(self._pollers):
             poller.join()
+        self._emptied.set()
         deadline = time.monotonic() + LAST_EFFORT
         for stage in (self._log, self._answer, self._delete):
             stage.flush(max(0.0, deadline - time.monotonic()))
@@ -265,7 +269,7 @@ def main() -> int:
     with ExitStack() as stack:
         if options.local:
             stack.enter_context(local.aws())
-        cloud = Cloud(options.bucket, connections=MOST_POLLERS + 16)
+        cloud = Cloud(options.bucket, connections=MOST_POLLERS + 24)
         if options.command == "verify":
             return 1 if audit.verify(cloud, options.day) else 0
         if options.command == "status":

@@ -17,14 +17,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from functools import lru_cache
-from itertools import count, takewhile
+from itertools import chain, count, takewhile
 from typing import Any
 
 from lab2.appendlog import AppendLog, jitter
+from lab2.queues import batches
 from lab2.settings import LOG
 
 FULL = 16 * 2**10  # bytes
 MOST = 4 * 2**20  # bytes of rows in one write: no object gets so large that an AppendLog does not read it whole
+MANY = 100  # rows a statement of sqlite: at each one Python lets another thread go first
 GATHER, LONGEST = 0.15, 1.0  # seconds between our writes under load, for each server that writes
 MOST_OTHERS = 8  # servers that are waited for; whoever was idle for long finds more objects than that
 DAY = 86_400  # seconds
@@ -95,30 +97,35 @@ class Logged:
     def add(self, rows: Sequence[bytes]) -> None:
         with self._lock:
             self._rows.execute("BEGIN")
-            self._rows.executemany(
-                "INSERT OR IGNORE INTO logged VALUES (?, ?)", ((row.id, row) for row in _decoded(rows))
-            )
+            for some in batches(_decoded(rows), MANY):
+                values = ", ".join(["(?, ?)"] * len(some))
+                pairs = [value for row in some for value in (row.id, row)]
+                self._rows.execute(f"INSERT OR IGNORE INTO logged VALUES {values}", pairs)
             self._rows.execute("COMMIT")
 
     def missing(self, rows: Sequence[bytes]) -> list[bytes]:
         first: dict[str, Row] = {}
         for row in _decoded(rows):
             first.setdefault(row.id, row)
-        return [row for row, found in zip(first.values(), self._find(first.values()), strict=True) if found is None]
+        known: set[str] = set()
+        for ids in batches(first, MANY):
+            known.update(self._select("id IN {}", ids))
+        return [row for id, row in first.items() if id not in known]
 
     def earlier(self, rows: Sequence[Row]) -> list[str | None]:
         """Return for each row the answer that another row gave its request before, None where this one is logged."""
-        answers: list[str | None] = []
-        for row, found in zip(rows, self._find(rows), strict=True):
-            other = decode_row(found) if found and found != row else None
-            answers.append(other.answer if other else None)
-        return answers
+        others: dict[str, Row | None] = {}
+        for some in batches(rows, MANY):
+            found = self._select("id IN {} AND row NOT IN {}", [row.id for row in some], some)
+            others.update((id, decode_row(row)) for id, row in found.items())
+        return [other.answer if (other := others.get(row.id)) else None for row in rows]
 
-    def _find(self, rows: Iterable[Row]) -> list[bytes | None]:
-        """Return what is logged for the request of each row, None where nothing is."""
-        select = "SELECT row FROM logged WHERE id = ?"
+    def _select(self, where: str, *lists: Sequence[str | bytes]) -> dict[str, bytes]:
+        """Return the logged rows, by id, that meet a condition; each {} in it stands for a list of values."""
+        marks = (f"({', '.join('?' * len(values))})" for values in lists)
+        sql = f"SELECT id, row FROM logged WHERE {where.format(*marks)}"
         with self._lock:
-            return [(self._rows.execute(select, (row.id,)).fetchone() or (None,))[0] for row in rows]
+            return dict(self._rows.execute(sql, list(chain.from_iterable(lists))))
 
 
 class DayLog:
@@ -126,7 +133,7 @@ class DayLog:
 
     def __init__(self, s3: Any, bucket: str, day: str, logged: Logged) -> None:
         self.s3, self.bucket, self.prefix, self.logged = s3, bucket, f"{LOG}{day}/", logged
-        self._others = 0.0  # how many objects other servers fill between two appends of ours, of late
+        self._others = 0.0  # how many other servers there seem to be, by how often they were first
         self._older = list(objects(s3, bucket, self.prefix))  # not read yet; oldest first
         self._number = self._number_of(self._older.pop()) if self._older else 1
         self._object = self._open()
@@ -135,12 +142,12 @@ class DayLog:
     def append(self, rows: Sequence[bytes], since: float) -> None:
         """Return when all rows are durable, each once; `since` is when the oldest of them was sent."""
         self._read_back(since - RESENT)
-        self._found = 0
+        self._refused = 0
         if self._others >= 1:
             self._catch_up()  # they have surely written since our last append
         for portion in _portions(rows):
             self._append(portion)
-        self._others = min(MOST_OTHERS, max(self._found, 0.8 * self._others))
+        self._others = min(MOST_OTHERS, self._others + self._refused if self._refused else 0.8 * self._others)
 
     @property
     def pause(self) -> float:
@@ -154,13 +161,11 @@ class DayLog:
     def _append(self, rows: Sequence[bytes]) -> None:
         for attempt in count(1):
             if self._object.size >= FULL:
-                self._number += 1
-                self._object = self._open()
-                self._object.known = True  # it is first tried as if it were not there yet
+                self._start(self._number + 1)
             if self._object.try_append(rows):
                 return
             if self._object.size >= FULL:
-                self._found += 1
+                self._refused += 1
                 if attempt > 1:  # the next one may be free: once, a PUT finds out sooner than a LIST
                     self._catch_up()
             else:
@@ -169,12 +174,19 @@ class DayLog:
     def _catch_up(self) -> None:
         """Know what others have written to objects that are newer than ours, and go on at the newest."""
         newer = [] if self._object.size < FULL else list(objects(self.s3, self.bucket, self.prefix, self._object.key))
-        if newer:
-            self._read(newer[:-1])
-            self._found += len(newer)
-            self._number = self._number_of(newer[-1])
-            self._object = self._open()
+        if not newer:
+            return
+        is_full = newer[-1]["Size"] >= FULL
+        self._read(newer if is_full else newer[:-1])  # first of all: what can't be read must not count as known
+        self._start(self._number_of(newer[-1]) + is_full)
+        if not is_full:
             self._object.catch_up(exists=True)
+
+    def _start(self, number: int) -> None:
+        """Go on with a new object, which is first tried as if nobody had written to it yet."""
+        self._number = number
+        self._object = self._open()
+        self._object.known = True
 
     def _open(self) -> AppendLog:
         return AppendLog(self.s3, self.bucket, f"{self.prefix}{self._number:08}.jsonl", self.logged)

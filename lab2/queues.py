@@ -82,10 +82,10 @@ class Queue:
         return _failed(messages, self.sqs.change_message_visibility_batch(QueueUrl=self.url, Entries=entries))
 
 
-def batches(items: Iterable[T]) -> Iterator[list[T]]:
-    """Yield the items in lists of ten, the last one shorter."""
+def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
+    """Yield the items in lists of that size, the last one shorter."""
     rest = iter(items)
-    while batch := list(islice(rest, BATCH)):
+    while batch := list(islice(rest, size)):
         yield batch
 
 
