@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 
 from lab2 import audit, local
 from lab2.costs import Meter
-from lab2.daylog import DayLog, Logged, Row, day_of, encode_row
+from lab2.daylog import DayLog, Row, day_of, encode_row
 from lab2.messages import MOST_CHARACTERS, answer_request, encode_answer
 from lab2.pipeline import Stage, Trouble
 from lab2.queues import BATCH, Message, Outgoing, Queue, batches
@@ -39,6 +39,7 @@ LEASE = 60  # seconds for which a received request is ours alone; renewed while 
 POLL, PAUSE = 4, 0.15
 MOST_POLLERS = 8
 MOST_HELD = 4_000  # requests in hand: what is not logged yet holds the pollers back
+MOST_DAYS = 5  # logs that are kept open: around midnight there are two, and a request waits for four days at most
 MOST_REFUSED = 3  # times that a private queue is asked to take an answer; the answer is in the log all the same
 LAST_EFFORT = 20.0  # seconds for what is in hand when the server is stopped and AWS is away
 HEARTBEAT = 60.0
@@ -92,7 +93,7 @@ class Server:
         self.stopping = threading.Event()
         self.received = self.answered = self.writes = 0
         self.last_poll = time.monotonic()
-        self._logged, self._logs = Logged(), dict[str, DayLog]()
+        self._logs: dict[str, DayLog] = {}
         self._held: set[Request] = set()
         self._pollers: list[threading.Thread] = []
         self._emptied = threading.Event()  # set where the last receive was not full: more may be long in coming
@@ -181,19 +182,26 @@ class Server:
 
     def _write(self, requests: list[Request]) -> None:
         """Log the requests; what was logged at an earlier delivery gets the answer that was logged."""
-        days = sorted({request.day for request in requests})
-        for day in days:
-            if day not in self._logs:
-                self._logs[day] = DayLog(self.cloud.s3, self.cloud.bucket, day, self._logged)
+        pause = 0.0
+        for day in sorted({request.day for request in requests}):
             todays = [request for request in requests if request.day == day]
-            self._logs[day].append(
-                [request.row for request in todays], since=min(request.message.sent for request in todays)
-            )
+            rows = [request.row for request in todays]
+            log = self.log_of(day)
+            log.append(rows, since=min(request.message.sent for request in todays))
             self.writes += 1
-        for request, answer in zip(requests, self._logged.earlier([request.row for request in requests]), strict=True):
-            request.answer = answer or request.answer
+            for request, answer in zip(todays, log.logged.earlier(rows), strict=True):
+                request.answer = answer or request.answer
+            pause = max(pause, log.pause)
         self._answer.put(requests)
-        self._emptied.wait(max(self._logs[day].pause for day in days))  # what comes meanwhile goes together
+        self._emptied.wait(pause)  # what comes meanwhile goes together
+
+    def log_of(self, day: str) -> DayLog:
+        """Return the log of a day; those of earlier days are forgotten, and read again where one is needed."""
+        if day not in self._logs:
+            if len(self._logs) == MOST_DAYS:
+                del self._logs[min(self._logs)]
+            self._logs[day] = DayLog(self.cloud.s3, self.cloud.bucket, day)
+        return self._logs[day]
 
     def _send(self, requests: list[Request]) -> list[Request]:
         to = requests[0].reply_to

@@ -19,7 +19,7 @@ from bench.book import Book
 from bench.measure import answered, dollars, environment, medians, of_client, some_series, working
 from bench.standin import S3, StandIn, standing_in
 from lab2.answers import Inbox
-from lab2.daylog import DayLog, Logged, encode_row
+from lab2.daylog import DayLog, encode_row
 from lab2.exchange import connect
 from lab2.messages import answer_request, encode_answer, encode_request, new_id
 from lab2.queues import Outgoing, Queue
@@ -194,7 +194,7 @@ class Memory:
 def trickled(sizes: Sequence[int]) -> dict[int, tuple[int, int]]:
     """Append so many rows one by one; return at each of the sizes the bytes put and the bytes of the rows."""
     memory = Memory()
-    log, now, rows, at = DayLog(memory, "bucket", "2026-11-24", Logged()), datetime.now(timezone.utc), 0, {}
+    log, now, rows, at = DayLog(memory, "bucket", "2026-11-24"), datetime.now(timezone.utc), 0, {}
     for number in range(1, max(sizes) + 1):
         id, body = new_id(), encode_request(some_series())
         row = encode_row(id, "somebody@somewhere", body, encode_answer(answer_request(id, body)), now)

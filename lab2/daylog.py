@@ -129,10 +129,10 @@ class Logged:
 
 
 class DayLog:
-    """The log of one day (UTC). One thread appends to it."""
+    """The log of one day (UTC). One thread appends to it. `logged` are the rows that are known of it."""
 
-    def __init__(self, s3: Any, bucket: str, day: str, logged: Logged) -> None:
-        self.s3, self.bucket, self.prefix, self.logged = s3, bucket, f"{LOG}{day}/", logged
+    def __init__(self, s3: Any, bucket: str, day: str) -> None:
+        self.s3, self.bucket, self.prefix, self.logged = s3, bucket, f"{LOG}{day}/", Logged()
         self._others = 0.0  # how many other servers there seem to be, by how often they were first
         self._older = list(objects(s3, bucket, self.prefix))  # not read yet; oldest first
         self._number = self._number_of(self._older.pop()) if self._older else 1

@@ -13,7 +13,7 @@ from conftest import PATIENCE, World, until
 from proxy import ALWAYS, Fault, Proxy
 
 from lab2.costs import price
-from lab2.daylog import DayLog, Logged, encode_row
+from lab2.daylog import DayLog, encode_row
 from lab2.messages import answer_request, encode_answer, encode_request, new_id
 from lab2.queues import Outgoing, batches
 from lab2.settings import Cloud
@@ -131,7 +131,7 @@ def test_the_bytes_put_for_a_row_do_not_grow_with_the_log(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
     cloud = Cloud()
-    log = DayLog(cloud.s3, cloud.bucket, "2026-11-24", Logged())
+    log = DayLog(cloud.s3, cloud.bucket, "2026-11-24")
     body = encode_request([3, 5.5, 8])
     for _ in range(200):
         id = new_id()

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from conftest import World, until
 from proxy import ALWAYS, Fault, Proxy
 
-from lab2.daylog import GATHER, MOST_OTHERS, DayLog, Logged, Row, day_of, decode_row, encode_row
+from lab2.daylog import GATHER, MOST_OTHERS, DayLog, Row, day_of, decode_row, encode_row
 from lab2.messages import new_id
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
@@ -21,7 +21,7 @@ SINCE = NOW.timestamp()
 
 
 def open_log(world: World) -> DayLog:
-    return DayLog(world.cloud.s3, world.cloud.bucket, DAY, Logged())
+    return DayLog(world.cloud.s3, world.cloud.bucket, DAY)
 
 
 def row(id: str, request: str = "[1]") -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import time
 from collections import Counter
 from datetime import datetime, timezone
 from typing import Any
@@ -13,8 +14,10 @@ import pytest
 from conftest import PATIENCE, World, until
 from proxy import ALWAYS, Call, Fault, Proxy
 
+from lab2.daylog import encode_row
 from lab2.messages import decode_answer, encode_request, new_id
 from lab2.queues import Message, Outgoing, batches
+from server import MOST_DAYS, Server
 
 
 def ask(world: World, *bodies: str, **attributes: str) -> list[str]:
@@ -251,3 +254,15 @@ def test_client_and_server_run_where_opencv_and_numpy_are_not_installed(world: W
     server = world.start("server.py", "--drain", env={"PYTHONPATH": str(broken)})
     assert server.wait(PATIENCE) == 0
     assert len(world.drain("lab2_1")) == 1
+
+
+def test_logs_of_long_ago_are_forgotten_and_read_again_where_one_is_needed(world: World) -> None:
+    """Or a server that runs for a year would keep a year's rows."""
+    server = Server(world.cloud)
+    days = [f"2026-11-{day}" for day in range(10, 10 + 2 * MOST_DAYS)]
+    for day in (*days, days[0]):
+        row = encode_row("1", "me", "[1]", '{"id": "1", "mean": 1}', datetime.now(timezone.utc))
+        server.log_of(day).append([row], since=time.time())
+    assert len(server._logs) == MOST_DAYS
+    bodies = world.objects("log/").values()
+    assert [body.count(b"\n") for body in bodies] == [1] * len(days)
