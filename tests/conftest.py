@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from proxy import Proxy  # noqa: E402 - found through the line above
 from lab2 import local  # noqa: E402 - found through the line above
 from lab2.queues import Message, Queue  # noqa: E402
 from lab2.settings import LABELS, Cloud  # noqa: E402
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's "&" has it ignored, by what we start too
 
 PATIENCE = 30  # seconds that something expected may take on a busy machine
 
