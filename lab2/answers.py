@@ -14,7 +14,7 @@ from lab2.queues import Message, Queue, batches
 from lab2.series import Refused
 
 LEASE = 30  # seconds in which an answer is shown and deleted, or renewed; then it is there again for our next run
-OFTEN = 5  # receives of an answer by us alone after which its owner is probably not here
+OFTEN = 10  # receives of an answer by us alone after which its owner is probably not here
 MOST_MET = 10_000  # messages of others whose receives are counted
 STALE = 300.0  # seconds after which whoever has not come for an answer is not in a hurry
 ABANDONED = 3600.0  # seconds after which anybody may delete an answer
