@@ -104,21 +104,22 @@ class Logged:
             self._rows.execute("COMMIT")
 
     def missing(self, rows: Sequence[bytes]) -> list[bytes]:
-        first: dict[str, Row] = {}
-        for row in _decoded(rows):
-            first.setdefault(row.id, row)
+        first = _first(_decoded(rows))
         known: set[str] = set()
         for ids in batches(first, MANY):
             known.update(self._select("id IN {}", ids))
         return [row for id, row in first.items() if id not in known]
 
     def earlier(self, rows: Sequence[Row]) -> list[str | None]:
-        """Return for each row the answer that another row gave its request before, None where this one is logged."""
-        others: dict[str, Row | None] = {}
-        for some in batches(rows, MANY):
-            found = self._select("id IN {} AND row NOT IN {}", [row.id for row in some], some)
-            others.update((id, decode_row(row)) for id, row in found.items())
-        return [other.answer if (other := others.get(row.id)) else None for row in rows]
+        """Return for each row the answer that another row gave its request before, None where this one is logged.
+
+        All requests are logged: where not by another row, by the first one of these.
+        """
+        logged: dict[str, bytes] = dict(_first(rows))
+        for some in batches(list(logged.items()), MANY):
+            logged.update(self._select("id IN {} AND row NOT IN {}", *zip(*some, strict=True)))
+        others = (decode_row(logged[row.id]) if logged[row.id] != row else None for row in rows)
+        return [other.answer if other else None for other in others]
 
     def _select(self, where: str, *lists: Sequence[str | bytes]) -> dict[str, bytes]:
         """Return the logged rows, by id, that meet a condition; each {} in it stands for a list of values."""
@@ -236,6 +237,14 @@ def _portions(rows: Sequence[bytes]) -> Iterator[list[bytes]]:
         portion.append(row)
         size += len(row)
     yield portion
+
+
+def _first(rows: Sequence[Row]) -> dict[str, Row]:
+    """Return the first row of each request, by id, in their order."""
+    first: dict[str, Row] = {}
+    for row in rows:
+        first.setdefault(row.id, row)
+    return first
 
 
 def _decoded(rows: Sequence[bytes]) -> list[Row]:

@@ -53,6 +53,16 @@ def test_a_server_that_was_idle_knows_what_others_logged_in_later_objects(world:
     assert ids[0] == "first" and ids[-1] == "last"
 
 
+def test_two_requests_of_one_id_at_once_get_the_answer_of_the_one_that_is_logged(world: World) -> None:
+    rows = [encode_row("1", "me", f"[{number}]", f'{{"id": "1", "mean": {number}}}', NOW) for number in (1, 2, 1)]
+    log = open_log(world)
+    for earlier in ([None, rows[0].answer, None], [None, rows[0].answer, None]):  # the second time they come back
+        log.append(rows, SINCE)
+        assert log.logged.earlier(rows) == earlier
+    assert log.logged.earlier(rows[1:2]) == [rows[0].answer]
+    assert logged(world) == ["1"]
+
+
 def test_neither_long_idleness_nor_a_write_that_hung_makes_a_server_slow(
     proxied: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,7 +77,7 @@ def test_neither_long_idleness_nor_a_write_that_hung_makes_a_server_slow(
     assert idle.pause <= (1 + MOST_OTHERS) * 0.2
 
 
-@pytest.mark.parametrize("nth", [1, 3], ids=lambda nth: f"from GET {nth} on")
+@pytest.mark.parametrize("nth", [1, 2, 3], ids=lambda nth: f"from GET {nth} on")
 @pytest.mark.parametrize("idle", [True, False], ids=["by one that was idle", "by a new one"])
 def test_what_others_logged_and_can_t_be_read_for_a_while_is_not_logged_again(
     proxied: World, proxy: Proxy, idle: bool, nth: int
