@@ -61,8 +61,8 @@ class Inbox:
                 useless.append(message)  # a copy
             else:
                 ours[id] = arrival
-        for batch in batches(useless):
-            self.queue.delete(batch)
+        if useless:
+            self.queue.delete(useless)
         if others:
             if len(self._met) > MOST_MET:
                 self._met.clear()
