@@ -24,7 +24,7 @@ matrix: .venv/programs ## the crash matrix, with its table
 	$(BIN)/python tools/matrix.py
 
 soak: .venv/programs ## five minutes of load: is memory flat?
-	$(BIN)/python tests/soak.py
+	$(BIN)/python tests/support/soak.py
 
 bench: .venv/programs ## the tables of bench/RESULTS.md
 	@sh tests/system-packages.sh

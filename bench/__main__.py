@@ -51,7 +51,7 @@ def main() -> int:
     if names == list(SECTIONS):
         about = (
             "AWS is a stand-in on this machine (`bench/standin.py`): no TLS, no throttling; a call takes the given "
-            "time there and back. Prices are those of `lab2/costs.py`."
+            "time there and back. Prices are those of `lab2/aws/pricing.py`."
         )
         parts = ["# Results of `make bench`", head, about, "## Goals", goals, *book.parts,
                  "![Bytes put per request](bytes.svg)", "![Calls and dollars](cost.svg)"]  # fmt: skip

@@ -27,10 +27,10 @@ from bench.desktop import Blank, Desktop, desktop
 from bench.far import ENVIRONMENT, TRIP, World, account, connected, emulated, far
 from bench.measure import until
 from bench.standin import ROOT
-from lab2 import decoder
-from lab2.keeper import Keeper
-from lab2.labels import HEADER, Clock, Label
-from lab2.settings import IMAGES, LABELS, Cloud
+from lab2.aws.session import IMAGES, LABELS, Cloud
+from lab2.labelling.display import decoder
+from lab2.labelling.label_file import HEADER, Clock, Label
+from lab2.labelling.outbox import Keeper
 
 SEEN = 0.4  # seconds that a picture is looked at before its key
 SCRIPT = ROOT / "bench" / "script_everybody_writes.py"

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.standin import ROOT, StandIn
-from lab2.costs import price
-from lab2.messages import encode_request, new_id
+from lab2.aws.pricing import price
+from lab2.stats.protocol import encode_request, new_id
 
 PATIENCE = 300.0  # seconds
 TICKS = os.sysconf("SC_CLK_TCK")

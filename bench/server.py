@@ -18,11 +18,11 @@ from unittest.mock import patch
 from bench.book import Book
 from bench.measure import answered, dollars, environment, medians, of_client, some_series, working
 from bench.standin import S3, StandIn, standing_in
-from lab2.answers import Inbox
-from lab2.daylog import DayLog, encode_row
-from lab2.exchange import connect
-from lab2.messages import answer_request, encode_answer, encode_request, new_id
-from lab2.queues import Outgoing, Queue
+from lab2.aws.sqs import Outgoing, Queue
+from lab2.stats.client.connection import connect
+from lab2.stats.client.inbox import Inbox
+from lab2.stats.protocol import answer_request, encode_answer, encode_request, new_id
+from lab2.stats.server.request_log import DayLog, encode_row
 
 SERVER = ["server.py"]
 OURS = "server.py"

@@ -9,12 +9,12 @@ import sys
 
 import pexpect
 import pytest
-from conftest import PATIENCE, ROOT, World
-from test_hotdog import piped
+from support.labeller import piped
+from support.world import PATIENCE, ROOT, World
 
-from lab2.labels import HEADER
-from lab2.messages import answer_request, encode_answer
-from lab2.settings import DEPLOY, LABELS
+from lab2.aws.session import DEPLOY, LABELS
+from lab2.labelling.label_file import HEADER
+from lab2.stats.protocol import answer_request, encode_answer
 
 README = (ROOT / "README.md").read_text()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = ("tests/test_matrix.py", "tests/test_matrix_labeller.py")
+FILES = ("tests/crash/test_matrix.py", "tests/crash/test_matrix_labeller.py")
 AT_EACH_CALL = {"server", "client", "label", "label past five megabytes", "upload"}
 
 

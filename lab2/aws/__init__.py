@@ -1,0 +1,1 @@
+"""AWS, and nothing of our two jobs."""

@@ -1,0 +1,212 @@
+"""One S3 object, many writers, append only: each row is in it exactly once, whoever is killed and whenever.
+
+S3 can't append, so an append puts the whole object again, on the condition that nobody else did since we
+looked (If-Match). From 5 MiB on S3 itself copies the object as the first part of a multipart upload, and
+only the new rows travel. After any doubtful reply the rows that the object has got since are read before
+anything is written again: boto3 repeats a PUT whose response was lost, and then it is refused though it landed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lab2.aws.session import error_code
+
+COPY_FROM = 5 * 2**20  # bytes; S3 takes no smaller part but as the last
+SLOW = 5.0  # seconds of a write; one that took longer hung, and says nothing of the next
+EXISTS = {"PreconditionFailed", "412"}  # what S3 says of a new object that is there already
+SOMEONE_WAS_FIRST = EXISTS | {"ConditionalRequestConflict", "409", "NoSuchKey", "404", "NoSuchUpload"}
+
+
+class Seen(Protocol):
+    """What the rows are remembered in: `add` is told of every row of the object once it is known."""
+
+    def add(self, rows: Sequence[bytes]) -> None: ...
+
+    def missing(self, rows: Sequence[bytes]) -> list[bytes]:
+        """Return the rows that the object has not got, in their order, each once."""
+
+
+class AppendLog:
+    """The rows of one S3 object. Not thread-safe: one thread appends, many rows at a time.
+
+    A row is bytes without a line end. `header` is written first into a new object.
+    """
+
+    def __init__(
+        self,
+        s3: Any,
+        bucket: str,
+        key: str,
+        seen: Seen,
+        header: bytes = b"",
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self.s3, self.bucket, self.key, self.seen, self.header, self.sleep = s3, bucket, key, seen, header, sleep
+        self.etag: str | None = None  # None: there is no object
+        self.size = 0
+        self.known = False  # whether etag and size have ever been looked up
+        self.took = 0.0  # seconds of the last write, refused or not; SLOW at most
+        self._body: bytearray | None = bytearray()  # the whole object; None from 5 MiB on
+        self._last = b"\n"  # its last byte
+
+    def append(self, rows: Sequence[bytes]) -> None:
+        """Return when all rows are durable in the object, each once; raises what botocore raises.
+
+        After an error some of the rows may be in the object. Appending them again is safe.
+        """
+        attempt = 0
+        while not self.try_append(rows):
+            attempt += 1
+            self.sleep(jitter(attempt, self.took))
+            self.catch_up()  # a small question before many bytes that may be refused once more
+
+    def try_append(self, rows: Sequence[bytes]) -> bool:
+        """Append the rows that are missing, in one conditional write; False where someone else was first."""
+        if not self.known:
+            self.catch_up()
+        rows = self.seen.missing(rows)
+        if not rows:
+            return True
+        started = time.monotonic()
+        try:
+            self._write(rows)
+        except (ClientError, BotoCoreError) as error:
+            self.took = min(SLOW, time.monotonic() - started)
+            self.catch_up(exists=error_code(error) in EXISTS)  # whatever was said, what is in the object counts
+            if not self.seen.missing(rows):
+                return True
+            if error_code(error) in SOMEONE_WAS_FIRST:
+                return False
+            raise
+        self.took = min(SLOW, time.monotonic() - started)
+        self.seen.add(rows)
+        return True
+
+    def catch_up(self, exists: bool = False) -> None:
+        """Learn what others have appended since we last knew: `seen` is told their rows.
+
+        Where S3 has just said that the object `exists`, it is not asked whether it does.
+        """
+        if not self.known or self.etag is None:
+            if exists:
+                with suppress(ClientError):  # such as that it is gone again
+                    return self._read_whole()
+            return self._open()
+        try:
+            reply = self.s3.get_object(
+                Bucket=self.bucket, Key=self.key, Range=f"bytes={self.size}-", IfNoneMatch=self.etag
+            )
+        except ClientError as error:
+            if error_code(error) in ("304", "NotModified"):
+                return None
+            if error_code(error) in ("InvalidRange", "416", "NoSuchKey", "404"):
+                return self._open()  # it is shorter than it was: not an append
+            raise
+        tail = reply["Body"].read()
+        if self._body is not None and not _is_md5(reply["ETag"], self._body, tail):
+            return self._open()  # not what we knew with something behind it: somebody replaced the object
+        self._know(reply["ETag"], self.size + len(tail), None if self._body is None else self._body + tail, tail)
+        self.seen.add(_rows(tail))
+        return None
+
+    def start(self, count: int) -> bytes:
+        """Return the first bytes of the object, as it was when last looked at where it is small."""
+        return self.read(0, count) if self._body is None else bytes(self._body[:count])
+
+    def read(self, start: int = 0, end: int | None = None) -> bytes:
+        """Return the bytes of the object from `start` to `end` (exclusive; None: all), b'' where there are none."""
+        try:
+            span = f"bytes={start}-{'' if end is None else end - 1}"
+            body: bytes = self.s3.get_object(Bucket=self.bucket, Key=self.key, Range=span)["Body"].read()
+        except ClientError as error:
+            if error_code(error) in ("NoSuchKey", "404", "InvalidRange", "416"):
+                return b""
+            raise
+        return body
+
+    def _open(self) -> None:
+        """Learn of the object as if for the first time."""
+        # A LIST tells "not there" from "not allowed"; a GET needs an unconditional ListBucket permission for that.
+        listing = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=self.key, MaxKeys=1).get("Contents", ())
+        entry = next((entry for entry in listing if entry["Key"] == self.key), None)
+        if entry is None:
+            self._know(None, 0, bytearray(), b"\n")
+        elif entry["Size"] >= COPY_FROM:
+            self._know(entry["ETag"], entry["Size"], None, self.read(entry["Size"] - 1, entry["Size"]))
+        else:
+            self._read_whole()
+
+    def _read_whole(self) -> None:
+        reply = self.s3.get_object(Bucket=self.bucket, Key=self.key)
+        body = reply["Body"].read()
+        self._know(reply["ETag"], len(body), bytearray(body) if len(body) < COPY_FROM else None, body)
+        self.seen.add(_rows(body))
+
+    def _know(self, etag: str | None, size: int, body: bytearray | None, tail: bytes) -> None:
+        self.known, self.etag, self.size = True, etag, size
+        self._body = None if size >= COPY_FROM else body
+        self._last = tail[-1:] or self._last
+
+    def _write(self, rows: Sequence[bytes]) -> None:
+        addition = b"".join(row + b"\n" for row in rows)
+        if self.size == 0:
+            addition = self.header + addition
+        elif self._last != b"\n":
+            addition = b"\n" + addition
+        condition = {"IfNoneMatch": "*"} if self.etag is None else {"IfMatch": self.etag}
+        if self._body is None:
+            etag = self._copy_and_add(addition, condition)
+            body = None
+        else:
+            body = self._body + addition
+            etag = self.s3.put_object(Bucket=self.bucket, Key=self.key, Body=bytes(body), **condition)["ETag"]
+        self._know(etag, self.size + len(addition), body, addition)
+
+    def _copy_and_add(self, addition: bytes, condition: dict[str, str]) -> str:
+        """Write the object with an addition without sending it: S3 copies what it has (5 GiB at most)."""
+        place = {"Bucket": self.bucket, "Key": self.key}
+        upload = place | {"UploadId": self.s3.create_multipart_upload(**place)["UploadId"]}
+        try:
+            copied = self.s3.upload_part_copy(**upload, PartNumber=1, CopySource=place, CopySourceIfMatch=self.etag)
+            added = self.s3.upload_part(**upload, PartNumber=2, Body=addition)
+            parts = [
+                {"PartNumber": 1, "ETag": copied["CopyPartResult"]["ETag"]},
+                {"PartNumber": 2, "ETag": added["ETag"]},
+            ]
+            reply = self.s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, **condition)
+        except (ClientError, BotoCoreError):
+            self._give_up(upload)
+            raise
+        return str(reply["ETag"])
+
+    def _give_up(self, upload: dict[str, str]) -> None:
+        with suppress(ClientError, BotoCoreError):  # the bucket's lifecycle rule clears it away after a day
+            self.s3.abort_multipart_upload(**upload)
+
+
+def jitter(attempt: int, took: float = 0.0) -> float:
+    """Return the seconds to wait before one more attempt, so that writers who met don't meet again.
+
+    The longer a write `took`, the longer others are in its way.
+    """
+    return random.uniform(0, min(1.0, 0.01 * 2**attempt) + took * min(2**attempt, 4))
+
+
+def _rows(body: bytes) -> list[bytes]:
+    return [row for row in body.split(b"\n") if row]
+
+
+def _is_md5(etag: str, *parts: bytes | bytearray) -> bool:
+    """Tell whether the ETag is of these bytes: it is their MD5 where an object was put in one piece."""
+    digest = hashlib.md5(usedforsecurity=False)
+    for part in parts:
+        digest.update(part)
+    return etag.strip('"') == digest.hexdigest()

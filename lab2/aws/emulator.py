@@ -1,0 +1,210 @@
+"""AWS on this machine: an emulator on 127.0.0.1 with `aws.yaml` deployed to it, kept in `.local/`.
+
+Programs that use it hold a shared lock, `users`. The first to come starts what is missing; the last to
+leave stops what was started. Locks die with their process, so a program that was killed counts as gone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from lab2.aws.session import IMAGES, LABELS, Cloud, Problem
+
+ROOT = Path(__file__).resolve().parents[2]
+HOME = ROOT / ".local"
+HOST = "127.0.0.1"
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+PATIENCE = 30  # seconds for the emulator to start or to stop; it takes about one
+
+
+@contextmanager
+def aws(server: bool = False) -> Iterator[None]:
+    """Context in which AWS is the emulator of this machine, with a `server.py` if asked for."""
+    HOME.mkdir(mode=0o700, exist_ok=True)
+    HOME.chmod(0o700)
+    port = _port()
+    os.environ |= {
+        "AWS_ENDPOINT_URL": f"http://{HOST}:{port}",
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": ACCOUNT,  # the emulator takes a 12-digit key for an account of its own
+        "AWS_SECRET_ACCESS_KEY": "local",
+    }
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "LAB2_BUCKET"):
+        os.environ.pop(name, None)
+    with _lock("users", fcntl.LOCK_SH) as users:
+        with _lock("starting", fcntl.LOCK_EX):
+            _start_emulator(port)
+            _deploy()
+            if server:
+                _start_server()
+        try:
+            yield
+        finally:
+            with _lock("starting", fcntl.LOCK_EX):
+                if _last(users):
+                    _stop("server")
+                    _stop("emulator")
+
+
+@contextmanager
+def serving() -> Iterator[None]:
+    """Context in which this process is a server of the emulator, so that clients start none."""
+    with _lock("server", fcntl.LOCK_SH):
+        yield
+
+
+def fill(cloud: Cloud) -> None:
+    """Put the sample pictures and their labels into a bucket that has no labels yet."""
+    s3, bucket = cloud.s3, cloud.bucket
+
+    def put(path: Path) -> None:
+        with suppress(s3.exceptions.ClientError):  # it is there already
+            s3.put_object(Bucket=bucket, Key=str(path.relative_to(ROOT)), Body=path.read_bytes(), IfNoneMatch="*")
+
+    if not s3.list_objects_v2(Bucket=bucket, Prefix=LABELS, MaxKeys=1).get("Contents"):
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(put, sorted((ROOT / IMAGES).iterdir())))
+        put(ROOT / LABELS)  # last: a folder that was filled by half is filled again
+
+
+def _port() -> int:
+    return int(os.environ.get("GATEWAY_PORT", "4566"))  # the emulator's own variable and default
+
+
+def _start_emulator(port: int) -> None:
+    if _held("emulator"):
+        return
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, port)) == 0:
+            raise Problem(
+                f"Port {port} is taken by another program. Stop it, or choose a port: export GATEWAY_PORT={port + 1}"
+            )
+    try:
+        import ministack  # noqa: F401 - only to say so early where it is missing
+    except ImportError:
+        raise Problem("The local emulator is not installed. Try: pip install -r requirements-dev.txt") from None
+    _spawn("emulator", [sys.executable, "-m", "ministack"], {
+        "BIND_HOST": HOST,  # the default is every interface
+        "GATEWAY_PORT": str(port),
+        "SERVICES": "sqs,s3,sts,iam,cloudformation,cloudwatch",
+        "S3_PERSIST": "1", "S3_DATA_DIR": str(HOME / "s3"),
+        "PERSIST_STATE": "1", "STATE_DIR": str(HOME / "state"),
+        "TMPDIR": str(HOME), "LOG_LEVEL": "WARNING",
+    })  # fmt: skip
+    deadline = time.monotonic() + PATIENCE
+    while not _healthy(port):
+        if time.monotonic() > deadline or not _held("emulator"):
+            _stop("emulator")
+            raise Problem(f"The local emulator did not start. Its last words are in {HOME / 'emulator.log'}")
+        time.sleep(0.05)
+
+
+def _healthy(port: int) -> bool:
+    with suppress(OSError), urllib.request.urlopen(f"http://{HOST}:{port}/_ministack/health", timeout=5):
+        return True
+    return False
+
+
+def _deploy() -> None:
+    """Deploy aws.yaml, unless this very text is deployed already."""
+    template = (ROOT / "aws.yaml").read_text()
+    digest = hashlib.sha256(template.encode()).hexdigest()
+    deployed = HOME / "deployed"
+    if deployed.exists() and deployed.read_text() == digest and _queues_exist():
+        return
+    deploy(template)
+    deployed.write_text(digest)
+
+
+def deploy(template: str) -> None:
+    """Create the stack `lab2` from `template`, or bring it up to date."""
+    import boto3
+
+    stacks = boto3.Session(region_name=REGION).client("cloudformation")
+    request = {"StackName": "lab2", "TemplateBody": template, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
+    try:
+        stacks.create_stack(**request)
+    except stacks.exceptions.AlreadyExistsException:
+        with suppress(stacks.exceptions.ClientError):  # that there is nothing to update
+            stacks.update_stack(**request)
+    done = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+    deadline = time.monotonic() + PATIENCE
+    while stacks.describe_stacks(StackName="lab2")["Stacks"][0]["StackStatus"] not in done:
+        if time.monotonic() > deadline:
+            raise Problem("The local emulator did not deploy aws.yaml. Delete the folder .local, then try again.")
+        time.sleep(0.02)
+
+
+def _queues_exist() -> bool:
+    """Tell whether the emulator still has its queues; one that was killed forgets them."""
+    with suppress(Problem):
+        return bool(Cloud().queue_url("lab2_dead"))
+    return False
+
+
+def _start_server() -> None:
+    if not _held("server"):
+        _spawn("server", [sys.executable, str(ROOT / "server.py")], {})
+
+
+def _spawn(name: str, command: list[str], environment: dict[str, str]) -> None:
+    """Start a process of its own session that holds the lock `name` as long as it lives."""
+    with _lock(name, fcntl.LOCK_SH) as lock, (HOME / f"{name}.log").open("w") as log:
+        process = subprocess.Popen(
+            command, env=os.environ | environment, cwd=HOME, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True, pass_fds=[lock.fileno()],
+        )  # fmt: skip
+    (HOME / f"{name}.pid").write_text(str(process.pid))
+
+
+def _stop(name: str) -> None:
+    """Stop the process that `_spawn` started under this name, if it lives."""
+    pid = HOME / f"{name}.pid"
+    if not pid.exists():
+        return
+    if _held(name):
+        with suppress(ProcessLookupError):
+            os.kill(int(pid.read_text()), signal.SIGTERM)
+        deadline = time.monotonic() + PATIENCE
+        while _held(name) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    pid.unlink()
+
+
+@contextmanager
+def _lock(name: str, how: int) -> Iterator[IO[str]]:
+    with (HOME / f"{name}.lock").open("a") as file:
+        fcntl.flock(file, how)
+        yield file
+
+
+def _held(name: str) -> bool:
+    """Tell whether some process holds the lock `name`."""
+    with (HOME / f"{name}.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def _last(users: IO[str]) -> bool:
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

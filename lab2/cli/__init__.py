@@ -1,0 +1,1 @@
+"""The command line: arguments, exit codes, signals, and which parts are put together."""

@@ -1,0 +1,1 @@
+"""Hot dog or not."""

@@ -1,0 +1,1 @@
+"""Pictures and keys; OpenCV lives here."""

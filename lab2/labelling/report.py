@@ -1,0 +1,166 @@
+"""What the labels say: who labelled, how many labels each image has, and how far people agree."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+
+from lab2.labelling.label_file import Label, Votes
+from lab2.terminal import printable
+
+MANY = 3  # labels of an image are enough to be counted as "3+"
+MOST_DISPUTED = 10  # images to name
+
+
+@dataclass(frozen=True, slots=True)
+class Annotator:
+    """What one person labelled: images, and the median of the seconds that a label took (None: not known)."""
+
+    name: str
+    labels: int
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The votes on one image."""
+
+    image: str
+    hot_dog: int
+    not_hot_dog: int
+
+    @property
+    def labels(self) -> int:
+        return self.hot_dog + self.not_hot_dog
+
+    @property
+    def majority(self) -> str | None:
+        """Return 1 or 0, or None where there is none."""
+        if self.hot_dog == self.not_hot_dog:
+            return None
+        return "1" if self.hot_dog > self.not_hot_dog else "0"
+
+    @property
+    def dispute(self) -> float:
+        """Return the share of the votes that the minority has: 0 to 0.5."""
+        return min(self.hot_dog, self.not_hot_dog) / max(1, self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the labels say about the images in the bucket; verdicts with the most disputed first."""
+
+    annotators: list[Annotator]
+    verdicts: list[Verdict]
+    kappa: float | None
+
+    @classmethod
+    def of(cls, images: Iterable[str], votes: Votes) -> Report:
+        verdicts = [_verdict(image, votes.get(image, {}).values()) for image in images]
+        verdicts.sort(key=lambda verdict: (-verdict.dispute, -verdict.labels, verdict.image))
+        given: dict[str, list[Label]] = {}
+        for labels in votes.values():
+            for label in labels.values():
+                given.setdefault(label.annotator, []).append(label)
+        annotators = [Annotator(name, len(labels), _median_seconds(labels)) for name, labels in given.items()]
+        annotators.sort(key=lambda annotator: (-annotator.labels, annotator.name))
+        return cls(annotators, verdicts, fleiss_kappa([(verdict.hot_dog, verdict.labels) for verdict in verdicts]))
+
+    @property
+    def disputed(self) -> list[Verdict]:
+        return [verdict for verdict in self.verdicts if verdict.dispute]
+
+    def coverage(self) -> dict[str, int]:
+        """Return how many images have 0, 1, 2, and 3 or more labels."""
+        counts = Counter(min(verdict.labels, MANY) for verdict in self.verdicts)
+        return {f"{labels}{'+' * (labels == MANY)}": counts[labels] for labels in range(MANY + 1)}
+
+    def as_json(self) -> str:
+        return json.dumps(
+            {
+                "annotators": [asdict(annotator) for annotator in self.annotators],
+                "coverage": self.coverage(),
+                "kappa": self.kappa,
+                "images": [asdict(verdict) | {"majority": verdict.majority} for verdict in self.verdicts],
+            },
+            indent=1,
+        )
+
+    def as_text(self, width: int) -> str:
+        """Return the report in lines of at most `width` columns."""
+        majority = Counter(verdict.majority for verdict in self.verdicts if verdict.labels)
+        blocks: list[list[Sequence[object]]] = [
+            [("labels", *self.coverage()), ("pictures", *self.coverage().values())],
+            [("majority", "hot dog", "not", "tied"), ("pictures", majority["1"], majority["0"], majority[None])],
+            [("labels", "seconds", "annotator")]
+            + [
+                (each.labels, "" if each.seconds is None else f"{each.seconds:.1f}", printable(each.name) or "(nobody)")
+                for each in self.annotators
+            ],
+        ]
+        if self.disputed:
+            blocks.append(
+                [("hot dog", "not", "most disputed")]
+                + [
+                    (each.hot_dog, each.not_hot_dog, printable(each.image.partition("-")[2] or each.image))
+                    for each in self.disputed[:MOST_DISPUTED]
+                ]
+            )
+        agreement = "not known before two people label one picture" if self.kappa is None else f"{self.kappa:.2f}"
+        lines = [line for block in blocks for line in (*_aligned(block, width), "")]
+        return "\n".join([*lines, f"agreement (Fleiss' kappa): {agreement}"])
+
+
+def fleiss_kappa(images: Sequence[tuple[int, int]]) -> float | None:
+    """Return the agreement on images with (votes for 1, votes): 1 is perfect, 0 what chance would give.
+
+    None where no image has two votes, or all votes are the same, which leaves no room for chance. The number of
+    votes may differ: J. L. Fleiss and J. Cuzick, "The reliability of dichotomous judgments: unequal numbers of
+    judges per subject", Applied Psychological Measurement 3 (1979), 537-542. With equal numbers it is the kappa
+    of J. L. Fleiss, Psychological Bulletin 76 (1971), 378-382.
+    """
+    images = [(ones, votes) for ones, votes in images if votes]
+    pairs = sum(votes - 1 for _, votes in images)
+    share = sum(ones for ones, _ in images) / max(1, sum(votes for _, votes in images))
+    if not pairs or share in (0, 1):
+        return None
+    disagreement = sum(ones * (votes - ones) / votes for ones, votes in images) / pairs
+    return 1 - disagreement / (share * (1 - share))
+
+
+def usefulness(labels: Mapping[str, Label], annotator: str) -> int | None:
+    """Return how much one more label of an image is needed, least for most; None where this person gave theirs.
+
+    First images without a label, then with one, then tied. Two labels, and a third only where they disagree,
+    equal a majority of three.
+    """
+    if annotator in labels:
+        return None
+    ones = sum(label.label == "1" for label in labels.values())
+    if len(labels) < 2:
+        return len(labels)
+    return 2 if 2 * ones == len(labels) else 3
+
+
+def _verdict(image: str, labels: Iterable[Label]) -> Verdict:
+    counts = Counter(label.label for label in labels)
+    return Verdict(image, counts["1"], counts["0"])
+
+
+def _median_seconds(labels: Iterable[Label]) -> float | None:
+    seconds = [label.seconds.replace(",", ".") for label in labels]  # as Excel saves them where decimals have a comma
+    known = [float(each) for each in seconds if each.replace(".", "", 1).isdecimal()]
+    return median(known) if known else None
+
+
+def _aligned(rows: Sequence[Sequence[object]], width: int) -> list[str]:
+    """Return rows as lines with columns to the right, a last one that starts with text to the left."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    if not isinstance(rows[-1][-1], int):
+        widths[-1] = 0
+    lines = ["   ".join(cell.rjust(room) for cell, room in zip(row, widths, strict=True)) for row in cells]
+    return [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines]

@@ -1,0 +1,136 @@
+"""Files from this disk into the image database: each is decoded first, and what can't be shown is left out."""
+
+from __future__ import annotations
+
+import os
+import queue
+import stat
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab2.aws.session import Problem
+from lab2.labelling.display.decoder import Decoder, Unreadable
+from lab2.labelling.image_store import MOST_BYTES, Images
+from lab2.terminal import Progress, printable
+from lab2.workers import Stage
+
+UPLOADS = 16  # at once
+UPLOADED, THERE, LEFT_OUT = "uploaded", "already there", "left out"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a file: uploaded, already there, or left out with the reason."""
+
+    path: Path
+    what: str
+    reason: str = ""
+
+
+class Upload:
+    """Files on their way into the database; `done` grows until it has an outcome for each, or there is a `failure`.
+
+    The first are read and decoded at once, while the connection is made.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self.done: list[Outcome] = []
+        self.failure: Exception | None = None
+        files = [file for path in paths for file in self._found(path)]
+        self.count = len(files) + len(self.done)
+        self._images: Future[Images] = Future()
+        self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
+        self._decoder_count = 0
+        self._add_decoder()  # one: starting more would take the processor from what makes the connection
+        self._stage = Stage("Uploading", self._work, size=1, threads=UPLOADS)
+        self._stage.put(files)
+
+    def run(self, images: Images) -> None:
+        """Upload until all files are done, with a bar of progress; Problem where AWS fails."""
+        self._images.set_result(images)
+        for _ in range(min(os.cpu_count() or 1, self.count) - 1):
+            self._add_decoder()
+        with Progress(self.count, "files") as progress:
+            while not self._stage.flush(0.1) and not self.failure:
+                progress(len(self.done))
+        if self.failure:
+            raise self.failure
+
+    def close(self) -> None:
+        """Start no more files; return when those under way have an outcome too."""
+        self._images.cancel()
+        self._stage.close()
+        self._stage.flush()
+        for _ in range(self._decoder_count):
+            self._decoders.get().close()
+
+    def summary(self) -> str:
+        counts = Counter(outcome.what for outcome in self.done)
+        line = ", ".join(f"{counts[what]:,} {what}" for what in (UPLOADED, THERE, LEFT_OUT))
+        rest = self.count - len(self.done)
+        return f"{line}; {rest:,} not done. Start again to go on." if rest else f"{line}."
+
+    def is_whole(self) -> bool:
+        """Tell whether every file is in the database now."""
+        return len(self.done) == self.count and not self.left_out()
+
+    def left_out(self) -> list[str]:
+        return [
+            f"{printable(str(outcome.path))} is left out: {outcome.reason}."
+            for outcome in sorted(self.done, key=lambda outcome: outcome.path)
+            if outcome.what == LEFT_OUT
+        ]
+
+    def _found(self, path: Path) -> list[Path]:
+        """Return the file, or the files of the folder; its subfolders are left out."""
+        try:
+            if not stat.S_ISDIR(path.stat().st_mode):
+                return [path]
+            entries = sorted(path.iterdir())
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise Problem(f"{printable(str(path))} can't be read: {reason}.") from None
+        folders = [entry for entry in entries if entry.is_dir()]
+        self.done += [Outcome(folder, LEFT_OUT, "it is a folder; upload it by itself") for folder in folders]
+        return [entry for entry in entries if entry not in folders]
+
+    def _work(self, files: list[Path]) -> None:
+        for path in files:
+            try:
+                data = _read(path)
+                self._check(data)
+                stored = not self.failure and self._images.result().store(path.name, data)
+                if not self.failure:
+                    self.done.append(Outcome(path, UPLOADED if stored else THERE))
+            except Unreadable as reason:
+                self.done.append(Outcome(path, LEFT_OUT, str(reason)))
+            except Exception as error:  # ours or AWS's: raised where somebody waits
+                self.failure = error
+
+    def _add_decoder(self) -> None:
+        self._decoders.put(Decoder())
+        self._decoder_count += 1
+
+    def _check(self, data: bytes) -> None:
+        decoder = self._decoders.get()
+        try:
+            decoder.decode(data, 16, 16)
+        finally:
+            self._decoders.put(decoder)
+
+
+def _read(path: Path) -> bytes:
+    """Return the bytes of a file; Unreadable where it can't be read or is no file of bearable size."""
+    try:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise Unreadable("it is not a file")
+            if found.st_size > MOST_BYTES:
+                raise Unreadable(f"it is larger than {MOST_BYTES // 2**20} MB")
+            return file.read()
+    except OSError as error:
+        raise Unreadable(f"it can't be read ({error.strerror})") from None

@@ -1,0 +1,120 @@
+"""Thousands of requests at once: sent in full batches, answered in any order, given back in theirs."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from lab2.aws.sqs import BATCH, Message
+from lab2.stats.client.connection import Exchange, Series
+from lab2.stats.client.inbox import Arrival
+from lab2.stats.protocol import Answer, new_id
+from lab2.stats.series import Refused, check_series, parse_number
+from lab2.workers import Stage, Trouble
+
+MOST_RECEIVERS = 8
+PAUSE = 0.05  # seconds after a receive: the next one finds more
+
+
+def parse_line(line: str) -> list[float]:
+    """Return the numbers of a line, which spaces, commas, semicolons or tabs separate; Refused with the reason."""
+    numbers = []
+    for typed in re.split(r"[\s,;]+", line.strip(" \t\r\n,;")):
+        try:
+            numbers.append(parse_number(typed))
+        except Refused as reason:
+            raise Refused(f"{typed[:40]!r}: {reason}") from None
+    return check_series(numbers)
+
+
+class Bulk:
+    """Many requests under way. `sent` and `received` count them."""
+
+    def __init__(self, exchange: Exchange, series: Sequence[list[float]]) -> None:
+        self.exchange = exchange
+        self.requests: list[Series] = [(new_id(), numbers) for numbers in series]
+        self.sent = self.received = 0
+        self._arrivals: dict[str, Arrival] = {}
+        self._open = {id for id, _ in self.requests}
+        self._change = threading.Condition()
+        self._done = threading.Event()
+        self._receivers: set[threading.Thread] = set()
+        self._receiving = Trouble("Receiving")
+        self._send = Stage("Sending", self._send_batch, BATCH, threads=8)
+        self._delete: Stage[Message] = Stage("Deleting", exchange.inbox.delete, BATCH, threads=4, linger=1.0)
+
+    def answers(self, patience: float, progress: Callable[[], object]) -> Iterator[Answer | None]:
+        """Send all; yield the answers in the order of the requests, None where none comes for `patience` seconds.
+
+        An answer is deleted when the next one is asked for: it has been shown by then.
+        """
+        self._send.put(self.requests)
+        self._start_receiver()
+        deadline = time.monotonic() + patience
+        for id, _ in self.requests:
+            while id not in self._arrivals and time.monotonic() < deadline:
+                before = self.received, self.sent
+                with self._change:
+                    self._change.wait(0.1)
+                progress()
+                if (self.received, self.sent) != before:
+                    deadline = time.monotonic() + patience
+            arrival = self._arrivals.pop(id, None)
+            yield arrival.answer if arrival else None
+            if arrival:
+                self._delete.put([arrival.message])
+
+    def close(self) -> None:
+        """Delete what has been shown, and stop.
+
+        A poll that is open is waited for: what came to it later would be hidden from the next run.
+        """
+        self._done.set()
+        self._send.close()
+        for receiver in list(self._receivers):
+            receiver.join()
+        self._delete.flush(10)
+        self._delete.close()
+
+    def _send_batch(self, batch: list[Series]) -> list[Series]:
+        again = self.exchange.send(batch)
+        with self._change:
+            self.sent += len(batch) - len(again)
+        return again
+
+    def _start_receiver(self) -> None:
+        """Start one more receiver. The first one stays, the others go when they find little."""
+        with self._change:
+            if len(self._receivers) < MOST_RECEIVERS:
+                receiver = threading.Thread(target=self._receive, args=(not self._receivers,), daemon=True)
+                self._receivers.add(receiver)
+                receiver.start()
+
+    def _receive(self, stays: bool) -> None:
+        while not self._done.is_set() and self._open:
+            try:
+                arrivals = self.exchange.inbox.receive(wait=1 if stays else 0)
+            except Exception as error:
+                self._done.wait(self._receiving.failed(error))
+                continue
+            self._receiving.over()
+            with self._change:
+                self._keep(arrivals)
+                self._change.notify_all()
+            if len(arrivals) == BATCH:
+                self._start_receiver()
+            elif stays:
+                self._done.wait(PAUSE)
+            else:
+                break
+        with self._change:
+            self._receivers.discard(threading.current_thread())
+
+    def _keep(self, arrivals: Iterable[Arrival]) -> None:
+        for arrival in arrivals:
+            if arrival.answer and arrival.answer.id in self._open:
+                self._open.discard(arrival.answer.id)
+                self._arrivals[arrival.answer.id] = arrival
+                self.received += 1

@@ -1,0 +1,61 @@
+"""Both queues as a client sees them: requests go to one, its answers come from the other."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+
+from lab2.aws.session import ANSWERS, REQUESTS, Cloud, Problem, explained
+from lab2.aws.sqs import Outgoing, Queue
+from lab2.stats.client.inbox import Inbox
+from lab2.stats.protocol import encode_request
+
+Series = tuple[str, list[float]]  # the id of a request and its numbers
+
+CONNECTIONS = 24
+
+
+@dataclass(frozen=True)
+class Exchange:
+    requests: Queue
+    inbox: Inbox
+    client: str
+    reply_to: str | None = None
+
+    def send(self, batch: Sequence[Series]) -> list[Series]:
+        """Send up to ten requests; return those that SQS did not take. Problem where SQS can't be asked."""
+        attributes = {"client": self.client} | ({"reply_to": self.reply_to} if self.reply_to else {})
+        group = re.sub(r"[^!-~]", "_", self.client)[:128]  # what SQS allows in the name of a group
+        outgoing = [Outgoing(encode_request(numbers), {"id": id} | attributes, group) for id, numbers in batch]
+        with explained(f"queue {REQUESTS}"):
+            failed = self.requests.send(outgoing)
+        return [series for series, message in zip(batch, outgoing, strict=True) if message in failed]
+
+
+def connect(client: str, is_local: bool, private: bool, stack: ExitStack) -> Exchange:
+    """Return the exchange of a client; Problem where AWS, credentials or a queue are missing.
+
+    What must be undone at the end is left to `stack`: the local AWS, a private answer queue.
+    """
+    if is_local:
+        from lab2.aws import emulator as local  # its imports would make the prompt wait
+
+        stack.enter_context(local.aws(server=True))
+    cloud = Cloud(connections=CONNECTIONS)
+    requests = Queue(cloud.sqs, cloud.queue_url(REQUESTS))
+    if not private:
+        return Exchange(requests, Inbox(Queue(cloud.sqs, cloud.queue_url(ANSWERS)), client), client)
+    name = f"{ANSWERS}-{re.sub(r'[^A-Za-z0-9_-]', '-', client)[:50]}-{os.urandom(5).hex()}"
+    with explained(f"a private queue {name}"):
+        # If we are killed and never delete it: what is in it is gone after an hour.
+        url = cloud.sqs.create_queue(QueueName=name, Attributes={"MessageRetentionPeriod": "3600"})["QueueUrl"]
+
+    def delete() -> None:
+        with suppress(Problem), explained(f"queue {name}"):
+            cloud.sqs.delete_queue(QueueUrl=url)
+
+    stack.callback(delete)
+    return Exchange(requests, Inbox(Queue(cloud.sqs, url), client, private=True), client, reply_to=name)

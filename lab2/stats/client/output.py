@@ -1,0 +1,75 @@
+"""Answers as a small table that fits the terminal."""
+
+from __future__ import annotations
+
+import csv
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+
+from lab2.stats.protocol import Answer, encode_answer
+from lab2.stats.series import shortest
+from lab2.terminal import printable
+
+SUMMARY = ("mean", "median", "max", "min")
+HEADER = ("message", "numbers", *SUMMARY)
+
+Row = tuple[str, Answer]  # what the message is called, and its answer
+
+
+def table(rows: Sequence[Row], width: int) -> str:
+    """Return the answers in lines of at most `width` columns: a table, or a block an answer where that is too wide."""
+    good = [_cells(name, answer) for name, answer in rows if answer.error is None]
+    bad = [f"message {printable(name)} was refused: {printable(answer.error)}" for name, answer in rows if answer.error]
+    lines: list[str] = []
+    if good:
+        columns = list(zip(HEADER, *good, strict=True))
+        widths = [max(map(len, column)) for column in columns]
+        if sum(widths) + 2 * (len(widths) - 1) <= width:
+            lines += [_line(cells, widths) for cells in (HEADER, *good)]
+        else:
+            for cells in good:
+                lines += _block(cells, width)
+    for sentence in bad:
+        lines += textwrap.wrap(sentence, width, subsequent_indent="  ")
+    return "\n".join(lines)
+
+
+def _cells(name: str, answer: Answer) -> tuple[str, ...]:
+    return (
+        printable(name),
+        " ".join(map(shortest, answer.numbers)),
+        *(shortest(getattr(answer, field)) for field in SUMMARY),
+    )
+
+
+def _block(cells: tuple[str, ...], width: int) -> list[str]:
+    lines = textwrap.wrap(f"message {cells[0]}: {cells[1]}", width, subsequent_indent="  ")
+    return lines + [f"  {name:<7}{value}" for name, value in zip(SUMMARY, cells[2:], strict=True)]
+
+
+def printer(form: str | None, requests: Sequence[tuple[str, list[float]]]) -> Callable[[str, Answer], None]:
+    """Return what prints one answer after another: as `csv`, as `json` lines, or as lines of one table (None)."""
+    if form == "json":
+        return lambda name, answer: print(encode_answer(answer))
+    if form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(("line", *HEADER[1:], "error"))
+        return lambda name, answer: (
+            writer.writerow((name, *[""] * 5, printable(answer.error)) if answer.error else (*_cells(name, answer), ""))
+            and None
+        )
+    # The columns are made for what was asked; a longer mean only pushes its own line.
+    numbers = [" ".join(map(shortest, numbers)) for _, numbers in requests]
+    one = max((len(shortest(number)) for _, series in requests for number in series), default=0)
+    lines = [name for name, _ in requests]
+    widths = [max(map(len, ["line", *lines])), max(map(len, ["numbers", *numbers])), *[max(6, one + 2)] * 4]
+    if requests:
+        print(_line(("line", *HEADER[1:]), widths))
+    return lambda name, answer: print(
+        f"{name}: refused: {printable(answer.error)}" if answer.error else _line(_cells(name, answer), widths)
+    )
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=False))

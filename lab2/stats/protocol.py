@@ -1,0 +1,108 @@
+"""The request and the answer to it: encode, decode, summarise."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from lab2.stats.series import Refused, check_number, check_series, plain, shortest
+
+MOST_CHARACTERS = 10_000  # of a request; ten numbers take some 250
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The server's answer to the request `id`: the numbers and their summary, or an `error` in words."""
+
+    id: str
+    numbers: tuple[float, ...] = ()
+    mean: float = math.nan
+    median: float = math.nan
+    max: float = math.nan
+    min: float = math.nan
+    error: str | None = None
+
+
+def new_id() -> str:
+    """Return a new request id; it starts with the day (UTC), which is the day of the log that it goes into."""
+    return f"{datetime.now(timezone.utc):%Y-%m-%d}-{os.urandom(10).hex()}"
+
+
+def encode_request(numbers: Sequence[float]) -> str:
+    """Return the body of a request: a JSON array of numbers in their shortest exact form."""
+    return json.dumps([plain(number) for number in check_series(numbers)], separators=(", ", ": "))
+
+
+def decode_request(body: str) -> list[float]:
+    """Return the numbers in the body of a request; Refused where it is not an array of 1 to 10 numbers >= 0."""
+    if len(body) > MOST_CHARACTERS:
+        raise Refused(f"the request is longer than {MOST_CHARACTERS} characters")
+    try:
+        # Integers become doubles at once: Python's own take minutes for a million digits.
+        series = json.loads(body, parse_int=float)
+    except (ValueError, RecursionError):
+        raise Refused("the request is not JSON; send an array of numbers like [3, 5.5]") from None
+    if not isinstance(series, list):
+        raise Refused("the request is not an array; send numbers like [3, 5.5]")
+    return check_series(series)
+
+
+def answer_request(id: str, body: str) -> Answer:
+    """Return the answer to a request: its summary, or the reason why it is refused."""
+    try:
+        return summarise(id, decode_request(body))
+    except Refused as reason:
+        return Answer(id, error=str(reason))
+
+
+def summarise(id: str, numbers: Sequence[float]) -> Answer:
+    """Return mean, median, maximum and minimum, exact: the doubles nearest to the true values."""
+    ordered = sorted(numbers)
+    half = len(ordered) // 2
+    median = ordered[half] if len(ordered) % 2 else _mean(ordered[half - 1 : half + 1])
+    return Answer(id, tuple(numbers), _mean(ordered), median, ordered[-1], ordered[0])
+
+
+def encode_answer(answer: Answer) -> str:
+    """Return the body of an answer: a JSON object."""
+    if answer.error is not None:
+        return json.dumps({"id": answer.id, "error": answer.error})
+    numbers = ", ".join(map(shortest, answer.numbers))
+    mean, median, most, least = map(shortest, (answer.mean, answer.median, answer.max, answer.min))
+    return (
+        f'{{"id": {json.dumps(answer.id)}, "numbers": [{numbers}], '
+        f'"mean": {mean}, "median": {median}, "max": {most}, "min": {least}}}'
+    )
+
+
+def decode_answer(body: str) -> Answer:
+    """Return the answer in a body that anybody may have sent; Refused where it is not an answer."""
+    try:
+        fields = json.loads(body, parse_int=float)
+        if error := fields.get("error"):
+            return Answer(_text(fields["id"]), error=_text(error))
+        mean, median, most, least = (check_number(fields[name]) for name in ("mean", "median", "max", "min"))
+        return Answer(_text(fields["id"]), tuple(check_series(fields["numbers"])), mean, median, most, least)
+    except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
+        raise Refused("not an answer") from None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise Refused("not text")
+    return value
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    """Return the double nearest to the mean.
+
+    A double is an integer over a power of two, and dividing two Python integers rounds once, correctly.
+    """
+    ratios = [number.as_integer_ratio() for number in numbers]
+    scale = max(denominator for _, denominator in ratios)
+    total = sum(numerator * (scale // denominator) for numerator, denominator in ratios)
+    return total / (scale * len(numbers))

@@ -1,0 +1,252 @@
+"""The log of requests and answers: a row a request, once, in `log/<day>/<number>.jsonl`.
+
+A day is a row of small objects and not one: an append sends the whole object, so a day of one request a second
+would send 700 GB for a log of 17 MB. An object of 16 KiB or more is full: nobody appends to it
+again, by a rule that every writer reads off the object itself. So whoever writes object n has seen all that
+is in the objects before it, and a row that is missing there is missing everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from functools import lru_cache
+from itertools import chain, count, takewhile
+from typing import Any
+
+from lab2.aws.append_object import AppendLog, jitter
+from lab2.aws.session import LOG
+from lab2.aws.sqs import batches
+
+FULL = 16 * 2**10  # bytes
+MOST = 4 * 2**20  # bytes of rows in one write: no object gets so large that an AppendLog does not read it whole
+MANY = 100  # rows a statement of sqlite: at each one Python lets another thread go first
+GATHER, LONGEST = 0.15, 1.0  # seconds between our writes under load, for each server that writes
+MOST_OTHERS = 8  # servers that are waited for; whoever was idle for long finds more objects than that
+DAY = 86_400  # seconds
+RESENT = 15 * 60  # seconds within which a client may send one request twice
+
+_KEY = re.compile(re.escape(LOG) + r"[^/]+/[0-9]{8}\.jsonl")
+
+
+class Row(bytes):
+    """A row of the log: a JSON line without its end, that knows the id of its request."""
+
+    id: str
+
+    @property
+    def answer(self) -> str:
+        """The body of the answer."""
+        return json.dumps(json.loads(self)["answer"])
+
+
+def encode_row(id: str, client: str, request: str, answer: str, now: datetime) -> Row:
+    """Return the row of a request; `answer` is the body of its answer."""
+    head = f'"time": "{_stamp(now)}", "id": {json.dumps(id)}, "client": {json.dumps(client)}'
+    row = Row(f'{{{head}, "request": {json.dumps(request)}, "answer": {answer}}}'.encode())
+    row.id = id
+    return row
+
+
+@lru_cache
+def _stamp(now: datetime) -> str:
+    return now.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def decode_row(line: bytes) -> Row | None:
+    """Return the row in a line of the log; None where somebody else wrote it."""
+    try:
+        fields = json.loads(line)
+        row = Row(line)
+        row.id = str(fields["id"])
+        row.id.encode()  # half a surrogate pair is no id of ours, and sqlite does not take it
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return row if "answer" in fields else None
+
+
+def day_of(id: str, sent: float) -> str:
+    """Return the day (UTC, ISO 8601) of the log that a request belongs to, the same at every delivery.
+
+    It is the day that the id starts with, where that is believable; else the day the message was `sent`.
+    """
+    day = int(sent // DAY)
+    return id[:10] if id[:10] in {_date(day - 1), _date(day), _date(day + 1)} else _date(day)
+
+
+@lru_cache
+def _date(day: int) -> str:
+    return f"{datetime.fromtimestamp(day * DAY, timezone.utc):%Y-%m-%d}"
+
+
+class Logged:
+    """The rows that are logged, by request id, in a temporary file: memory stays flat however many."""
+
+    def __init__(self) -> None:
+        self._rows = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+        self._rows.execute("PRAGMA synchronous = OFF")
+        self._rows.execute("CREATE TABLE logged (id TEXT PRIMARY KEY, row BLOB) WITHOUT ROWID")
+        self._lock = threading.Lock()
+
+    def add(self, rows: Sequence[bytes]) -> None:
+        with self._lock:
+            self._rows.execute("BEGIN")
+            for some in batches(_decoded(rows), MANY):
+                values = ", ".join(["(?, ?)"] * len(some))
+                pairs = [value for row in some for value in (row.id, row)]
+                self._rows.execute(f"INSERT OR IGNORE INTO logged VALUES {values}", pairs)
+            self._rows.execute("COMMIT")
+
+    def missing(self, rows: Sequence[bytes]) -> list[bytes]:
+        first = _first(_decoded(rows))
+        known: set[str] = set()
+        for ids in batches(first, MANY):
+            known.update(self._select("id IN {}", ids))
+        return [row for id, row in first.items() if id not in known]
+
+    def earlier(self, rows: Sequence[Row]) -> list[str | None]:
+        """Return for each row the answer that another row gave its request before, None where this one is logged.
+
+        All requests are logged: where not by another row, by the first one of these.
+        """
+        logged: dict[str, bytes] = dict(_first(rows))
+        for some in batches(list(logged.items()), MANY):
+            logged.update(self._select("id IN {} AND row NOT IN {}", *zip(*some, strict=True)))
+        others = (decode_row(logged[row.id]) if logged[row.id] != row else None for row in rows)
+        return [other.answer if other else None for other in others]
+
+    def _select(self, where: str, *lists: Sequence[str | bytes]) -> dict[str, bytes]:
+        """Return the logged rows, by id, that meet a condition; each {} in it stands for a list of values."""
+        marks = (f"({', '.join('?' * len(values))})" for values in lists)
+        sql = f"SELECT id, row FROM logged WHERE {where.format(*marks)}"
+        with self._lock:
+            return dict(self._rows.execute(sql, list(chain.from_iterable(lists))))
+
+
+class DayLog:
+    """The log of one day (UTC). One thread appends to it. `logged` are the rows that are known of it."""
+
+    def __init__(self, s3: Any, bucket: str, day: str) -> None:
+        self.s3, self.bucket, self.prefix, self.logged = s3, bucket, f"{LOG}{day}/", Logged()
+        self._others = 0.0  # how many other servers there seem to be, by how often they were first
+        self._older = list(objects(s3, bucket, self.prefix))  # not read yet; oldest first
+        self._number = self._number_of(self._older.pop()) if self._older else 1
+        self._object = self._open()
+        self._object.catch_up()
+
+    def append(self, rows: Sequence[bytes], since: float) -> None:
+        """Return when all rows are durable, each once; `since` is when the oldest of them was sent."""
+        self._read_back(since - RESENT)
+        self._refused = 0
+        if self._others >= 1:
+            self._catch_up()  # they have surely written since our last append
+        for portion in _portions(rows):
+            self._append(portion)
+        self._others = min(MOST_OTHERS, self._others + self._refused if self._refused else 0.8 * self._others)
+
+    @property
+    def pause(self) -> float:
+        """The seconds to leave before the next append under load.
+
+        Rows that gather meanwhile go into one write, which costs 12 times a receive. Where other servers write too it
+        is their turn: whoever was refused needs two calls to write, which must not be too late every time.
+        """
+        return (1 + self._others) * max(GATHER, min(LONGEST, 3 * self._object.took))
+
+    def _append(self, rows: Sequence[bytes]) -> None:
+        for attempt in count(1):
+            if self._object.size >= FULL:
+                self._start(self._number + 1)
+            if self._object.try_append(rows):
+                return
+            if self._object.size >= FULL:
+                self._refused += 1
+                if attempt > 1:  # the next one may be free: once, a PUT finds out sooner than a LIST
+                    self._catch_up()
+            else:
+                time.sleep(jitter(attempt))
+
+    def _catch_up(self) -> None:
+        """Know what others have written to objects that are newer than ours, and go on at the newest."""
+        newer = [] if self._object.size < FULL else list(objects(self.s3, self.bucket, self.prefix, self._object.key))
+        if not newer:
+            return
+        is_full = newer[-1]["Size"] >= FULL
+        self._read(newer if is_full else newer[:-1])  # first of all: what can't be read must not count as known
+        self._start(self._number_of(newer[-1]) + is_full)
+        if not is_full:
+            self._object.catch_up(exists=True)
+
+    def _start(self, number: int) -> None:
+        """Go on with a new object, which is first tried as if nobody had written to it yet."""
+        self._number = number
+        self._object = self._open()
+        self._object.known = True
+
+    def _open(self) -> AppendLog:
+        return AppendLog(self.s3, self.bucket, f"{self.prefix}{self._number:08}.jsonl", self.logged)
+
+    def _number_of(self, entry: dict[str, Any]) -> int:
+        return int(entry["Key"].removeprefix(self.prefix)[:8])
+
+    def _read_back(self, since: float) -> None:
+        """Know the rows of all objects that were written to at `since` or later."""
+        recent = list(takewhile(lambda entry: entry["LastModified"].timestamp() >= since, reversed(self._older)))
+        self._read(recent)
+        del self._older[len(self._older) - len(recent) :]  # only now: what can't be read yet is not known
+
+    def _read(self, entries: Sequence[dict[str, Any]]) -> None:
+        """Know the rows of these objects."""
+        for body in bodies(self.s3, self.bucket, entries):
+            self.logged.add(body.splitlines())
+
+
+def objects(s3: Any, bucket: str, prefix: str, after: str = "") -> Iterator[dict[str, Any]]:
+    """Yield the entries (Key, Size, LastModified) of the log's objects under a prefix, by key, those behind `after`.
+
+    What somebody else has put there, like the folders that the console makes, is passed over.
+    """
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=after):
+        yield from (entry for entry in page.get("Contents", ()) if _KEY.fullmatch(entry["Key"]))
+
+
+def bodies(s3: Any, bucket: str, entries: Sequence[dict[str, Any]]) -> Iterator[bytes]:
+    """Yield the bytes of these objects in their order, read several at a time."""
+
+    def body(entry: dict[str, Any]) -> bytes:
+        content: bytes = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
+        return content
+
+    with ThreadPoolExecutor(8) as threads:
+        yield from threads.map(body, entries)
+
+
+def _portions(rows: Sequence[bytes]) -> Iterator[list[bytes]]:
+    portion: list[bytes] = []
+    size = 0
+    for row in rows:
+        if portion and size + len(row) > MOST:
+            yield portion
+            portion, size = [], 0
+        portion.append(row)
+        size += len(row)
+    yield portion
+
+
+def _first(rows: Sequence[Row]) -> dict[str, Row]:
+    """Return the first row of each request, by id, in their order."""
+    first: dict[str, Row] = {}
+    for row in rows:
+        first.setdefault(row.id, row)
+    return first
+
+
+def _decoded(rows: Sequence[bytes]) -> list[Row]:
+    decoded = (row if isinstance(row, Row) else decode_row(row) for row in rows)
+    return [row for row in decoded if row is not None]

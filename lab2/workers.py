@@ -1,0 +1,173 @@
+"""A stage of a pipeline: items wait, threads take them in batches, what fails is tried again."""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Generic, TypeVar
+
+from lab2.aws.session import Problem, explain
+
+T = TypeVar("T")
+
+LONGEST_PAUSE = 20.0  # seconds between two tries while AWS is away
+
+
+class Trouble:
+    """Says what fails once, when it starts, and once more when it works again; paces the tries between."""
+
+    def __init__(self, what: str, say: Callable[[str], None] | None = None) -> None:
+        self.what, self.say = what, say or (lambda line: print(line, file=sys.stderr, flush=True))
+        self.tries = 0
+        self.since = 0.0
+        self._lock = threading.Lock()
+
+    def failed(self, error: Exception) -> float:
+        """Note a failure; return the seconds to pause. An error that is not AWS's doing is raised again."""
+        sentence = str(error) if isinstance(error, Problem) else explain(error)
+        if sentence is None:
+            raise error
+        with self._lock:
+            self.tries += 1
+            if self.tries == 1:
+                self.since = time.monotonic()
+                self.say(f"{self.what} fails, will go on trying: {sentence}")
+            return random.uniform(0.5, 1.0) * min(LONGEST_PAUSE, 0.25 * 2.0 ** min(self.tries, 10))
+
+    def over(self) -> None:
+        if self.tries:
+            with self._lock:
+                if self.tries:
+                    self.say(f"{self.what} works again after {time.monotonic() - self.since:.0f} s")
+                self.tries = 0
+
+
+class Stage(Generic[T]):
+    """Up to `threads` threads that each hand up to `size` waiting items of one key to `work`.
+
+    `work` returns the items to be done again. Where it raises what botocore raises, all of them are, after
+    a pause that grows. A batch that is not full waits `linger` seconds for more. `work` is told nothing of
+    threads; with one thread, whatever arrives while it works goes into the next batch together.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[list[T]], Sequence[T] | None],
+        size: int,
+        threads: int = 1,
+        linger: float = 0.0,
+        key: Callable[[T], Hashable] = lambda item: None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self.name, self.work, self.size, self.threads, self.linger, self.key = name, work, size, threads, linger, key
+        self.trouble = Trouble(name, say)
+        self._waiting: dict[Hashable, deque[T]] = {}
+        self._oldest = 0.0  # when the item that waits longest came, roughly
+        self._count = 0
+        self._idle = self._threads = self._working = 0
+        self._hurry = False
+        # Apart, so that a call for one is not heard by another: workers, and those who wait for the end.
+        lock = threading.RLock()
+        self._change, self._empty = threading.Condition(lock), threading.Condition(lock)
+        self._closed = threading.Event()
+
+    def put(self, items: Iterable[T]) -> None:
+        """Add items; never blocks."""
+        with self._change:
+            if not self._count:
+                self._oldest = time.monotonic()
+            for item in items:
+                self._waiting.setdefault(self.key(item), deque()).append(item)
+                self._count += 1
+            self._wake()
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Work without lingering until nothing is left; False where that took longer than `timeout` seconds."""
+        with self._change:
+            self._hurry = True
+            self._change.notify_all()
+            done = self._empty.wait_for(lambda: not self._count and not self._working, timeout)
+            self._hurry = False
+            return done
+
+    def close(self) -> list[T]:
+        """End the threads, each after the batch it has; return what was still waiting."""
+        with self._change:
+            self._closed.set()
+            rest = [item for items in self._waiting.values() for item in items]
+            self._waiting.clear()
+            self._count = 0
+            self._change.notify_all()
+            if not self._working:
+                self._empty.notify_all()
+            return rest
+
+    def __len__(self) -> int:
+        """The number of items waiting, without those at work."""
+        return self._count
+
+    def _wake(self) -> None:
+        needed = min(-(-self._count // self.size), self.threads - self._working)
+        for _ in range(needed - self._idle):
+            if self._threads < self.threads:
+                self._threads += 1
+                self._idle += 1
+                threading.Thread(target=self._run, name=self.name, daemon=True).start()
+        self._change.notify(needed)
+
+    def _run(self) -> None:
+        while batch := self._take():
+            again: Sequence[T] = batch
+            pause = 0.0
+            try:
+                again = self.work(batch) or ()
+                if again:
+                    pause = self.trouble.failed(Problem("AWS refused a part of a batch."))
+                else:
+                    self.trouble.over()
+            except Exception as error:
+                pause = self.trouble.failed(error)
+            finally:
+                self._closed.wait(pause)
+                self._done(again)
+
+    def _take(self) -> list[T]:
+        """Return the next batch, of one key; [] where the stage was closed."""
+        with self._change:
+            while not self._closed.is_set():
+                if self._count and (left := self._still_lingering()) <= 0:
+                    break
+                self._change.wait(left if self._count else None)
+            if self._closed.is_set():
+                return []
+            self._idle -= 1
+            self._working += 1
+            key, items = next(iter(self._waiting.items()))
+            batch = [items.popleft() for _ in range(min(self.size, len(items)))]
+            self._count -= len(batch)
+            del self._waiting[key]
+            if items:
+                self._waiting[key] = items  # to the back: every key has its turn
+            self._oldest = time.monotonic()
+            return batch
+
+    def _still_lingering(self) -> float:
+        full = len(next(iter(self._waiting.values()))) >= self.size
+        return 0.0 if full or self._hurry else self._oldest + self.linger - time.monotonic()
+
+    def _done(self, again: Sequence[T]) -> None:
+        with self._change:
+            self._idle += 1
+            self._working -= 1
+            if again and not self._closed.is_set():
+                key = self.key(again[0])
+                self._waiting.setdefault(key, deque()).extendleft(reversed(again))
+                self._count += len(again)
+                self._wake()
+            if not self._count and not self._working:
+                self._empty.notify_all()

@@ -1,0 +1,127 @@
+"""AWS on this machine: what is started, joined, kept and stopped, in a copy of the project of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from support.world import PATIENCE, ROOT, free_port, until
+
+
+class Project:
+    """A copy of the project, with a port of its own for its emulator."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.port = home, free_port()
+        for name in ("client.py", "server.py", "aws.yaml"):
+            shutil.copy(ROOT / name, home)
+        shutil.copytree(ROOT / "lab2", home / "lab2", ignore=shutil.ignore_patterns("__pycache__"))
+        self.env = os.environ | {"GATEWAY_PORT": str(self.port), "PYTHONUNBUFFERED": "1"}
+
+    def start(self, *args: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, *args, "--local"], cwd=self.home, env=self.env, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def run(self, *args: str) -> tuple[int, str, str]:
+        process = self.start(*args)
+        output, errors = process.communicate(timeout=3 * PATIENCE)
+        return process.returncode, output, errors
+
+    def up(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def pid(self, name: str) -> int | None:
+        path = self.home / ".local" / f"{name}.pid"
+        return int(path.read_text()) if path.exists() else None
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    project = Project(tmp_path)
+    yield project
+    for name in ("server", "emulator"):
+        if pid := project.pid(name):
+            with suppress(ProcessLookupError):
+                os.kill(pid, 9)
+
+
+def test_one_command_starts_all_answers_and_stops_all(project: Project) -> None:
+    code, output, errors = project.run("client.py", "3", "5.5", "8")
+    assert (code, errors) == (0, "")
+    assert output.splitlines()[-1].split() == ["1", "3", "5.5", "8", "5.5", "5.5", "8", "3"]
+    assert not project.up()
+    assert project.pid("emulator") is project.pid("server") is None
+
+
+def test_a_second_program_joins_and_the_last_one_stops_all(project: Project) -> None:
+    first = project.start("client.py", "--client", "first", "--listen")
+    until(lambda: project.pid("server"))
+    emulator = project.pid("emulator")
+    assert project.run("client.py", "--client", "second", "4")[0] == 0
+    assert project.up() and project.pid("emulator") == emulator
+    first.send_signal(2)
+    first.communicate(timeout=PATIENCE)
+    assert first.returncode == 0
+    assert not project.up()
+
+
+def test_a_program_that_was_killed_counts_as_gone(project: Project) -> None:
+    first = project.start("client.py", "--client", "first", "--listen")
+    until(lambda: project.pid("server"))
+    first.kill()
+    first.communicate()
+    assert project.up()
+    assert project.run("client.py", "4")[0] == 0
+    assert not project.up()
+
+
+def test_a_client_starts_no_server_beside_one_that_runs(project: Project) -> None:
+    server = project.start("server.py")
+    assert server.stdout and "Serving" in server.stdout.readline()
+    code, *_ = project.run("client.py", "4")
+    assert code == 0 and project.pid("server") is None and project.up()
+    server.terminate()
+    output, _ = server.communicate(timeout=PATIENCE)
+    assert "1 requests" in output
+    assert not project.up()
+
+
+def test_what_was_sent_outlives_the_emulator(project: Project) -> None:
+    assert project.run("client.py", "4")[0] == 0
+    code, output, _ = project.run("server.py", "verify")
+    assert (code, output) == (0, "1 rows: 1 right, 0 wrong, 0 twice, 0 torn\n")
+
+
+def test_a_port_that_is_taken_is_one_clear_sentence(project: Project) -> None:
+    with socket.create_server(("127.0.0.1", project.port)):
+        code, output, errors = project.run("server.py")
+    assert (code, output) == (2, "")
+    assert f"Port {project.port} is taken" in errors and errors.count("\n") == 1
+
+
+def test_it_listens_on_this_machine_only_and_its_folder_is_private(project: Project) -> None:
+    listener = project.start("client.py", "--listen")
+    until(lambda: project.pid("server"))
+    emulator = project.pid("emulator")
+    sockets = {Path(f"/proc/{emulator}/fd/{fd}").readlink().name for fd in os.listdir(f"/proc/{emulator}/fd")}
+    listening = [
+        line.split()[1].partition(":")[0]
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+        if line.split()[3] == "0A" and f"socket:[{line.split()[9]}]" in sockets
+    ]
+    assert listening == ["0100007F"]  # 127.0.0.1
+    assert stat.S_IMODE((project.home / ".local").stat().st_mode) == 0o700
+    listener.send_signal(2)
+    listener.communicate(timeout=PATIENCE)

@@ -1,0 +1,477 @@
+"""The client as a person meets it, at a pseudo-terminal, and as a script does, through a pipe."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pexpect
+import pytest
+from botocore.exceptions import ClientError
+from support.proxy import ALWAYS, Fault, Proxy
+from support.world import PATIENCE, ROOT, World, until
+
+from lab2.aws.sqs import Outgoing
+from lab2.stats.client.batch import Bulk
+from lab2.stats.client.connection import connect
+from lab2.stats.client.inbox import Inbox
+from lab2.stats.protocol import answer_request, encode_answer, new_id
+
+ME = "me@here"
+
+
+@contextmanager
+def typing(world: World, *args: str, columns: int = 80, **env: str) -> Iterator[pexpect.spawn]:
+    """A client at a terminal of its own."""
+    child = pexpect.spawn(
+        sys.executable, [str(ROOT / "client.py"), "--client", ME, *args], env=world.env | env, cwd=str(world.home),
+        encoding="utf-8", timeout=PATIENCE, dimensions=(40, columns), echo=False,
+    )  # fmt: skip
+    try:
+        yield child
+    finally:
+        child.close(force=True)
+
+
+def exit_code(child: pexpect.spawn) -> int | None:
+    child.expect(pexpect.EOF)
+    child.wait()
+    return child.exitstatus
+
+
+def client(world: World, *args: str, typed: str | None = None, **env: str) -> tuple[int, str, str]:
+    """Run a client to its end, typing through a pipe; return exit code, output and errors."""
+    process = world.start("client.py", "--client", ME, *args, env=env)
+    output, errors = process.communicate(typed, timeout=3 * PATIENCE)
+    assert "Traceback" not in errors
+    return process.returncode, output, errors
+
+
+def put_answer(world: World, numbers: str, client: str | None = ME, id: str | None = None, times: int = 1) -> str:
+    id = id or new_id()
+    attributes = {"id": id} | ({"client": client} if client else {})
+    message = Outgoing(encode_answer(answer_request(id, numbers)), attributes)
+    assert world.queue("lab2_1").send([message] * times) == []
+    return id
+
+
+def bodies(world: World) -> list[str]:
+    return [message.body for message in world.drain("lab2")]
+
+
+# ---- at a terminal ------------------------------------------------------------------------------
+
+
+def test_numbers_are_asked_one_by_one_sent_and_answered(world: World, server: object) -> None:
+    with typing(world) as person:
+        person.expect("Number 1 of 10")
+        person.sendline("3")
+        person.expect("Number 2 of 10")
+        person.sendline("5.5")
+        person.expect("Number 3 of 10")
+        person.sendline("")
+        person.expect(r"message +numbers +mean +median +max +min\r\n +1 +3 5.5 +4.25 +4.25 +5.5 +3\r\n")
+        person.expect("Another message")
+        person.sendline("Y")
+        person.expect("Number 1 of 10")
+        person.sendline("8")
+        person.expect("Number 2 of 10")
+        person.sendline("")
+        person.expect(r" 2 +8 +8 +8 +8 +8\r\n")
+        person.expect("Another message")
+        person.sendline("yes")
+        assert exit_code(person) == 0
+    until(lambda: world.depth("lab2_1") == (0, 0))
+
+
+def test_what_is_not_a_number_is_refused_with_the_reason_and_uses_up_a_try(world: World) -> None:
+    with typing(world, "--wait", "0") as person:
+        for number, (typed, reason) in enumerate(
+            [("3,5", "use a point for decimals"), ("-1", "negative"), ("x", "not a number"), ("nan", "not a number")], 1
+        ):
+            person.expect(f"Number {number} of 10")
+            person.sendline(typed)
+            person.expect(f"Not taken: .*{reason}")
+        for number in range(5, 11):
+            person.expect(f"Number {number} of 10")
+            person.sendline(str(number))
+        person.expect("Another message")  # the tenth try ends the message by itself
+    assert bodies(world) == ["[5, 6, 7, 8, 9, 10]"]
+
+
+def test_a_message_without_numbers_is_not_sent(world: World) -> None:
+    with typing(world, "--wait", "0") as person:
+        person.expect("Number 1")
+        person.sendline("")
+        person.expect("nothing was sent")
+        person.expect("Another message")
+        person.sendline("n")
+        assert exit_code(person) == 0
+    assert bodies(world) == []
+
+
+def test_ctrl_d_sends_what_was_typed_and_ends_input(world: World, server: object) -> None:
+    with typing(world) as person:
+        person.expect("Number 1")
+        person.sendline("4")
+        person.expect("Number 2")
+        person.sendeof()
+        person.expect(r" 1 +4 +4 +4 +4 +4")
+        assert exit_code(person) == 0
+
+
+def test_ctrl_c_drops_the_unfinished_message_and_waits_for_the_others(world: World) -> None:
+    with typing(world) as person:
+        person.expect("Number 1")
+        person.sendline("4")
+        person.expect("Number 2")
+        person.sendline("")
+        person.expect("Another message")
+        person.sendline("y")
+        person.expect("Number 1")
+        person.sendline("5")
+        person.expect("Number 2")
+        person.sendintr()
+        person.expect("dropped")
+        assert bodies(world) == ["[4]"]
+        person.sendintr()
+        person.expect("Not answered yet: message 1")
+        assert exit_code(person) == 130
+
+
+def test_the_first_prompt_waits_for_no_import_that_takes_long(world: World) -> None:
+    person = pexpect.spawn(sys.executable, ["-X", "importtime", str(ROOT / "client.py")], env=world.env,
+                           cwd=str(world.home), encoding="utf-8", timeout=PATIENCE)  # fmt: skip
+    person.expect("Number 1 of 10")
+    imported = set(re.findall(r"\| +(\S+)\r\n", person.before))
+    assert "argparse" in imported
+    assert not imported & {"boto3", "botocore", "csv", "dataclasses", "datetime", "inspect", "json", "random", "typing"}
+    person.expect(r"\| +boto3\b")
+    person.close(force=True)
+
+
+def test_an_unreachable_aws_is_heard_while_typing_and_nothing_typed_is_lost(world: World) -> None:
+    with typing(world, AWS_ENDPOINT_URL="http://127.0.0.1:9") as person:
+        person.expect("Number 1")
+        person.sendline("3.5")
+        person.expect("can't be reached")
+        person.expect("Try again")
+        person.sendline("n")
+        person.expect("client.py 3.5")
+        assert exit_code(person) == 2
+
+
+def test_a_missing_queue_is_said_with_the_command_that_makes_it(world: World) -> None:
+    with typing(world, AWS_ACCESS_KEY_ID="999999999999") as person:
+        person.expect("aws cloudformation deploy")
+        person.expect("Try again")
+        person.sendeof()
+        assert exit_code(person) == 2
+
+
+def test_in_forty_columns_no_line_is_broken(world: World, server: object) -> None:
+    with typing(world, "--wait", "30", "1e308", "0.1", "12345.678901234567", columns=40) as person:
+        assert exit_code(person) == 0
+        assert all(len(line) <= 40 for line in person.before.splitlines())
+        assert "mean   " in person.before
+
+
+# ---- through a pipe -----------------------------------------------------------------------------
+
+
+def test_a_pipe_has_the_same_dialogue(world: World, server: object) -> None:
+    code, output, errors = client(world, typed="3\n5,5\n5.5\n\nn\n")
+    assert code == 0
+    assert "Number 2 of 10 (Enter ends): 5,5\n" in output
+    assert "use a point for decimals" in errors
+    assert ["1", "3", "5.5", "4.25", "4.25", "5.5", "3"] in [line.split() for line in output.splitlines()]
+
+
+def test_numbers_on_the_command_line_are_one_message(world: World, server: object) -> None:
+    code, output, errors = client(world, "3", "5.5", "8")
+    assert (code, errors) == (0, "")
+    assert output.splitlines()[-1].split() == ["1", "3", "5.5", "8", "5.5", "5.5", "8", "3"]
+
+
+def test_bad_numbers_on_the_command_line_are_one_sentence(world: World) -> None:
+    code, output, errors = client(world, "3,5")
+    assert (code, output) == (2, "")
+    assert "use a point" in errors
+
+
+def test_unanswered_messages_are_named_and_shown_by_the_next_run(world: World) -> None:
+    code, _, errors = client(world, "--wait", "1", "7")
+    assert code == 1 and "Not answered yet: message 1" in errors
+    world.start("server.py", "--drain").wait(PATIENCE)
+    world.start("server.py")
+    code, output, _ = client(world, "8")
+    assert code == 0
+    assert ["earlier", "7", "7", "7", "7", "7"] in [line.split() for line in output.splitlines()]
+
+
+def test_an_answer_that_comes_twice_is_shown_once(world: World) -> None:
+    put_answer(world, "[7]", times=3)
+    code, output, _ = client(world, "--wait", "2", "8")
+    assert code == 1
+    assert output.count("earlier") == 1
+    assert world.depth("lab2_1") == (0, 0)
+
+
+def test_answers_of_others_are_left_to_them(world: World) -> None:
+    put_answer(world, "[1]", client="you@there")
+    put_answer(world, "[2]", client=None)
+    code, output, _ = client(world, "--wait", "2", "8")
+    assert code == 1
+    rows = [line.split()[:2] for line in output.splitlines()]
+    assert ["earlier", "2"] in rows and ["earlier", "1"] not in rows
+    until(lambda: world.depth("lab2_1") == (1, 0))
+
+
+def test_rubbish_on_the_answer_queue_is_shown_harmless_and_deleted(world: World) -> None:
+    world.queue("lab2_1").send([Outgoing("\t]0;owned", {"client": ME}), Outgoing('{"id": 3}')])
+    code, _, errors = client(world, "--wait", "2", "8")
+    assert code == 1
+    assert r"\t]0;owned" in errors
+    assert world.depth("lab2_1") == (0, 0)
+
+
+def test_three_clients_on_one_queue_each_see_their_own(world: World, server: object) -> None:
+    clients = {name: world.start("client.py", "--client", name, *"123") for name in ("a", "b", "c")}
+    for name, process in clients.items():
+        output, errors = process.communicate(timeout=3 * PATIENCE)
+        assert process.returncode == 0, (name, errors)
+        assert output.splitlines()[-1].split() == ["1", "1", "2", "3", "2", "2", "3", "1"]
+        assert "earlier" not in output
+    until(lambda: world.depth("lab2_1") == (0, 0))
+
+
+def test_hundreds_of_abandoned_answers_do_not_stand_before_ours(world: World, server: object) -> None:
+    for _ in range(30):
+        put_answer(world, "[1]", client="gone@away", times=10)
+    code, output, _ = client(world, "5")
+    assert code == 0
+    assert output.splitlines()[-1].split() == ["1", "5", "5", "5", "5", "5"]
+    until(lambda: world.depth("lab2_1") == (300, 0), patience=60)
+
+
+def test_listen_shows_answers_until_it_is_interrupted(world: World) -> None:
+    process = world.start("client.py", "--client", ME, "--listen")
+    put_answer(world, "[6]")
+    until(lambda: world.depth("lab2_1") == (0, 0))
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert output.splitlines()[-1].split() == ["earlier", "6", "6", "6", "6", "6"]
+
+
+def test_a_private_queue_gets_the_answers_and_is_gone_afterwards(world: World, server: object) -> None:
+    put_answer(world, "[1]", client=ME)  # on the shared queue: not looked at
+    code, output, _ = client(world, "--private-answers", "9")
+    assert code == 0
+    assert output.splitlines()[-1].split() == ["1", "9", "9", "9", "9", "9"]
+    assert "earlier" not in output
+    urls = world.cloud.sqs.list_queues(QueueNamePrefix="lab2_1-").get("QueueUrls", [])
+    assert urls == []
+
+
+# ---- files of series ----------------------------------------------------------------------------
+
+SERIES = "1 2 3\n4,5;6\n\n7\t8\nx 1\n1 2 3 4 5 6 7 8 9 10 11\n9\n"
+
+
+@pytest.mark.parametrize("private", [[], ["--private-answers"]], ids=["shared", "private"])
+def test_a_file_is_answered_in_the_order_of_its_lines(world: World, server: object, private: list[str]) -> None:
+    code, output, errors = client(world, "--file", "-", "--csv", *private, typed=SERIES)
+    assert code == 1  # two lines are bad
+    rows = list(csv.DictReader(io.StringIO(output)))
+    assert [(row["line"], row["numbers"], row["mean"]) for row in rows] == [
+        ("1", "1 2 3", "2"), ("2", "4 5 6", "5"), ("4", "7 8", "7.5"), ("7", "9", "9")
+    ]  # fmt: skip
+    assert "Line 5 is not sent: 'x': not a number" in errors
+    assert "Line 6 is not sent" in errors and "11 numbers" in errors
+    assert "4 sent, 4 answered, 2 refused" in errors
+
+
+def test_a_file_of_hundreds_is_a_table_or_json(world: World, server: object) -> None:
+    path = world.home / "séries.txt"
+    path.write_text("".join(f"{number} {number}\n" for number in range(300)))
+    code, output, _ = client(world, "--file", str(path), "--json")
+    assert code == 0
+    assert [json.loads(line)["numbers"] for line in output.splitlines()] == [[number, number] for number in range(300)]
+    code, output, _ = client(world, "--file", str(path))
+    assert code == 0
+    lines = output.splitlines()
+    assert len(lines) == 301 and len({len(line) for line in lines}) == 1
+    until(lambda: world.depth("lab2_1") == (0, 0))
+
+
+def test_a_file_that_is_not_there_is_one_sentence(world: World) -> None:
+    code, output, errors = client(world, "--file", "nowhere.txt")
+    assert (code, output) == (2, "")
+    assert "nowhere.txt can't be read" in errors and errors.count("\n") == 1
+
+
+def test_an_interrupted_file_says_what_was_sent_and_what_came_back(world: World) -> None:
+    process = world.start("client.py", "--client", ME, "--file", "-", stdin=subprocess.PIPE)
+    assert process.stdin
+    process.stdin.write("1\n2\n")
+    process.stdin.close()
+    process.stdin = None
+    until(lambda: world.depth("lab2")[0] == 2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert "2 sent, 0 answered" in errors
+
+
+def test_an_answer_that_waits_for_the_line_before_it_longer_than_its_lease_is_shown_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab2.stats.client.inbox.LEASE", 2)
+    with ExitStack() as stack:
+        bulk = Bulk(connect(ME, False, False, stack), [[1.0], [2.0]])
+        (first, _), (second, _) = bulk.requests
+        put_answer(world, "[2]", id=second)
+        threading.Timer(5, put_answer, (world, "[1]"), {"id": first}).start()
+        shown = [answer and answer.numbers for answer in bulk.answers(PATIENCE, lambda: None)]
+        bulk.close()
+    assert shown == [(1,), (2,)]
+    assert world.depth("lab2_1") == (0, 0)
+
+
+def test_three_files_at_once_on_one_queue_are_each_answered_in_order(world: World, server: object) -> None:
+    path = world.home / "series.txt"
+    path.write_text("".join(f"{number}\n" for number in range(30)))
+    names = ("a", "b", "c")
+    clients = [world.start("client.py", "--client", name, "--file", str(path), "--json") for name in names]
+    for process in clients:
+        output, errors = process.communicate(timeout=3 * PATIENCE)
+        assert process.returncode == 0, errors
+        assert [json.loads(line)["numbers"] for line in output.splitlines()] == [[number] for number in range(30)]
+    until(lambda: world.depth("lab2_1") == (0, 0))
+
+
+def test_killed_before_it_printed_the_next_run_shows_the_answer(world: World) -> None:
+    id = put_answer(world, "[6]")
+    (message,) = world.queue("lab2_1").receive(visibility=1)  # as by a client that is killed right here
+    assert id in message.body
+    until(lambda: world.depth("lab2_1") == (1, 0))
+    code, output, _ = client(world, "--wait", "1", "8")
+    assert code == 1
+    assert "earlier" in output
+
+
+# ---- when something goes wrong ------------------------------------------------------------------
+
+
+def private_queues(world: World) -> list[str]:
+    return world.cloud.sqs.list_queues(QueueNamePrefix="lab2_1-").get("QueueUrls", [])
+
+
+def test_an_answer_received_while_others_could_not_be_released_is_shown_later(
+    proxied: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab2.stats.client.inbox.LEASE", 1)  # it comes back after that
+    put_answer(proxied, "[6]")
+    put_answer(proxied, "[1]", client="you@there")
+    inbox = Inbox(proxied.queue("lab2_1"), ME)
+    proxy.on("ChangeMessageVisibilityBatch", Fault(refuse=(403, "AccessDenied")), times=2)  # botocore asks once more
+    with pytest.raises(ClientError):
+        while True:  # until the answer of the other is met
+            assert inbox.receive(1) == [], "ours must come together with the other's for this test"
+    shown = until(lambda: inbox.receive(1))
+    assert [arrival.answer.numbers for arrival in shown] == [(6,)]
+
+
+def test_half_a_number_typed_when_aws_fails_is_not_the_reply_to_try_again(world: World) -> None:
+    with typing(world, AWS_ENDPOINT_URL="http://127.0.0.1:9") as person:
+        person.expect("Number 1")
+        person.send("5.5")
+        person.expect("Try again")
+        person.sendline("y")
+        person.expect("Number 1")
+
+
+def test_a_script_is_asked_nothing_and_its_input_is_left_to_it(world: World) -> None:
+    loop = f"while read x; do echo got $x; {sys.executable} {ROOT / 'client.py'} $x; done"
+    env = world.env | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    done = subprocess.run(["sh", "-c", loop], input="1\n2\n", env=env, capture_output=True, text=True)
+    assert done.stdout == "got 1\ngot 2\n"
+    assert "Send it later with: client.py 2\n" in done.stderr
+
+
+def test_a_refused_receive_does_not_end_the_dialogue(proxied: World, proxy: Proxy) -> None:
+    proxy.on("ReceiveMessage", Fault(refuse=(403, "AccessDenied")))
+    with typing(proxied, "--wait", "0") as person:
+        person.expect("Number 1")
+        person.sendline("4")
+        person.expect("Number 2")
+        person.sendline("")
+        person.expect("Another message")
+
+
+def test_sigterm_takes_the_private_queue_away(world: World) -> None:
+    process = world.start("client.py", "--client", ME, "--private-answers", "--listen")
+    until(lambda: private_queues(world))
+    process.terminate()
+    assert process.wait(PATIENCE) == 143
+    assert private_queues(world) == []
+
+
+def test_listening_where_aws_can_not_be_reached_ends_with_the_reason(world: World) -> None:
+    code, output, errors = client(world, "--listen", AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    assert (code, output) == (2, "")
+    assert "can't be reached" in errors
+
+
+def test_wait_may_be_endless(world: World) -> None:
+    process = world.start("client.py", "--client", ME, "--wait", "inf", "3")
+    assert process.stdout and "will be shown when it is there" in process.stdout.readline()
+    world.start("server.py")
+    assert process.wait(PATIENCE) == 0
+
+
+def test_bytes_that_are_not_text_are_not_a_number(world: World) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "client.py"), "--wait", "0"], input=b"\xff\n\nn\n", capture_output=True,
+        env=world.env | {"PYTHONIOENCODING": "utf-8:strict"},
+    )  # fmt: skip
+    assert (done.returncode, b"not a number" in done.stderr, b"Traceback" in done.stderr) == (0, True, False)
+
+
+def test_answers_that_went_to_a_private_queue_are_not_promised_to_the_next_run(world: World) -> None:
+    code, _, errors = client(world, "--private-answers", "--wait", "1", "3")
+    assert code == 1 and "lost" in errors and "next run" not in errors
+
+
+def test_ctrl_c_with_nothing_unfinished_claims_no_loss(world: World) -> None:
+    with typing(world, "--wait", "1") as person:
+        person.expect("Number 1")
+        person.sendline("4")
+        person.expect("Number 2")
+        person.sendline("")
+        person.expect("Another message")
+        person.sendintr()
+        person.expect("Not answered yet")
+        assert "dropped" not in person.before
+
+
+def test_killed_between_print_and_delete_the_answer_is_still_on_the_queue(proxied: World, proxy: Proxy) -> None:
+    put_answer(proxied, "[6]")
+    reached = threading.Event()
+    proxy.on("DeleteMessageBatch", Fault(before=reached.set, cut=True), times=ALWAYS)
+    process = proxied.start("client.py", "--client", ME, "--listen")
+    assert reached.wait(PATIENCE)
+    process.kill()
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert output.splitlines()[-1].split()[:2] == ["earlier", "6"]
+    proxy.forget()
+    assert sum(proxied.depth("lab2_1")) == 1

@@ -1,0 +1,268 @@
+"""The server as a process of its own, on a real emulator: what is answered, logged and left behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections import Counter
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from support.proxy import ALWAYS, Call, Fault, Proxy
+from support.world import PATIENCE, World, until
+
+from lab2.aws.sqs import Message, Outgoing, batches
+from lab2.cli.server import MOST_DAYS, Server
+from lab2.stats.protocol import decode_answer, encode_request, new_id
+from lab2.stats.server.request_log import encode_row
+
+
+def ask(world: World, *bodies: str, **attributes: str) -> list[str]:
+    """Send requests; return their ids."""
+    ids = [new_id() for _ in bodies]
+    sent = [
+        Outgoing(body, {"id": id, "client": "test@here"} | attributes) for id, body in zip(ids, bodies, strict=True)
+    ]
+    for batch in batches(sent):
+        assert world.queue("lab2").send(batch) == []
+    return ids
+
+
+def answers(world: World, count: int, queue: str = "lab2_1") -> dict[str, list[Message]]:
+    """Wait until `count` requests are answered; return the messages by request id."""
+    found: dict[str, list[Message]] = {}
+
+    def enough() -> bool:
+        for message in world.drain(queue):
+            found.setdefault(decode_answer(message.body).id, []).append(message)
+        return len(found) >= count
+
+    until(enough)
+    return found
+
+
+def log(world: World) -> list[dict[str, Any]]:
+    return [json.loads(line) for body in world.objects("log/").values() for line in body.splitlines()]
+
+
+def serve(world: World, *args: str) -> subprocess.Popen[str]:
+    """Start a server and wait until it serves."""
+    server = world.start("server.py", *args)
+    assert server.stdout
+    assert "Serving lab2" in server.stdout.readline()
+    return server
+
+
+def stop(server: subprocess.Popen[str]) -> str:
+    """Stop a server; return what it said since it served."""
+    server.send_signal(signal.SIGTERM)
+    output, errors = server.communicate(timeout=PATIENCE)
+    assert server.returncode == 0, errors
+    assert errors == ""
+    return output
+
+
+def settled(world: World) -> bool:
+    return world.depth("lab2") == (0, 0) and world.depth("lab2_dead") == (0, 0)
+
+
+def test_every_request_is_answered_logged_once_and_deleted(world: World) -> None:
+    ids = ask(world, *(encode_request([number, 2.5]) for number in range(100)))
+    server = serve(world)
+    found = answers(world, 100)
+    until(lambda: settled(world))
+    summary = stop(server)
+    assert sorted(found) == sorted(ids)
+    assert all(len(messages) == 1 for messages in found.values())
+    assert Counter(row["id"] for row in log(world)) == Counter(ids)
+    assert "100 requests, 100 answers" in summary and "API calls" in summary and "a million requests" in summary
+
+
+def test_an_answer_and_its_log_row_have_the_fields_of_the_wire(world: World) -> None:
+    (id,) = ask(world, "[3, 5.5, 8]")
+    world.start("server.py", "--drain").communicate(timeout=PATIENCE)
+    (message,) = world.drain("lab2_1")
+    answer = {"id": id, "numbers": [3, 5.5, 8], "mean": 5.5, "median": 5.5, "max": 8, "min": 3}
+    assert json.loads(message.body) == answer
+    assert message.attributes == {"id": id, "client": "test@here"}
+    (row,) = log(world)
+    assert datetime.fromisoformat(row.pop("time").replace("Z", "+00:00")).tzinfo == timezone.utc
+    assert row == {"id": id, "client": "test@here", "request": "[3, 5.5, 8]", "answer": answer}
+    assert list(world.objects("log/")) == [f"log/{id[:10]}/00000001.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "[]", "[" * 200_000, "[" + "1," * 300_000 + "1]", "\t\n\r", '{"a": 1}', "[-1]", "é😀", "[1e999]", "null"],
+    ids=lambda body: ascii(body[:12]),
+)
+def test_a_bad_request_is_answered_with_an_error_logged_and_deleted(world: World, body: str) -> None:
+    bad = ask(world, body or " ")[0]
+    good = ask(world, "[1]")[0]
+    world.start("server.py", "--drain").communicate(timeout=PATIENCE)
+    found = {message.attributes["id"]: json.loads(message.body) for message in world.drain("lab2_1")}
+    assert found[bad]["error"] and "numbers" not in found[bad]
+    assert found[good]["mean"] == 1
+    assert Counter(row["id"] for row in log(world)) == Counter([bad, good])
+    assert settled(world)
+
+
+def test_a_request_without_attributes_is_answered_under_its_message_id(world: World) -> None:
+    sqs, url = world.cloud.sqs, world.cloud.queue_url("lab2")
+    id = sqs.send_message(QueueUrl=url, MessageBody="[1, 2]")["MessageId"]
+    world.start("server.py", "--drain").communicate(timeout=PATIENCE)
+    (message,) = world.drain("lab2_1")
+    assert decode_answer(message.body).id == id
+    assert message.attributes == {"id": id}
+
+
+@pytest.mark.parametrize("name", ["x" * 201, "\x1b[2J", "a\nb"])
+def test_a_hostile_id_or_client_is_not_echoed(world: World, name: str) -> None:
+    world.queue("lab2").send([Outgoing("[1]", {"id": name, "client": name})])
+    world.start("server.py", "--drain").communicate(timeout=PATIENCE)
+    (message,) = world.drain("lab2_1")
+    assert name not in message.attributes.values() and name not in message.body
+
+
+def test_a_redelivered_request_gets_the_logged_answer_and_no_second_row(world: World) -> None:
+    id = new_id()
+    world.queue("lab2").send([Outgoing("[1]", {"id": id})])
+    world.start("server.py", "--drain").communicate(timeout=PATIENCE)
+    world.queue("lab2").send([Outgoing("[2]", {"id": id})])  # told apart by its answer: it must be the first one's
+    world.start("server.py", "--drain").communicate(timeout=PATIENCE)
+    assert [decode_answer(message.body).mean for message in world.drain("lab2_1")] == [1, 1]
+    assert len(log(world)) == 1
+    assert settled(world)
+
+
+def test_one_id_twice_in_one_batch_is_logged_once(world: World) -> None:
+    id = new_id()
+    world.queue("lab2").send([Outgoing("[1]", {"id": id})] * 10)
+    world.start("server.py", "--drain").communicate(timeout=PATIENCE)
+    assert len(log(world)) == 1
+    assert settled(world)
+
+
+def test_two_servers_on_one_log_answer_all_and_log_each_once(world: World) -> None:
+    servers = [serve(world), serve(world)]
+    ids = ask(world, *(encode_request([number]) for number in range(600)))
+    found = answers(world, 600)
+    until(lambda: settled(world))
+    for server in servers:
+        stop(server)
+    assert sorted(found) == sorted(ids)
+    assert Counter(row["id"] for row in log(world)) == Counter(ids)
+
+
+def test_an_object_of_the_log_that_is_full_is_not_written_again(world: World) -> None:
+    for _ in range(2):
+        ask(world, *(encode_request([number] * 10) for number in range(60)))
+        world.start("server.py", "--drain").communicate(timeout=PATIENCE)
+    sizes = [len(body) for body in world.objects("log/").values()]
+    assert len(sizes) > 1
+    assert all(size >= 16 * 1024 for size in sizes[:-1])
+    assert len(log(world)) == 120
+
+
+def test_an_idle_server_that_is_stopped_leaves_no_message_invisible(world: World) -> None:
+    server = serve(world)
+    server.send_signal(signal.SIGINT)  # in the middle of a long poll
+    ids = ask(world, "[1]", "[2]")  # and these arrive in it, or stay
+    server.communicate(timeout=PATIENCE)
+    assert server.returncode == 0
+    visible, invisible = world.depth("lab2")
+    assert invisible == 0
+    assert visible + len(world.drain("lab2_1")) == len(ids)
+
+
+def test_answers_go_to_the_private_queue_that_is_named(world: World) -> None:
+    world.cloud.sqs.create_queue(QueueName="lab2_1-me-1")
+    ask(world, "[1]", reply_to="lab2_1-me-1")
+    ask(world, "[2]", reply_to="lab2_1-me-gone")
+    ask(world, "[3]", reply_to="lab2_dead")
+    server = world.start("server.py", "--drain")
+    _, errors = server.communicate(timeout=PATIENCE)
+    assert (server.returncode, errors) == (0, "")
+    assert [decode_answer(message.body).mean for message in world.drain("lab2_1-me-1")] == [1]
+    assert [decode_answer(message.body).mean for message in world.drain("lab2_1")] == [3]
+    assert settled(world)
+
+
+@pytest.mark.parametrize("fault", [Fault(refuse=(403, "AccessDenied")), Fault(fail=10, code="InvalidParameterValue")])
+def test_private_queues_that_take_nothing_keep_nobody_else_waiting(world: World, proxy: Proxy, fault: Fault) -> None:
+    def is_private(call: Call) -> bool:
+        return "lab2_1-" in call.fields["QueueUrl"]
+
+    proxy.on("SendMessageBatch", fault, times=ALWAYS, only=is_private)
+    for number in range(10):  # more than there are threads that answer
+        world.cloud.sqs.create_queue(QueueName=f"lab2_1-bad-{number}")
+        ask(world, "[1]", reply_to=f"lab2_1-bad-{number}")
+    ids = ask(world, *["[2]"] * 10)
+    server = world.start("server.py", env={"AWS_ENDPOINT_URL": proxy.url})
+    assert set(answers(world, 10)) == set(ids)
+    until(lambda: settled(world))
+    assert len(log(world)) == 20
+    assert server.poll() is None
+
+
+def test_rows_in_the_log_that_somebody_tore_do_no_harm(world: World) -> None:
+    ask(world, "[1]")
+    world.start("server.py", "--drain").communicate(timeout=PATIENCE)
+    (key,) = world.objects("log/")
+    body = world.objects("log/")[key] + b'{"id": "torn'
+    world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=key, Body=body)
+    ask(world, "[2]")
+    world.start("server.py", "--drain").communicate(timeout=PATIENCE)
+    lines = world.objects("log/")[key].splitlines()
+    assert lines[1] == b'{"id": "torn'
+    assert [json.loads(line)["request"] for line in (lines[0], lines[2])] == ["[1]", "[2]"]
+
+
+def refusal(world: World, **env: str) -> str:
+    """Start a server that can't go on; return the one sentence that it says."""
+    server = world.start("server.py", env=env)
+    output, errors = server.communicate(timeout=PATIENCE)
+    assert server.returncode == 2
+    assert output == "" and errors.count("\n") == 1 and "Traceback" not in errors
+    return errors
+
+
+def test_a_missing_queue_bucket_or_region_is_said_with_what_to_do(world: World) -> None:
+    assert "aws cloudformation deploy" in refusal(world, AWS_ACCESS_KEY_ID="999999999999")
+    assert "aws cloudformation deploy" in refusal(world, LAB2_BUCKET="nobody-has-it")
+    assert "AWS_REGION" in refusal(world, AWS_REGION="")
+
+
+def test_an_aws_that_is_not_there_is_said_in_a_sentence(world: World) -> None:
+    assert "can't be reached" in refusal(world, AWS_ENDPOINT_URL="http://127.0.0.1:9")
+
+
+def test_missing_credentials_are_said_with_what_to_do(world: World) -> None:
+    env = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}
+    assert "aws configure" in refusal(world, **env)
+
+
+def test_client_and_server_run_where_opencv_and_numpy_are_not_installed(world: World) -> None:
+    broken = world.home / "broken"
+    broken.mkdir()
+    for module in ("cv2", "numpy"):
+        (broken / f"{module}.py").write_text("raise ImportError('not on this machine')")
+    ask(world, "[1]")
+    server = world.start("server.py", "--drain", env={"PYTHONPATH": str(broken)})
+    assert server.wait(PATIENCE) == 0
+    assert len(world.drain("lab2_1")) == 1
+
+
+def test_logs_of_long_ago_are_forgotten_and_read_again_where_one_is_needed(world: World) -> None:
+    """Or a server that runs for a year would keep a year's rows."""
+    server = Server(world.cloud)
+    days = [f"2026-11-{day}" for day in range(10, 10 + 2 * MOST_DAYS)]
+    for day in (*days, days[0]):
+        row = encode_row("1", "me", "[1]", '{"id": "1", "mean": 1}', datetime.now(timezone.utc))
+        server.log_of(day).append([row], since=time.time())
+    assert len(server._logs) == MOST_DAYS
+    bodies = world.objects("log/").values()
+    assert [body.count(b"\n") for body in bodies] == [1] * len(days)

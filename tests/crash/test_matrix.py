@@ -1,0 +1,181 @@
+"""The crash matrix: every program, killed or failed at every call that it makes, loses nothing and doubles nothing."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.faults import FAULTS
+from support.proxy import ALWAYS, Call, Fault, Proxy
+from support.world import PATIENCE, World, until
+
+from lab2.aws.sqs import Outgoing, batches
+from lab2.stats.protocol import decode_answer, encode_request, new_id
+
+REQUESTS = 25
+LEASE = 60  # seconds for which a request that is received is nobody else's
+SOON = 3  # seconds that a message taken by somebody who died is hidden here, instead of a minute
+
+SERVER_CALLS = ["GetQueueUrl", "ReceiveMessage", "ListObjectsV2", "PutObject", "SendMessageBatch", "DeleteMessageBatch"]
+CLIENT_CALLS = ["GetQueueUrl", "SendMessageBatch", "ReceiveMessage", "DeleteMessageBatch"]
+
+
+def ask(world: World, count: int = REQUESTS) -> list[str]:
+    """Put requests on the queue; return their ids."""
+    ids = [new_id() for _ in range(count)]
+    for batch in batches(enumerate(ids)):
+        sent = [Outgoing(encode_request([number, 1]), {"id": id, "client": "me@here"}) for number, id in batch]
+        assert world.queue("lab2").send(sent) == []
+    return ids
+
+
+def start(world: World) -> subprocess.Popen[str]:
+    return world.start("server.py", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def assert_all_is_well(world: World, ids: list[str]) -> None:
+    """Every request answered rightly, logged once, and gone; nothing dead, nothing left invisible."""
+    answers: dict[str, set[float]] = {}
+
+    def done() -> bool:
+        for message in world.drain("lab2_1"):
+            answer = decode_answer(message.body)
+            answers.setdefault(answer.id, set()).add(answer.mean)
+        return len(answers) == len(ids) and world.depth("lab2") == (0, 0)
+
+    until(done, patience=3 * PATIENCE)
+    assert answers == {id: {(number + 1) / 2} for number, id in enumerate(ids)}
+    rows = [json.loads(line) for body in world.objects("log/").values() for line in body.splitlines()]
+    assert Counter(row["id"] for row in rows) == Counter(ids)
+    assert world.depth("lab2_dead") == (0, 0)
+
+
+@pytest.fixture
+def quick(world: World, proxy: Proxy) -> Iterator[World]:
+    """A world whose programs speak through the proxy, and in which what a dead one held is there again soon."""
+    leases = []
+
+    def shorten(fields: dict[str, Any]) -> None:
+        if fields["QueueUrl"].endswith("/lab2"):
+            leases.append(fields["VisibilityTimeout"])
+        fields["VisibilityTimeout"] = SOON
+
+    world.env["AWS_ENDPOINT_URL"] = proxy.url
+    proxy.edit("ReceiveMessage", shorten)
+    yield world
+    assert min(leases, default=LEASE) == LEASE
+
+
+@pytest.mark.parametrize(
+    ("servers", "fault"),
+    [*((1, fault) for fault in FAULTS), *((2, fault) for fault in FAULTS if "killed" in fault)],
+    ids=lambda value: {1: "alone", 2: "of two"}.get(value, value),
+)
+@pytest.mark.parametrize("call", SERVER_CALLS)
+def test_server(quick: World, proxy: Proxy, servers: int, call: str, fault: str) -> None:
+    ids = ask(quick)
+    victims: list[subprocess.Popen[str]] = []
+    rule = proxy.on(call, FAULTS[fault](lambda: victims[0].kill()), times=1 if "killed" in fault else 2)
+    victims.append(start(quick))
+    if servers == 2:
+        start(quick)
+    until(lambda: rule.seen)
+    if "killed" in fault:
+        victims[0].wait(PATIENCE)
+        start(quick)
+    elif call == "GetQueueUrl":  # at the start of a program it says so and ends: a person is there
+        start(quick)
+    assert_all_is_well(quick, ids)
+
+
+@pytest.mark.parametrize("call", ["SendMessageBatch", "DeleteMessageBatch"])
+def test_server_part_of_a_batch_refused(quick: World, proxy: Proxy, call: str) -> None:
+    ids = ask(quick)
+    proxy.on(call, Fault(fail=3), times=2)
+    start(quick)
+    assert_all_is_well(quick, ids)
+    assert proxy.calls[call] > 3
+
+
+@pytest.mark.parametrize("service", ["S3", "SQS"])
+def test_server_service_away_while_requests_come_in(quick: World, proxy: Proxy, service: str) -> None:
+    server = start(quick)
+    until(lambda: proxy.calls["ReceiveMessage"])
+    calls = ["PutObject", "GetObject", "ListObjectsV2"] if service == "S3" else ["ReceiveMessage", "SendMessageBatch",
+                                                                                 "DeleteMessageBatch"]  # fmt: skip
+    rules = [proxy.on(call, Fault(cut=True), times=ALWAYS) for call in calls]
+    ids = ask(quick)
+    until(lambda: max(rule.seen for rule in rules) >= 6)
+    proxy.forget(*rules)
+    assert_all_is_well(quick, ids)
+    assert server.poll() is None
+
+
+def test_server_lease_lost_while_the_log_write_hangs(quick: World, proxy: Proxy) -> None:
+    ids = ask(quick)
+    proxy.on("PutObject", Fault(before=lambda: time.sleep(2 * SOON)))  # the other server gets the requests meanwhile
+    start(quick)
+    start(quick)
+    assert_all_is_well(quick, ids)
+
+
+def test_server_stopped_for_longer_than_its_lease(quick: World, proxy: Proxy) -> None:
+    ids = ask(quick)
+    victims: list[subprocess.Popen[str]] = []
+    rule = proxy.on("PutObject", Fault(before=lambda: victims[0].send_signal(signal.SIGSTOP)))
+    victims.append(start(quick))
+    until(lambda: rule.seen)
+    start(quick)
+    until(lambda: quick.depth("lab2") == (0, 0))
+    victims[0].send_signal(signal.SIGCONT)
+    assert_all_is_well(quick, ids)
+
+
+def test_server_midnight_in_the_middle_of_a_batch(quick: World) -> None:
+    today, ids = new_id()[:10], [new_id() for _ in range(4)]
+    yesterday = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 86_400))
+    ids = [f"{yesterday}{id[10:]}" if number % 2 else id for number, id in enumerate(ids)]
+    quick.queue("lab2").send([Outgoing(encode_request([n, 1]), {"id": id}) for n, id in enumerate(ids)])
+    start(quick)
+    assert_all_is_well(quick, ids)
+    assert {key.split("/")[1] for key in quick.objects("log/")} == {yesterday, today}
+    quick.queue("lab2").send([Outgoing(encode_request([n, 1]), {"id": id}) for n, id in enumerate(ids)])
+    assert_all_is_well(quick, ids)  # again after midnight: no second row
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("call", CLIENT_CALLS)
+def test_client(quick: World, proxy: Proxy, call: str, fault: str) -> None:
+    """Whatever happens to the first run, the answer of what it sent is shown by it or by the next one."""
+    start(quick)
+    until(lambda: proxy.calls["ReceiveMessage"])
+    victims: list[subprocess.Popen[str]] = []
+    queue = "lab2_1" if call in ("ReceiveMessage", "DeleteMessageBatch") else "lab2"
+    times = 1 if "killed" in fault else 2
+    rule = proxy.on(call, FAULTS[fault](lambda: victims[0].kill()), times=times, only=lambda it: _of_client(it, queue))
+    victims.append(quick.start("client.py", "--client", "me@here", "41", "43"))
+    first, errors = victims[0].communicate(timeout=3 * PATIENCE)
+    assert "Traceback" not in errors
+    assert rule.seen
+    proxy.forget(rule)
+    until(lambda: sum(quick.depth("lab2")) + quick.depth("lab2_1")[1] == 0)
+    second, _ = quick.start("client.py", "--client", "me@here", "7").communicate(timeout=3 * PATIENCE)
+    logged = b"[41, 43]" in b"".join(quick.objects("log/").values())
+    shown = first.count("41 43") + second.count("41 43")
+    assert shown >= 1 if logged else shown == 0
+    if "killed" not in fault and call != "GetQueueUrl":
+        assert first.count("41 43") == 1 and second.count("41 43") <= 1
+    until(lambda: quick.depth("lab2_1") == (0, 0))
+
+
+def _of_client(call: Call, queue: str) -> bool:
+    """Tell the client's calls from the server's: by the queue that it speaks to and how."""
+    if call.operation == "GetQueueUrl":
+        return True
+    return str(call.fields.get("QueueUrl", "")).endswith(f"/{queue}")

@@ -1,0 +1,416 @@
+"""The labeller's part of the crash matrix: exactly the labels that were taken, exactly the pictures that are on disk.
+
+A label is taken once the program asks for the next picture or says what is safe. The one that was typed just
+when the program was killed may be there or not, and is never there twice.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import pytest
+from support.faults import FAULTS
+from support.labeller import rows
+from support.proxy import ALWAYS, Call, Fault, Proxy
+from support.world import PATIENCE, ROOT, World, until
+
+from lab2.aws.append_object import COPY_FROM
+from lab2.aws.session import IMAGES, LABELS
+from lab2.labelling.image_store import digest
+from lab2.labelling.label_file import HEADER
+
+ANSWERS = ["1", "0", "u", "1", "1", "0"]  # five labels of four pictures
+SAMPLE = (ROOT / "underbase" / "b5ee1b165ac3-IMG_0417.jpg").read_bytes()
+OLD = f"{HEADER}\nold.jpg,1,bob,2026-11-23T12:00:00.000Z,\n".encode()
+MUCH = OLD + b"".join(b"%01000d.jpg,1,bob,2026-11-23T12:00:00.000Z,\n" % number for number in range(5_200))
+
+# What it asks of AWS: the operation, what is in its path, and which of these calls.
+LABEL_CALLS = {
+    "GetCallerIdentity": ("Query", "/", 1),
+    "LIST of the bucket": ("ListObjectsV2", "prefix=underbase%2F", 1),
+    "LIST of pictures": ("ListObjectsV2", "prefix=underbase%2F", 2),
+    "GET of a picture": ("GetObject", f"/{IMAGES}", 1),
+    "GET of the last picture": ("GetObject", f"/{IMAGES}", 4),
+    "LIST of labels": ("ListObjectsV2", f"prefix={LABELS}", 1),
+    "GET of labels": ("GetObject", f"/{LABELS}", 1),
+    "PUT of labels": ("PutObject", f"/{LABELS}", 1),
+    "second PUT of labels": ("PutObject", f"/{LABELS}", 2),
+    "last PUT of labels": ("PutObject", f"/{LABELS}", 5),
+}
+MULTIPART_CALLS = ["CreateMultipartUpload", "UploadPartCopy", "UploadPart", "CompleteMultipartUpload"]
+REFUSALS = {"409": (409, "ConditionalRequestConflict"), "412": (412, "PreconditionFailed"), "500": (500, "Oops"),
+            "503": (503, "SlowDown"), "403": (403, "AccessDenied")}  # fmt: skip
+
+
+@dataclass
+class Round:
+    """What somebody typed: `taken` is (image, label) of every label taken, `doubtful` what was typed last."""
+
+    annotator: str
+    taken: list[tuple[str, str]] = field(default_factory=list)
+    doubtful: list[tuple[str, str]] = field(default_factory=list)
+    code: int = 0
+    errors: str = ""
+
+
+@pytest.fixture
+def pictures(world: World, proxy: Proxy) -> World:
+    """A world with six pictures and one label of bob's, whose programs speak through the proxy."""
+    world.env |= {"AWS_ENDPOINT_URL": proxy.url, "LOGNAME": "eve"}
+    for number in range(6):
+        world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=f"{IMAGES}{number}.jpg", Body=SAMPLE)
+    put(world, OLD)
+    return world
+
+
+def put(world: World, body: bytes) -> None:
+    world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=LABELS, Body=body)
+
+
+def start(world: World, annotator: str) -> subprocess.Popen[str]:
+    return world.start("hotdog.py", "label", "--display", "terminal", "--annotator", annotator)
+
+
+def answer(
+    program: subprocess.Popen[str], answers: list[str] = ANSWERS, before: Callable[[Round], object] = lambda _: None
+) -> Round:
+    """Type an answer to each picture once it is asked for, each after `before`; return what became of it."""
+    round, left = Round(program.args[-1]), list(answers)
+    for line in program.stdout:
+        if "Picture " in line or "safe in S3" in line:
+            round.taken, round.doubtful = round.taken + round.doubtful, []
+        if "3 quit" in line:  # the menu: what was typed last was refused
+            round.doubtful = []
+            print("label", file=program.stdin, flush=True)
+        if "Picture " in line and left:
+            before(round)
+            picture, key = line.partition("Picture ")[2].split()[3], left.pop(0)
+            try:
+                print(key, file=program.stdin, flush=True)
+            except BrokenPipeError:  # it is dead
+                break
+            round.doubtful = [(picture, key)] * (key in "01")
+    program.wait(PATIENCE)
+    round.code, round.errors = program.returncode, program.stderr.read()
+    assert "Traceback" not in round.errors
+    return round
+
+
+def start_again(world: World, annotator: str = "second") -> Round:
+    """Label as if nothing had happened."""
+    round = answer(start(world, annotator))
+    assert round.code == 0 and len(round.taken) == 5
+    return round
+
+
+def journals(world: World) -> list[Path]:
+    return list((world.home / ".local/state/lab2").glob("*/*"))
+
+
+def assert_exactly(world: World, *rounds: Round, old: bytes = OLD) -> None:
+    """The labels are those that were there, and of each round those that were taken, in order; none waits on disk."""
+    assert world.objects(LABELS)[LABELS].startswith(old)
+    added = rows(world)[old.count(b"\n") - 1 :]
+    for round in rounds:
+        found = [(row["image"], row["label"]) for row in added if row["annotator"] == round.annotator]
+        assert found in (round.taken, round.taken + round.doubtful)
+    assert {row["annotator"] for row in added} <= {round.annotator for round in rounds}
+    assert journals(world) == []
+
+
+def go_through(world: World, proxy: Proxy, call: tuple[str, str, int], fault: str, saves: str) -> tuple[Round, Round]:
+    """Let a fault happen to a call of the first of two rounds, in which each label is saved by itself."""
+    operation, part, nth = call
+    victims: list[subprocess.Popen[str]] = []
+    killed = "killed" in fault
+    rule = proxy.on(operation, FAULTS[fault](lambda: victims[0].kill()), nth, times=1 if killed else 2,
+                    only=lambda it: part in it.path)  # fmt: skip
+    victims.append(start(world, "first"))
+
+    def saved(round: Round) -> object:
+        return until(lambda: proxy.calls[saves] >= len(round.taken) or victims[0].poll() is not None)
+
+    first = answer(victims[0], before=saved)
+    assert rule.seen >= nth
+    assert first.code == (-signal.SIGKILL if killed else 0)
+    assert killed or len(first.taken) == 5
+    return first, start_again(world)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("call", LABEL_CALLS)
+def test_label(pictures: World, proxy: Proxy, call: str, fault: str) -> None:
+    assert_exactly(pictures, *go_through(pictures, proxy, LABEL_CALLS[call], fault, "PutObject"))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("call", MULTIPART_CALLS)
+def test_label_past_five_megabytes(pictures: World, proxy: Proxy, call: str, fault: str) -> None:
+    assert len(MUCH) > COPY_FROM
+    put(pictures, MUCH)
+    rounds = go_through(pictures, proxy, (call, "", 2), fault, "CompleteMultipartUpload")
+    assert_exactly(pictures, *rounds, old=MUCH)
+
+
+@pytest.mark.parametrize("old", [OLD, MUCH], ids=["small file", "past five megabytes"])
+@pytest.mark.parametrize("fault", ["somebody was first", "killed when somebody was first", *REFUSALS])
+def test_label_write_refused_for_a_while(pictures: World, proxy: Proxy, fault: str, old: bytes) -> None:
+    put(pictures, old)
+    rival = Round("rival")
+
+    def append() -> None:
+        image = f"{len(rival.taken)}.jpg"
+        put(pictures, pictures.objects(LABELS)[LABELS] + f"{image},1,rival,2026-11-23T12:00:00.000Z,\n".encode())
+        rival.taken.append((image, "1"))
+
+    victims: list[subprocess.Popen[str]] = []
+    write = "PutObject" if old == OLD else "CompleteMultipartUpload"
+    if fault in REFUSALS:
+        rule = proxy.on(write, Fault(refuse=REFUSALS[fault]), times=8, only=_of_labels)
+    else:
+        rule = proxy.on(write, Fault(before=append), times=3, only=_of_labels)
+    if "killed" in fault:
+        proxy.on("GetObject", Fault(before=lambda: victims[0].kill()), nth=2 + (old == MUCH), only=_of_labels)
+    victims.append(start(pictures, "first"))
+    first = answer(victims[0], before=lambda it: until(lambda: rule.seen > 3 or not it.taken or _dead(victims[0])))
+    until(lambda: rule.seen)
+    proxy.forget()
+    assert_exactly(pictures, first, rival, start_again(pictures), old=old)
+
+
+@pytest.mark.parametrize("fault", ["cut", "lost", *REFUSALS])
+def test_label_saves_nothing_in_the_whole_first_run_and_all_in_the_next(
+    pictures: World, proxy: Proxy, fault: str
+) -> None:
+    refused = Fault(refuse=REFUSALS[fault]) if fault in REFUSALS else Fault(**{fault: True})
+    proxy.on("PutObject", refused, times=ALWAYS, only=_of_labels)
+    if fault == "lost":
+        proxy.on("GetObject", Fault(cut=True), nth=2, times=ALWAYS, only=_of_labels)  # nor can it be looked up
+    first = answer(start(pictures, "first"))
+    assert first.code == 1 and "5 labels not in S3 yet: kept in" in first.errors
+    everything = [proxy.on(operation, Fault(cut=True), times=ALWAYS) for operation in ("ListObjectsV2", "GetObject")]
+    nothing = answer(start(pictures, "nobody"))
+    assert nothing.code == 2 and "AWS can't be reached" in nothing.errors and not nothing.taken
+    assert len(journals(pictures)) == 1
+    proxy.forget(*everything)
+    proxy.forget()
+    second = start_again(pictures)
+    assert "5 labels left on this disk by an earlier run, safe in S3 now." in second.errors
+    assert_exactly(pictures, first, second)
+
+
+@pytest.mark.parametrize("torn", ["no line end", "half a line", "one byte", "zeros", "nothing"])
+def test_label_journal_torn(pictures: World, proxy: Proxy, torn: str) -> None:
+    rule = proxy.on("PutObject", Fault(cut=True), times=ALWAYS)
+    program = start(pictures, "first")
+    first = answer(program, before=lambda it: len(it.taken) < 4 or program.kill())
+    proxy.forget(rule)
+    (journal,) = journals(pictures)
+    *whole, last = journal.read_bytes().splitlines(keepends=True)
+    end = {"no line end": last[:-1], "half a line": last[: len(last) // 2], "one byte": last[:1],
+           "zeros": b"\0" * len(last), "nothing": b""}[torn]  # fmt: skip
+    journal.write_bytes(b"".join(whole) + end)
+    first.taken, first.doubtful = first.taken[: len(whole) + (torn == "no line end")], []
+    assert_exactly(pictures, first, start_again(pictures))
+
+
+@pytest.mark.parametrize("network", ["there", "away"])
+@pytest.mark.parametrize("size", [0, 1, 200, 400])
+def test_label_disk_full(pictures: World, proxy: Proxy, size: int, network: str) -> None:
+    rule = proxy.on("PutObject", Fault(cut=True), times=ALWAYS if network == "away" else 0)
+    program = start(pictures, "first")
+    resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (size, size))
+    first = answer(program)
+    first.doubtful = []  # refused is refused
+    if size < 200 or network == "away":
+        assert "This label was not taken" in first.errors and first.code == 2
+    proxy.forget(rule)
+    assert_exactly(pictures, first, start_again(pictures))
+
+
+def test_label_disk_full_and_then_room_again(pictures: World, proxy: Proxy) -> None:
+    rule, prompts = proxy.on("PutObject", Fault(cut=True), times=ALWAYS), count(1)
+    program = pictures.start("hotdog.py", "--display", "terminal", "--annotator", "first")  # with its menu
+
+    def meanwhile(_: Round) -> None:
+        prompt = next(prompts)
+        if prompt in (1, 3):  # the second label does not fit; in the next round all do
+            size = 200 if prompt == 1 else resource.RLIM_INFINITY
+            resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        elif prompt == 5:
+            program.kill()
+
+    first = answer(program, answers=["1"] * 6, before=meanwhile)
+    assert len(first.taken) == 3
+    proxy.forget(rule)
+    assert_exactly(pictures, first, start_again(pictures))
+
+
+@pytest.mark.parametrize("fault", ["none", "killed before", "killed after"])
+def test_label_two_programs_of_one_user_and_what_a_third_left(pictures: World, proxy: Proxy, fault: str) -> None:
+    third, killing = start(pictures, "third"), Fault(after=lambda: third.kill(), lost=True)
+    proxy.on("PutObject", killing, only=_of_labels)
+    rounds = [answer(third)]
+    victims: list[subprocess.Popen[str]] = []
+    if fault != "none":
+        proxy.on("PutObject", FAULTS[fault](lambda: victims[0].kill()), only=_of_labels)  # of whichever is first
+    victims += [start(pictures, "first"), start(pictures, "other")]
+    rounds += together(victims)
+    assert_exactly(pictures, *rounds, start_again(pictures))
+
+
+def test_label_beside_a_living_program_whose_labels_wait(pictures: World, proxy: Proxy) -> None:
+    rule = proxy.on("PutObject", Fault(cut=True), times=ALWAYS, only=lambda call: b",first," in call.body)
+    program, others = start(pictures, "first"), []
+
+    def meanwhile(first: Round) -> None:
+        if len(first.taken) == 2 and not others:
+            others.append(start_again(pictures, "other"))  # it leaves the labels of the living alone
+            assert len(journals(pictures)) == 1
+        elif len(first.taken) == 4:
+            program.kill()
+
+    first = answer(program, before=meanwhile)
+    proxy.forget(rule)
+    assert_exactly(pictures, first, *others, start_again(pictures))
+
+
+def test_label_sixteen_people_at_once_with_conflicts_and_lost_replies(pictures: World, proxy: Proxy) -> None:
+    conflicts, replies = count(), count()
+    proxy.on("PutObject", Fault(refuse=REFUSALS["409"]), times=ALWAYS, only=lambda call: next(conflicts) % 3 == 1)
+    proxy.on("PutObject", Fault(lost=True), times=ALWAYS, only=lambda call: next(replies) % 5 == 0)
+    rounds = together([start(pictures, f"labeller {number}") for number in range(16)])
+    assert {len(round.taken) for round in rounds} == {5}
+    proxy.forget()
+    assert_exactly(pictures, *rounds, *([start_again(pictures)] if journals(pictures) else []))
+
+
+def together(programs: list[subprocess.Popen[str]]) -> list[Round]:
+    rounds: list[Round] = []
+    threads = [threading.Thread(target=lambda program=program: rounds.append(answer(program))) for program in programs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(2 * PATIENCE)
+    assert len(rounds) == len(programs)
+    return rounds
+
+
+def _of_labels(call: Call) -> bool:
+    return f"/{LABELS}" in call.path
+
+
+def _dead(program: subprocess.Popen[str]) -> bool:
+    return program.poll() is not None
+
+
+# ---- upload -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(world: World, proxy: Proxy) -> Path:
+    """A folder of twelve pictures and of one twin, in a world whose programs speak through the proxy."""
+    world.env["AWS_ENDPOINT_URL"] = proxy.url
+    folder = world.home / "pictures"
+    folder.mkdir()
+    for number in range(12):
+        (folder / f"{number}.jpg").write_bytes(SAMPLE + bytes([number]))
+    (folder / "twin.jpg").write_bytes(SAMPLE + bytes([5]))
+    return folder
+
+
+def upload(world: World, folder: Path) -> subprocess.Popen[str]:
+    return world.start("hotdog.py", "upload", str(folder))
+
+
+def ended(program: subprocess.Popen[str]) -> tuple[int, str, str]:
+    output, errors = program.communicate(timeout=PATIENCE)
+    assert "Traceback" not in errors
+    return program.returncode, output, errors
+
+
+def assert_all_are_there(world: World, folder: Path) -> None:
+    """Every picture is in the database exactly once, under its name, byte for byte; nothing else is."""
+    stored = world.objects(IMAGES)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert sorted(stored.values()) == sorted(set(files.values()))
+    assert all(files[key.partition("-")[2]] == data for key, data in stored.items())
+    assert all(key.startswith(f"{IMAGES}{digest(data)}-") for key, data in stored.items())
+
+
+UPLOAD_CALLS = {
+    "GetCallerIdentity": ("Query", 1),
+    "first LIST": ("ListObjectsV2", 1),
+    "LIST half-way": ("ListObjectsV2", 7),
+    "last LIST": ("ListObjectsV2", 13),
+    "first PUT": ("PutObject", 1),
+    "PUT half-way": ("PutObject", 6),
+    "last PUT": ("PutObject", 12),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("call", UPLOAD_CALLS)
+def test_upload(world: World, proxy: Proxy, folder: Path, call: str, fault: str) -> None:
+    victims: list[subprocess.Popen[str]] = []
+    operation, nth = UPLOAD_CALLS[call]
+    killed = "killed" in fault
+    proxy.on(operation, FAULTS[fault](lambda: victims[0].kill()), nth, times=1 if killed else 2)
+    victims.append(upload(world, folder))
+    code, output, _ = ended(victims[0])
+    assert code == (-signal.SIGKILL if killed else 0)
+    assert killed or "12 uploaded, 1 already there, 0 left out." in output
+    before = len(world.objects(IMAGES))
+    assert killed or before == 12
+    code, output, _ = ended(upload(world, folder))
+    assert code == 0 and f"{12 - before} uploaded, {1 + before} already there, 0 left out." in output
+    assert_all_are_there(world, folder)
+
+
+@pytest.mark.parametrize("fault", ["cut", "lost", "500", "503", "403"])
+@pytest.mark.parametrize("operation", ["ListObjectsV2", "PutObject"])
+def test_upload_fails_from_half_way_on_and_is_started_again(
+    world: World, proxy: Proxy, folder: Path, operation: str, fault: str
+) -> None:
+    broken = Fault(refuse=REFUSALS[fault]) if fault in REFUSALS else Fault(**{fault: True})
+    rule = proxy.on(operation, broken, nth=6, times=ALWAYS)
+    code, output, errors = ended(upload(world, folder))
+    assert code == 2 and "not done. Start again to go on." in output
+    assert len(errors.splitlines()) == 1
+    proxy.forget(rule)
+    code, output, _ = ended(upload(world, folder))
+    assert code == 0 and "0 left out." in output
+    assert_all_are_there(world, folder)
+
+
+@pytest.mark.parametrize("fault", ["409", "500", "503"])
+def test_upload_refused_for_a_while(world: World, proxy: Proxy, folder: Path, fault: str) -> None:
+    proxy.on("PutObject", Fault(refuse=REFUSALS[fault]), nth=6, times=2)
+    code, output, _ = ended(upload(world, folder))
+    assert code == 0 and "12 uploaded, 1 already there, 0 left out." in output
+    assert_all_are_there(world, folder)
+
+
+@pytest.mark.parametrize("fault", ["none", "killed before", "killed after"])
+def test_upload_by_two_programs_at_once_of_what_a_third_began(
+    world: World, proxy: Proxy, folder: Path, fault: str
+) -> None:
+    third = upload(world, folder)
+    death = proxy.on("PutObject", Fault(after=third.kill, lost=True), nth=4)
+    rest = proxy.on("PutObject", Fault(cut=True), nth=5, times=10**9)  # all are under way at once
+    ended(third)
+    proxy.forget(death, rest)
+    victims: list[subprocess.Popen[str]] = []
+    if fault != "none":
+        proxy.on("PutObject", FAULTS[fault](lambda: victims[0].kill()), nth=3)
+    victims += [upload(world, folder), upload(world, folder)]
+    codes = [ended(program)[0] for program in victims]
+    assert codes == [0 if fault == "none" else -signal.SIGKILL, 0]
+    assert_all_are_there(world, folder)

@@ -1,0 +1,129 @@
+"""Answers find their owner: none is deleted before it was shown, and nobody stands in another's way."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from support.proxy import Fault, Proxy
+from support.world import World, until
+
+from lab2.aws.sqs import Message, Outgoing
+from lab2.stats.client.inbox import OFTEN, STALE, Inbox, hiding
+from lab2.stats.protocol import encode_answer, summarise
+
+
+def answered(world: World, *ids: str, client: str = "me") -> None:
+    sent = [Outgoing(encode_answer(summarise(id, [1.0])), {"id": id, "client": client}) for id in ids]
+    assert world.queue("lab2_1").send(sent) == []
+
+
+def receive(inbox: Inbox) -> list[Message]:
+    return [arrival.message for arrival in inbox.receive(0)]
+
+
+def test_an_answer_whose_lease_ran_out_before_it_was_shown_is_not_deleted(world: World) -> None:
+    """A long file is shown in the order of its lines: an answer may wait for its turn longer than its lease."""
+    inbox = Inbox(world.queue("lab2_1"), "me")
+    answered(world, "1")
+    messages = receive(inbox)
+    inbox.queue.hide(messages, 0)
+    assert receive(inbox) == []
+    assert world.depth("lab2_1") == (0, 1)  # if we are killed now, the next run shows it
+    assert inbox.delete(messages) == []
+    assert world.depth("lab2_1") == (0, 0)
+
+
+def test_an_answer_that_waits_longer_than_its_lease_is_not_given_to_another_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab2.stats.client.inbox.LEASE", 3)
+    inbox, again = Inbox(world.queue("lab2_1"), "me"), Inbox(world.queue("lab2_1"), "me")
+    answered(world, "1")
+    messages = receive(inbox)
+    end = time.monotonic() + 7
+    while time.monotonic() < end:
+        assert receive(inbox) == receive(again) == []
+        time.sleep(0.1)
+    assert world.depth("lab2_1") == (0, 1)
+    assert inbox.delete(messages) == []
+    assert world.depth("lab2_1") == (0, 0)
+
+
+def test_an_answer_that_is_no_longer_held_is_there_for_the_next_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab2.stats.client.inbox.LEASE", 1)
+    answered(world, "1")
+    assert receive(Inbox(world.queue("lab2_1"), "me"))  # and is killed
+    assert Inbox(world.queue("lab2_1"), "me").receive(5)
+
+
+def test_an_answer_whose_lease_could_not_be_renewed_is_not_shown_twice(
+    proxied: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab2.stats.client.inbox.LEASE", 2)
+    inbox = Inbox(proxied.queue("lab2_1"), "me")
+    answered(proxied, "1")
+    messages = receive(inbox)
+    proxy.on("ChangeMessageVisibilityBatch", Fault(fail=1, code="InternalError"))
+    time.sleep(1.5)
+    for _ in range(3):
+        assert inbox.receive(1) == []
+    assert inbox.delete(messages) == []
+    assert proxied.depth("lab2_1") == (0, 0)
+
+
+def test_a_second_copy_of_an_answer_is_deleted_unseen(world: World) -> None:
+    inbox = Inbox(world.queue("lab2_1"), "me")
+    answered(world, "1", "1")
+    messages = receive(inbox)
+    assert len(messages) == 1
+    assert world.depth("lab2_1") == (0, 1)  # the first copy stays until it was shown
+    inbox.delete(messages)
+    answered(world, "1")
+    assert receive(inbox) == []
+    assert world.depth("lab2_1") == (0, 0)
+
+
+def test_an_answer_that_was_not_deleted_after_all_is_not_shown_again(proxied: World, proxy: Proxy) -> None:
+    inbox = Inbox(proxied.queue("lab2_1"), "me")
+    answered(proxied, "1")
+    messages = receive(inbox)
+    proxy.on("DeleteMessageBatch", Fault(fail=1, code="ReceiptHandleIsInvalid"))
+    assert inbox.delete(messages) == []
+    inbox.queue.hide(messages, 0)
+    assert receive(inbox) == []
+    assert proxied.depth("lab2_1") == (0, 0)
+
+
+def test_answers_of_others_are_released_but_not_at_once(world: World) -> None:
+    inbox = Inbox(world.queue("lab2_1"), "me")
+    answered(world, "1", client="you")
+    assert receive(inbox) == []
+    assert world.depth("lab2_1") == (0, 1)  # or our own open poll would get it before its owner does
+    assert [arrival.message.body for arrival in Inbox(inbox.queue, "you").receive(20)]
+
+
+def test_only_what_nobody_comes_for_is_hidden_from_its_owner_for_long() -> None:
+    """Every client meets each in turn: what is hidden for longer each time would be kept from its owner for ever."""
+    assert {hiding(age, met) for age in (0, 10, 60, STALE - 1) for met in range(1, OFTEN) for _ in range(50)} == {1, 2}
+    assert {hiding(10, OFTEN) for _ in range(50)} == {4, 8}
+    assert hiding(STALE + 1, 1) == 30
+
+
+def test_answers_that_nobody_comes_for_do_not_come_back_as_fast_as_new_ones(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue that gives its oldest messages first would give nothing else, once there are many of them."""
+    monkeypatch.setattr("lab2.stats.client.inbox.OFTEN", 2)
+    inbox = Inbox(world.queue("lab2_1"), "me")
+    answered(world, "1", client="you")
+    receive(inbox)
+    until(lambda: world.depth("lab2_1") == (1, 0))
+    received = time.monotonic()
+    receive(inbox)
+    assert world.depth("lab2_1") == (0, 1)
+    until(lambda: world.depth("lab2_1") == (1, 0))
+    assert time.monotonic() - received > 3  # four seconds or more, by the queue's clock
+    assert Inbox(inbox.queue, "you").receive(20)

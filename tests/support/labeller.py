@@ -1,0 +1,50 @@
+"""The labeller as tests use it: through a pipe, at a terminal, with its network cut; and what it wrote."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pexpect
+from support.proxy import ALWAYS, Fault, Proxy
+from support.world import PATIENCE, ROOT, World
+
+from lab2.aws.session import LABELS
+
+HELP = "1 hot dog, 0 not, u back, s skip, q end: "
+
+
+def rows(world: World) -> list[dict[str, str]]:
+    text = world.objects(LABELS).get(LABELS, b"").decode()
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def journals(world: World) -> list[str]:
+    """Return the lines of all journals on disk."""
+    return [line for path in (world.home / ".local/state/lab2").glob("*/*") for line in path.read_text().splitlines()]
+
+
+def piped(world: World, *args: str, typed: str) -> tuple[int, str, str]:
+    program = world.start("hotdog.py", *args)
+    output, errors = program.communicate(typed, timeout=PATIENCE)
+    return program.returncode, output, errors
+
+
+def terminal(world: World, *args: str, **env: str) -> Any:
+    """Start the labeller at a terminal of 60 columns that shows colours."""
+    environment = {"TERM": "xterm-256color", "LANG": "C.UTF-8"} | world.env | env
+    environment.pop("DISPLAY", None)
+    child = pexpect.spawn(sys.executable, [str(ROOT / "hotdog.py"), *args], env=environment | env, cwd=world.home,
+                          timeout=PATIENCE, encoding="utf8", dimensions=(24, 60))  # fmt: skip
+    child.delaybeforesend = 0
+    return child
+
+
+def cut(proxy: Proxy) -> Callable[[], None]:
+    """Cut the network; return what mends it."""
+    rules = [proxy.on(operation, Fault(cut=True), times=ALWAYS)
+             for operation in ("ListObjectsV2", "GetObject", "PutObject")]  # fmt: skip
+    return lambda: proxy.forget(*rules)

@@ -1,0 +1,55 @@
+"""Pictures that tests make, and what they look for in them."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import cv2
+import numpy
+
+from lab2.labelling.display.decoder import Picture
+
+LEFT = numpy.array([0, 0, 200], numpy.uint8)  # red, in OpenCV's order
+
+
+def drawing(height: int = 40, width: int = 60) -> numpy.ndarray:
+    """Return a picture whose top left quarter is red and whose rest is white."""
+    pixels = numpy.full((height, width, 3), 255, numpy.uint8)
+    pixels[: height // 2, : width // 2] = LEFT
+    return pixels
+
+
+def encoded(kind: str, pixels: numpy.ndarray | None = None) -> bytes:
+    return cv2.imencode(kind, drawing() if pixels is None else pixels)[1].tobytes()
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def bomb() -> bytes:
+    """Return a PNG of 400 megapixels in 400 KB."""
+    deflate = zlib.compressobj(9)
+    rows = b"".join(deflate.compress(bytes(20_001)) for _ in range(20_000)) + deflate.flush()
+    header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def turned(kind: str, orientation: int, pixels: numpy.ndarray | None = None) -> bytes:
+    """Return a JPEG or PNG with EXIF data that says how it is to be turned."""
+    data = encoded(kind, pixels)
+    tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01" + struct.pack(">H", orientation) + bytes(6)
+    if kind == ".png":
+        return data[:33] + chunk(b"eXIf", tiff) + data[33:]
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(tiff) + 8) + b"Exif\0\0" + tiff + data[2:]
+
+
+def pixel(picture: Picture, x: float, y: float) -> tuple[int, ...]:
+    """Return blue, green, red at a place given in fractions of width and height."""
+    at = 3 * (int(y * picture.height) * picture.width + int(x * picture.width))
+    return tuple(picture.pixels[at : at + 3])
+
+
+def is_red(pixel: tuple[int, ...]) -> bool:
+    return pixel[2] > 150 and max(pixel[:2]) < 80
