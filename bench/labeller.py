@@ -27,9 +27,11 @@ from bench.desktop import Blank, Desktop, desktop
 from bench.far import ENVIRONMENT, TRIP, World, account, connected, emulated, far
 from bench.measure import until
 from bench.standin import ROOT
-from lab2.aws.session import IMAGES, LABELS, Cloud
+from lab2.aws.resources import IMAGES, LABELS
+from lab2.aws.session import Cloud
+from lab2.labelling.csv_dialect import HEADER
 from lab2.labelling.display import decoder
-from lab2.labelling.label_file import HEADER, Clock, Label
+from lab2.labelling.label import Clock, Label
 from lab2.labelling.outbox import Keeper
 
 SEEN = 0.4  # seconds that a picture is looked at before its key

@@ -18,11 +18,13 @@ from unittest.mock import patch
 from bench.book import Book
 from bench.measure import answered, dollars, environment, medians, of_client, some_series, working
 from bench.standin import S3, StandIn, standing_in
+from lab2.aws.session import Cloud
 from lab2.aws.sqs import Outgoing, Queue
 from lab2.stats.client.connection import connect
 from lab2.stats.client.inbox import Inbox
 from lab2.stats.protocol import answer_request, encode_answer, encode_request, new_id
-from lab2.stats.server.request_log import DayLog, encode_row
+from lab2.stats.server.log_row import encode_row
+from lab2.stats.server.request_log import DayLog
 
 SERVER = ["server.py"]
 OURS = "server.py"
@@ -211,7 +213,7 @@ def trickle(book: Book, seconds: int = 60) -> None:
         "## A trickle, and nothing", f"One request a second for {seconds} s, then none for {seconds} s; 10 ms away."
     )
     with standing_in(NEAR) as standin, aws_at(standin), ExitStack() as stack:
-        exchange = connect("bench", False, False, stack)
+        exchange = connect(Cloud(connections=24), "bench", False, stack)
         with working(standin, SERVER):
             time.sleep(5)
             standin.ask("forget")
@@ -255,7 +257,7 @@ def aws_at(standin: StandIn) -> Iterator[None]:
 def latency(book: Book, times: int = 40) -> None:
     """A single request on an idle system, beside the calls that it needs."""
     with standing_in(NEAR) as standin, aws_at(standin), ExitStack() as stack:
-        exchange = connect("bench", False, False, stack)
+        exchange = connect(Cloud(connections=24), "bench", False, stack)
         calls = [sequence(exchange.requests.sqs) for _ in range(times)]
         with working(standin, SERVER):
             taken = []

@@ -1,71 +1,52 @@
-"""A stage of a pipeline: items wait, threads take them in batches, what fails is tried again."""
+"""Work in threads: batches of what waits, and one result that is begun before it is needed."""
 
 from __future__ import annotations
 
-import random
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Generic, TypeVar
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Generic, Protocol, TypeVar
 
-from lab2.aws.session import Problem, explain
+from lab2.errors import Problem
 
 T = TypeVar("T")
 
-LONGEST_PAUSE = 20.0  # seconds between two tries while AWS is away
 
+class Reporter(Protocol):
+    """Who is told of failures, and paces the tries between them."""
 
-class Trouble:
-    """Says what fails once, when it starts, and once more when it works again; paces the tries between."""
-
-    def __init__(self, what: str, say: Callable[[str], None] | None = None) -> None:
-        self.what, self.say = what, say or (lambda line: print(line, file=sys.stderr, flush=True))
-        self.tries = 0
-        self.since = 0.0
-        self._lock = threading.Lock()
+    what: str  # what fails or works, like "Logging"
+    tries: int
 
     def failed(self, error: Exception) -> float:
-        """Note a failure; return the seconds to pause. An error that is not AWS's doing is raised again."""
-        sentence = str(error) if isinstance(error, Problem) else explain(error)
-        if sentence is None:
-            raise error
-        with self._lock:
-            self.tries += 1
-            if self.tries == 1:
-                self.since = time.monotonic()
-                self.say(f"{self.what} fails, will go on trying: {sentence}")
-            return random.uniform(0.5, 1.0) * min(LONGEST_PAUSE, 0.25 * 2.0 ** min(self.tries, 10))
+        """Note a failure; return the seconds to pause. An error that no waiting can mend is raised again."""
 
     def over(self) -> None:
-        if self.tries:
-            with self._lock:
-                if self.tries:
-                    self.say(f"{self.what} works again after {time.monotonic() - self.since:.0f} s")
-                self.tries = 0
+        """Note that it works again."""
 
 
 class Stage(Generic[T]):
     """Up to `threads` threads that each hand up to `size` waiting items of one key to `work`.
 
-    `work` returns the items to be done again. Where it raises what botocore raises, all of them are, after
+    `work` returns the items to be done again. Where it raises what `trouble` knows to pass, all of them are, after
     a pause that grows. A batch that is not full waits `linger` seconds for more. `work` is told nothing of
     threads; with one thread, whatever arrives while it works goes into the next batch together.
     """
 
     def __init__(
         self,
-        name: str,
+        trouble: Reporter,
         work: Callable[[list[T]], Sequence[T] | None],
         size: int,
         threads: int = 1,
         linger: float = 0.0,
         key: Callable[[T], Hashable] = lambda item: None,
-        say: Callable[[str], None] | None = None,
     ) -> None:
-        self.name, self.work, self.size, self.threads, self.linger, self.key = name, work, size, threads, linger, key
-        self.trouble = Trouble(name, say)
+        self.work, self.size, self.threads, self.linger, self.key = work, size, threads, linger, key
+        self.trouble = trouble
         self._waiting: dict[Hashable, deque[T]] = {}
         self._oldest = 0.0  # when the item that waits longest came, roughly
         self._count = 0
@@ -117,7 +98,7 @@ class Stage(Generic[T]):
             if self._threads < self.threads:
                 self._threads += 1
                 self._idle += 1
-                threading.Thread(target=self._run, name=self.name, daemon=True).start()
+                threading.Thread(target=self._run, name=self.trouble.what, daemon=True).start()
         self._change.notify(needed)
 
     def _run(self) -> None:
@@ -171,3 +152,43 @@ class Stage(Generic[T]):
                 self._wake()
             if not self._count and not self._working:
                 self._empty.notify_all()
+
+
+class Behind(Generic[T]):
+    """The result of `work`, which runs in a thread that ends with the program, whatever it is at."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._failed = False
+        self._start()
+
+    def get(self) -> T:
+        """Return the result, or raise what `work` raised; asked again after that, it works again."""
+        if self._failed:
+            self._start()
+        try:
+            return self.future.result()
+        except Exception:
+            self._failed = True
+            raise
+
+    def done(self, timeout: float = 0.0) -> bool:
+        """Tell whether the work is done, well or not, within `timeout` seconds."""
+        with suppress(Exception):
+            self.future.result(timeout)
+        return self.future.done()
+
+    def result(self) -> T | None:
+        """Return the result if there is one by now."""
+        return self.future.result() if self.future.done() and not self.future.exception() else None
+
+    def _start(self) -> None:
+        self._failed = False
+        self.future: Future[T] = Future()
+        threading.Thread(target=self._run, args=(self.future,), daemon=True).start()
+
+    def _run(self, future: Future[T]) -> None:
+        try:
+            future.set_result(self._work())
+        except BaseException as error:
+            future.set_exception(error)

@@ -14,7 +14,8 @@ from support.proxy import Proxy
 from support.world import PATIENCE, ROOT, World, start_emulator
 
 from lab2.aws import emulator as local
-from lab2.aws.session import LABELS, Cloud
+from lab2.aws.resources import LABELS
+from lab2.aws.session import Cloud
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's "&" has it ignored, by what we start too
 

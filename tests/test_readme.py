@@ -12,8 +12,8 @@ import pytest
 from support.labeller import piped
 from support.world import PATIENCE, ROOT, World
 
-from lab2.aws.session import DEPLOY, LABELS
-from lab2.labelling.label_file import HEADER
+from lab2.aws.resources import DEPLOY, LABELS
+from lab2.labelling.csv_dialect import HEADER
 from lab2.stats.protocol import answer_request, encode_answer
 
 README = (ROOT / "README.md").read_text()

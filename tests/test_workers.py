@@ -11,8 +11,9 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from support.world import until
 
-from lab2.aws.session import Problem
-from lab2.workers import Stage, Trouble
+from lab2.aws.retry import Trouble
+from lab2.errors import Problem
+from lab2.workers import Stage
 
 
 class Work:
@@ -51,7 +52,7 @@ def away() -> EndpointConnectionError:
 
 
 def test_what_arrives_during_work_goes_into_the_next_batch_together(work: Work) -> None:
-    stage = Stage("Working", work, size=100)
+    stage = Stage(Trouble("Working"), work, size=100)
     work.go.clear()
     stage.put([0])
     until(lambda: work.batches)
@@ -64,7 +65,7 @@ def test_what_arrives_during_work_goes_into_the_next_batch_together(work: Work) 
 
 
 def test_a_batch_is_of_one_key_and_every_key_has_its_turn(work: Work) -> None:
-    stage = Stage("Working", work, size=3, key=lambda item: str(item)[0])
+    stage = Stage(Trouble("Working"), work, size=3, key=lambda item: str(item)[0])
     work.go.clear()
     stage.put(["x"])
     until(lambda: work.batches)
@@ -76,7 +77,7 @@ def test_a_batch_is_of_one_key_and_every_key_has_its_turn(work: Work) -> None:
 
 
 def test_a_stage_lingers_for_more_but_not_when_it_is_flushed_or_full(work: Work) -> None:
-    stage = Stage("Working", work, size=4, linger=3600)
+    stage = Stage(Trouble("Working"), work, size=4, linger=3600)
     stage.put([1, 2])
     stage.put([3])
     assert not work.batches
@@ -89,7 +90,7 @@ def test_a_stage_lingers_for_more_but_not_when_it_is_flushed_or_full(work: Work)
 
 def test_only_what_failed_is_done_again_and_first(work: Work) -> None:
     work.then = [[2, 3]]
-    stage = Stage("Working", work, size=3, say=lambda line: None)
+    stage = Stage(Trouble("Working", lambda line: None), work, size=3)
     stage.put([1, 2, 3, 4])
     assert stage.flush(10)
     assert work.batches == [[1, 2, 3], [2, 3, 4]]
@@ -100,7 +101,7 @@ def test_what_aws_refused_is_done_again_and_said_once_when_it_fails_and_once_whe
     said: list[str] = []
     work = Work()
     work.then = [away(), away(), Problem("no disk"), away()]
-    stage = Stage("Working", work, size=3, say=said.append)
+    stage = Stage(Trouble("Working", said.append), work, size=3)
     stage.trouble.failed = lambda error: Trouble.failed(stage.trouble, error) / 100  # type: ignore[method-assign]
     stage.put([1])
     assert stage.flush(30)
@@ -124,7 +125,7 @@ def test_an_error_of_ours_is_not_taken_for_a_fault_of_aws(monkeypatch: pytest.Mo
     monkeypatch.setattr(threading, "excepthook", lambda failure: raised.append(failure.exc_value))
     work = Work()
     work.then = [KeyError("ours")]
-    stage = Stage("Working", work, size=1)
+    stage = Stage(Trouble("Working"), work, size=1)
     stage.put([1])
     until(lambda: raised)
     assert isinstance(raised[0], KeyError)
@@ -142,7 +143,7 @@ def test_while_one_batch_waits_to_be_tried_again_others_go_on_at_once(work: Work
             raise away()
         done.extend(batch)
 
-    stage = Stage("Working", send, size=1, threads=2, key=lambda item: item, say=lambda line: None)
+    stage = Stage(Trouble("Working", lambda line: None), send, size=1, threads=2, key=lambda item: item)
     stage.trouble.failed = lambda error: 3600.0  # type: ignore[method-assign]
     stage.put(["good 0"])
     until(lambda: done)
@@ -155,7 +156,7 @@ def test_while_one_batch_waits_to_be_tried_again_others_go_on_at_once(work: Work
 
 
 def test_somebody_who_waits_for_the_end_keeps_nobody_asleep(work: Work) -> None:
-    stage = Stage("Working", work, size=1, threads=2)
+    stage = Stage(Trouble("Working"), work, size=1, threads=2)
     work.go.clear()
     stage.put([0])
     until(lambda: work.batches)
@@ -171,7 +172,7 @@ def test_somebody_who_waits_for_the_end_keeps_nobody_asleep(work: Work) -> None:
 
 
 def test_flush_says_whether_it_came_to_the_end(work: Work) -> None:
-    stage = Stage("Working", work, size=1)
+    stage = Stage(Trouble("Working"), work, size=1)
     work.go.clear()
     stage.put([1, 2])
     assert not stage.flush(0.05)
@@ -184,7 +185,7 @@ def test_flush_says_whether_it_came_to_the_end(work: Work) -> None:
 def test_close_gives_back_what_was_not_begun_and_interrupts_pauses(work: Work) -> None:
     work.go.clear()
     work.then = [away()]
-    stage = Stage("Working", work, size=1, say=lambda line: None)
+    stage = Stage(Trouble("Working", lambda line: None), work, size=1)
     stage.trouble.failed = lambda error: 3600.0  # type: ignore[method-assign]
     stage.put([1, 2, 3])
     until(lambda: work.batches)
@@ -208,7 +209,9 @@ def test_many_threads_and_faults_do_everything_once() -> None:
             done.update(item for item in batch if item not in again)
         return again
 
-    stage = Stage("Working", send, size=10, threads=8, linger=0.01, key=lambda item: item % 3, say=lambda line: None)
+    stage = Stage(
+        Trouble("Working", lambda line: None), send, size=10, threads=8, linger=0.01, key=lambda item: item % 3
+    )
     stage.trouble.failed = lambda error: 0.001  # type: ignore[method-assign]
 
     def put(first: int) -> None:

@@ -9,7 +9,6 @@ anything is written again: boto3 repeats a PUT whose response was lost, and then
 from __future__ import annotations
 
 import hashlib
-import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,7 +16,8 @@ from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lab2.aws.session import error_code
+from lab2.aws.errors import error_code
+from lab2.aws.retry import jitter
 
 COPY_FROM = 5 * 2**20  # bytes; S3 takes no smaller part but as the last
 SLOW = 5.0  # seconds of a write; one that took longer hung, and says nothing of the next
@@ -190,14 +190,6 @@ class AppendLog:
     def _give_up(self, upload: dict[str, str]) -> None:
         with suppress(ClientError, BotoCoreError):  # the bucket's lifecycle rule clears it away after a day
             self.s3.abort_multipart_upload(**upload)
-
-
-def jitter(attempt: int, took: float = 0.0) -> float:
-    """Return the seconds to wait before one more attempt, so that writers who met don't meet again.
-
-    The longer a write `took`, the longer others are in its way.
-    """
-    return random.uniform(0, min(1.0, 0.01 * 2**attempt) + took * min(2**attempt, 4))
 
 
 def _rows(body: bytes) -> list[bytes]:

@@ -16,15 +16,16 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from lab2.aws.session import IMAGES, LABELS, Cloud, Problem
+from lab2.aws.resources import ROOT, bundled
+from lab2.aws.session import Cloud
+from lab2.errors import Problem
 
-ROOT = Path(__file__).resolve().parents[2]
-HOME = ROOT / ".local"
+# In a checkout the data lies beside the programs; where lab2 was installed by pip, in the user's folder for data.
+HOME = ROOT / ".local" if bundled("aws.yaml").parent == ROOT else Path.home() / ".local" / "share" / "lab2"
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -32,9 +33,9 @@ PATIENCE = 30  # seconds for the emulator to start or to stop; it takes about on
 
 
 @contextmanager
-def aws(server: bool = False) -> Iterator[None]:
-    """Context in which AWS is the emulator of this machine, with a `server.py` if asked for."""
-    HOME.mkdir(mode=0o700, exist_ok=True)
+def aws(service: str | None = None) -> Iterator[None]:
+    """Context in which AWS is the emulator of this machine; `service` is a module to run beside it, if any."""
+    HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
     HOME.chmod(0o700)
     port = _port()
     os.environ |= {
@@ -49,8 +50,8 @@ def aws(server: bool = False) -> Iterator[None]:
         with _lock("starting", fcntl.LOCK_EX):
             _start_emulator(port)
             _deploy()
-            if server:
-                _start_server()
+            if service and not _held("server"):
+                _spawn("server", [sys.executable, "-m", service], {"PYTHONPATH": str(ROOT)})
         try:
             yield
         finally:
@@ -65,20 +66,6 @@ def serving() -> Iterator[None]:
     """Context in which this process is a server of the emulator, so that clients start none."""
     with _lock("server", fcntl.LOCK_SH):
         yield
-
-
-def fill(cloud: Cloud) -> None:
-    """Put the sample pictures and their labels into a bucket that has no labels yet."""
-    s3, bucket = cloud.s3, cloud.bucket
-
-    def put(path: Path) -> None:
-        with suppress(s3.exceptions.ClientError):  # it is there already
-            s3.put_object(Bucket=bucket, Key=str(path.relative_to(ROOT)), Body=path.read_bytes(), IfNoneMatch="*")
-
-    if not s3.list_objects_v2(Bucket=bucket, Prefix=LABELS, MaxKeys=1).get("Contents"):
-        with ThreadPoolExecutor(8) as threads:
-            list(threads.map(put, sorted((ROOT / IMAGES).iterdir())))
-        put(ROOT / LABELS)  # last: a folder that was filled by half is filled again
 
 
 def _port() -> int:
@@ -121,7 +108,7 @@ def _healthy(port: int) -> bool:
 
 def _deploy() -> None:
     """Deploy aws.yaml, unless this very text is deployed already."""
-    template = (ROOT / "aws.yaml").read_text()
+    template = bundled("aws.yaml").read_text()
     digest = hashlib.sha256(template.encode()).hexdigest()
     deployed = HOME / "deployed"
     if deployed.exists() and deployed.read_text() == digest and _queues_exist():
@@ -154,11 +141,6 @@ def _queues_exist() -> bool:
     with suppress(Problem):
         return bool(Cloud().queue_url("lab2_dead"))
     return False
-
-
-def _start_server() -> None:
-    if not _held("server"):
-        _spawn("server", [sys.executable, str(ROOT / "server.py")], {})
 
 
 def _spawn(name: str, command: list[str], environment: dict[str, str]) -> None:

@@ -1,74 +1,21 @@
-#!/usr/bin/env python3
 """Answer the requests on the queue lab2: receive, summarise, log, answer, delete."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
 import signal
 import threading
-import time
 import traceback
-from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, nullcontext
 from datetime import datetime, timezone
 
 from lab2.aws import emulator as local
-from lab2.aws.pricing import Meter
-from lab2.aws.session import (
-    ANSWERS,
-    LOG,
-    REQUESTS,
-    Cloud,
-    Parser,
-    add_bucket_flag,
-    add_flags,
-    error_code,
-    run,
-)
-from lab2.aws.sqs import BATCH, Message, Outgoing, Queue, batches
-from lab2.stats.protocol import MOST_CHARACTERS, answer_request, encode_answer
+from lab2.aws.resources import ANSWERS, LOG, REQUESTS
+from lab2.aws.session import Cloud
+from lab2.cli.common import Parser, add_bucket_flag, add_flags, run
 from lab2.stats.server import inspect as audit
-from lab2.stats.server.request_log import DayLog, Row, day_of, encode_row
-from lab2.workers import Stage, Trouble
-
-LEASE = 60  # seconds for which a received request is ours alone; renewed while we hold it
-# An idle poll of 4 s and a pause cost 25 cents a month, and a stopped server is gone within 5 s: a poll must
-# not be cut off, for a message may be on its way in it.
-POLL, PAUSE = 4, 0.15
-MOST_POLLERS = 8
-MOST_HELD = 4_000  # requests in hand: what is not logged yet holds the pollers back
-MOST_DAYS = 5  # logs that are kept open: around midnight there are two, and a request waits for four days at most
-MOST_REFUSED = 3  # times that a private queue is asked to take an answer; the answer is in the log all the same
-LAST_EFFORT = 20.0  # seconds for what is in hand when the server is stopped and AWS is away
-HEARTBEAT = 60.0
-
-MISSING_QUEUE = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
-
-_NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")  # an id or client that is echoed
-_PRIVATE_QUEUE = re.compile(re.escape(ANSWERS) + r"-[A-Za-z0-9_-]{1,70}")
-
-
-@dataclass(slots=True, eq=False)
-class Request:
-    """A request in hand: its message, the queue that its answer goes to, the row to log, the answer."""
-
-    message: Message
-    id: str
-    client: str | None
-    reply_to: str
-    day: str
-    row: Row
-    answer: str
-    refused: int = 0  # times that its private queue did not take the answer
-    leased: float = field(default_factory=time.monotonic)
-
-    @property
-    def outgoing(self) -> Outgoing:
-        return Outgoing(self.answer, {"id": self.id} | ({"client": self.client} if self.client else {}))
-
+from lab2.stats.server.service import MOST_POLLERS, Server, say
 
 EPILOG = """\
 Stop it with Ctrl-C or kill: it finishes what it has.
@@ -78,188 +25,6 @@ exit codes:
   1  verify found what is wrong with the log
   2  it could not go on, and said why
 """
-
-
-class Server:
-    """Pollers, and three stages that every request goes through: log, answer, delete."""
-
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud = cloud
-        self.requests = Queue(cloud.sqs, cloud.queue_url(REQUESTS))
-        self.answers = cloud.queue_url(ANSWERS)
-        cloud.check_bucket(LOG)
-        self.meter = Meter()
-        self.meter.watch(cloud.sqs)
-        self.meter.watch(cloud.s3)
-        self.stopping = threading.Event()
-        self.received = self.answered = self.writes = 0
-        self.last_poll = time.monotonic()
-        self._logs: dict[str, DayLog] = {}
-        self._held: set[Request] = set()
-        self._pollers: list[threading.Thread] = []
-        self._emptied = threading.Event()  # set where the last receive was not full: more may be long in coming
-        self._polling = Trouble("Receiving")
-        self._lock = threading.Lock()
-        self._log = Stage("Logging", self._write, size=MOST_HELD)
-        self._answer = Stage("Answering", self._send, size=BATCH, threads=16, key=lambda request: request.reply_to)
-        self._delete = Stage("Deleting", self._forget, size=BATCH, threads=8, linger=1.0)
-
-    def run(self, drain: bool = False) -> None:
-        """Serve until `stopping` is set, or with `drain` until no request is left."""
-        self._start_poller(drain)
-        threading.Thread(target=self._keep_leases, daemon=True).start()
-        started = time.monotonic()
-        while not self.stopping.wait(HEARTBEAT if not drain else 0.05):
-            if drain and not self._pollers:
-                break
-            if time.monotonic() - started >= HEARTBEAT:
-                started = time.monotonic()
-                say(f"{self.report()}; last poll {time.monotonic() - self.last_poll:.0f} s ago")
-        self._finish()
-
-    def report(self) -> str:
-        """Return counts so far, calls per request and what a million such requests would cost."""
-        line = (f"{self.received:,} requests, {self.answered:,} answers, {self.writes:,} log writes, "
-                f"{len(self._held):,} in hand; {self.meter.total:,} API calls")  # fmt: skip
-        if self.received:
-            line += (f", {self.meter.total / self.received:.2f} a request, "
-                     f"${self.meter.dollars / self.received * 1e6:.2f} a million requests")  # fmt: skip
-        return line
-
-    def _start_poller(self, drain: bool = False) -> None:
-        """Start one more poller. The first one stays, the others go when they find nothing."""
-        with self._lock:
-            if len(self._pollers) < MOST_POLLERS and not self.stopping.is_set():
-                first = not self._pollers
-                poller = threading.Thread(target=self._poll, args=(first and not drain,), daemon=True)
-                self._pollers.append(poller)
-                poller.start()
-
-    def _poll(self, stays: bool) -> None:
-        while not self.stopping.is_set():
-            if len(self._held) >= MOST_HELD or (self._held and self._log.trouble.tries):
-                self.stopping.wait(0.05)  # what can't be logged is not asked for: each receive counts against it
-                continue
-            try:
-                messages = self.requests.receive(POLL if stays else 1, LEASE)
-            except Exception as error:
-                self.stopping.wait(self._polling.failed(error))
-                continue
-            self._polling.over()
-            self.last_poll = time.monotonic()
-            self._take(messages)
-            if len(messages) == BATCH:
-                self._emptied.clear()
-                self._start_poller()
-            else:
-                self._emptied.set()
-            if not messages and not stays:
-                break
-            if not messages:
-                self.stopping.wait(PAUSE)
-        with self._lock:
-            self._pollers.remove(threading.current_thread())
-
-    def _take(self, messages: Sequence[Message]) -> None:
-        now = datetime.now(timezone.utc)
-        requests = [self._read(message, now) for message in messages]
-        with self._lock:
-            self.received += len(requests)
-            self._held.update(requests)
-        self._log.put(requests)
-
-    def _read(self, message: Message, now: datetime) -> Request:
-        attributes = message.attributes
-        id = attributes["id"] if _NAME.fullmatch(attributes.get("id", "")) else message.id
-        client = attributes["client"] if _NAME.fullmatch(attributes.get("client", "")) else None
-        reply_to = self.answers
-        if _PRIVATE_QUEUE.fullmatch(attributes.get("reply_to", "")):
-            reply_to = self.answers[: -len(ANSWERS)] + attributes["reply_to"]
-        answer = encode_answer(answer_request(id, message.body))
-        # A body too long to be a request is cut in the log, but stays too long: it is refused alike when verified.
-        row = encode_row(id, client or "", message.body[: MOST_CHARACTERS + 1], answer, now)
-        message = replace(message, body="", attributes={})  # a megabyte of somebody's is not kept
-        return Request(message, id, client, reply_to, day_of(id, message.sent), row, answer)
-
-    def _write(self, requests: list[Request]) -> None:
-        """Log the requests; what was logged at an earlier delivery gets the answer that was logged."""
-        pause = 0.0
-        for day in sorted({request.day for request in requests}):
-            todays = [request for request in requests if request.day == day]
-            rows = [request.row for request in todays]
-            log = self.log_of(day)
-            log.append(rows, since=min(request.message.sent for request in todays))
-            self.writes += 1
-            for request, answer in zip(todays, log.logged.earlier(rows), strict=True):
-                request.answer = answer or request.answer
-            pause = max(pause, log.pause)
-        self._answer.put(requests)
-        self._emptied.wait(pause)  # what comes meanwhile goes together
-
-    def log_of(self, day: str) -> DayLog:
-        """Return the log of a day; those of earlier days are forgotten, and read again where one is needed."""
-        if day not in self._logs:
-            if len(self._logs) == MOST_DAYS:
-                del self._logs[min(self._logs)]
-            self._logs[day] = DayLog(self.cloud.s3, self.cloud.bucket, day)
-        return self._logs[day]
-
-    def _send(self, requests: list[Request]) -> list[Request]:
-        to = requests[0].reply_to
-        failed = answers = [request.outgoing for request in requests]
-        try:
-            failed = Queue(self.cloud.sqs, to).send(answers)
-        except Exception as error:
-            if to == self.answers or not error_code(error):
-                raise
-            if error_code(error) in MISSING_QUEUE:
-                failed = []  # a private queue that is gone, and with it whoever asked
-        again = [request for request in requests if request.outgoing in failed]
-        if to != self.answers:  # whoever made it may have made it so that it takes nothing: no thread waits for it
-            for request in again:
-                request.refused += 1
-            again = [request for request in again if request.refused < MOST_REFUSED]
-            self._answer.put(again)
-        self.answered += len(requests) - len(again)
-        self._delete.put(request for request in requests if request not in again)
-        return again if to == self.answers else []
-
-    def _forget(self, requests: list[Request]) -> list[Request]:
-        failed = self.requests.delete([request.message for request in requests])
-        again = [request for request in requests if request.message in failed]
-        with self._lock:
-            self._held.difference_update(request for request in requests if request not in again)
-        return again
-
-    def _keep_leases(self) -> None:
-        """Renew the lease of every request that is in hand for long, so that nobody else takes it up meanwhile."""
-        while True:
-            time.sleep(LEASE / 6)
-            with self._lock:
-                aging = [request for request in self._held if time.monotonic() - request.leased > LEASE / 3]
-            for batch in batches(aging):
-                with suppress(Exception):  # a lease that is lost does no harm: the log knows the request
-                    self.requests.hide([request.message for request in batch], LEASE)
-                    for request in batch:
-                        request.leased = time.monotonic()
-
-    def _finish(self) -> None:
-        """Finish what is in hand, and release what can't be finished."""
-        self.stopping.set()
-        for poller in list(self._pollers):
-            poller.join()
-        self._emptied.set()
-        deadline = time.monotonic() + LAST_EFFORT
-        for stage in (self._log, self._answer, self._delete):
-            stage.flush(max(0.0, deadline - time.monotonic()))
-            stage.close()
-        with suppress(Exception):  # AWS is away: the leases run out
-            for batch in batches(list(self._held)):
-                self.requests.hide([request.message for request in batch], 0)
-
-
-def say(line: str) -> None:
-    print(f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ} {line}", flush=True)
 
 
 def main() -> int:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab2.labelling.display.decoder import Picture
+from lab2.errors import Problem
+from lab2.labelling.display.decoder import Decoder
+from lab2.labelling.display.drawing import write
 from lab2.labelling.display.process import quiet_opencv
-from lab2.labelling.display.window import write
+from lab2.labelling.image_store import Image, Images
+from lab2.labelling.picture import Picture, Unreadable
 from lab2.labelling.report import Verdict
+from lab2.terminal import printable
 
 if TYPE_CHECKING:
     import numpy
@@ -44,3 +52,23 @@ def _cell(picture: Picture | None, verdict: Verdict) -> Pixels:
     votes = f"{verdict.hot_dog} hot dog, {verdict.not_hot_dog} not" if verdict.labels else "no label"
     write(cell, votes, GAP, SIDE + GAP + 22, (0, 0, 200) if verdict.dispute else (60, 60, 60))
     return cell
+
+
+def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: Images, decoder: Decoder) -> None:
+    """Write a PNG of the pictures with their votes."""
+    if not shown:
+        raise Problem(f"There are no pictures to put on {path}. Upload some first.")
+
+    def load(image: Image) -> Picture | None:
+        with suppress(Unreadable):
+            return decoder.decode(images.fetch(image), SIDE, SIDE)
+        return None
+
+    with ThreadPoolExecutor() as threads:
+        pictures = list(threads.map(load, [image for image, _ in shown]))
+    data = contact_sheet(zip(pictures, [verdict for _, verdict in shown], strict=True))
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise Problem(f"{path} can't be written: {error.strerror}. Give another file to --sheet.") from None
+    print(f"{len(shown)} pictures with their votes are in {printable(str(path))}.", file=sys.stderr)

@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from lab2.aws.append_object import jitter
-from lab2.aws.session import IMAGES, Cloud, error_code, explained
-from lab2.labelling.display.decoder import Picture, Unreadable
+from lab2.aws.errors import error_code, explained
+from lab2.aws.resources import IMAGES
+from lab2.aws.retry import jitter
+from lab2.aws.session import Cloud
+from lab2.labelling.local_files import MOST_BYTES
+from lab2.labelling.picture import Picture, Unreadable
 from lab2.terminal import printable
 
 PAGE = 1_000  # keys that S3 lists at a time, at most
-MOST_BYTES = 100 * 2**20  # of an image file
 LONGEST_NAME = 100  # characters
 TRIES = 5  # of a PUT while another one of the same key is under way
 THERE, CONFLICT = {"PreconditionFailed", "412"}, {"ConditionalRequestConflict", "409"}

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from lab2.aws.session import Problem
-from lab2.labelling.label_file import Label
+from lab2.errors import Problem
+from lab2.labelling.label import Label
 
 
 class Journal:

@@ -6,9 +6,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lab2.aws.session import LABELS, Cloud, explained
+from lab2.aws.errors import explained
+from lab2.aws.resources import LABELS
+from lab2.aws.retry import Trouble
+from lab2.aws.session import Cloud
 from lab2.labelling.journal import Journal, left_behind, open_journal
-from lab2.labelling.label_file import Label, LabelFile, as_row, count_labels
+from lab2.labelling.label import Label, count_labels
+from lab2.labelling.label_file import LabelFile, as_row
 from lab2.workers import Stage
 
 REST = 3  # times as long as a write takes, labels gather for the next one: it sends the whole file, up to 5 MiB
@@ -25,7 +29,7 @@ class Keeper:
         self.journal = open_journal(folder)
         self._file = LabelFile(cloud)
         self._left_behind = left_behind(folder)
-        self._saving = Stage("Saving labels", self._save, size=1_000, say=say)
+        self._saving = Stage(Trouble("Saving labels", say), self._save, size=1_000)
         self._saving.put((label, journal) for journal in self._left_behind for label in journal.waiting.values())
 
     @property

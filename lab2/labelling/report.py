@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 
-from lab2.labelling.label_file import Label, Votes
+from lab2.labelling.agreement import fleiss_kappa
+from lab2.labelling.label import Label, Votes
 from lab2.terminal import printable
 
 MANY = 3  # labels of an image are enough to be counted as "3+"
@@ -112,37 +113,6 @@ class Report:
         agreement = "not known before two people label one picture" if self.kappa is None else f"{self.kappa:.2f}"
         lines = [line for block in blocks for line in (*_aligned(block, width), "")]
         return "\n".join([*lines, f"agreement (Fleiss' kappa): {agreement}"])
-
-
-def fleiss_kappa(images: Sequence[tuple[int, int]]) -> float | None:
-    """Return the agreement on images with (votes for 1, votes): 1 is perfect, 0 what chance would give.
-
-    None where no image has two votes, or all votes are the same, which leaves no room for chance. The number of
-    votes may differ: J. L. Fleiss and J. Cuzick, "The reliability of dichotomous judgments: unequal numbers of
-    judges per subject", Applied Psychological Measurement 3 (1979), 537-542. With equal numbers it is the kappa
-    of J. L. Fleiss, Psychological Bulletin 76 (1971), 378-382.
-    """
-    images = [(ones, votes) for ones, votes in images if votes]
-    pairs = sum(votes - 1 for _, votes in images)
-    share = sum(ones for ones, _ in images) / max(1, sum(votes for _, votes in images))
-    if not pairs or share in (0, 1):
-        return None
-    disagreement = sum(ones * (votes - ones) / votes for ones, votes in images) / pairs
-    return 1 - disagreement / (share * (1 - share))
-
-
-def usefulness(labels: Mapping[str, Label], annotator: str) -> int | None:
-    """Return how much one more label of an image is needed, least for most; None where this person gave theirs.
-
-    First images without a label, then with one, then tied. Two labels, and a third only where they disagree,
-    equal a majority of three.
-    """
-    if annotator in labels:
-        return None
-    ones = sum(label.label == "1" for label in labels.values())
-    if len(labels) < 2:
-        return len(labels)
-    return 2 if 2 * ones == len(labels) else 3
 
 
 def _verdict(image: str, labels: Iterable[Label]) -> Verdict:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import queue
-import stat
+import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab2.aws.session import Problem
-from lab2.labelling.display.decoder import Decoder, Unreadable
-from lab2.labelling.image_store import MOST_BYTES, Images
+from lab2.aws.retry import Trouble
+from lab2.labelling.display.decoder import Decoder
+from lab2.labelling.image_store import Images
+from lab2.labelling.local_files import files_of, read_file
+from lab2.labelling.picture import Unreadable
 from lab2.terminal import Progress, printable
 from lab2.workers import Stage
 
@@ -39,13 +41,17 @@ class Upload:
     def __init__(self, paths: Iterable[Path]) -> None:
         self.done: list[Outcome] = []
         self.failure: Exception | None = None
-        files = [file for path in paths for file in self._found(path)]
+        files: list[Path] = []
+        for path in paths:
+            found, folders = files_of(path)
+            files += found
+            self.done += [Outcome(folder, LEFT_OUT, "it is a folder; upload it by itself") for folder in folders]
         self.count = len(files) + len(self.done)
         self._images: Future[Images] = Future()
         self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
         self._decoder_count = 0
         self._add_decoder()  # one: starting more would take the processor from what makes the connection
-        self._stage = Stage("Uploading", self._work, size=1, threads=UPLOADS)
+        self._stage = Stage(Trouble("Uploading"), self._work, size=1, threads=UPLOADS)
         self._stage.put(files)
 
     def run(self, images: Images) -> None:
@@ -84,23 +90,10 @@ class Upload:
             if outcome.what == LEFT_OUT
         ]
 
-    def _found(self, path: Path) -> list[Path]:
-        """Return the file, or the files of the folder; its subfolders are left out."""
-        try:
-            if not stat.S_ISDIR(path.stat().st_mode):
-                return [path]
-            entries = sorted(path.iterdir())
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise Problem(f"{printable(str(path))} can't be read: {reason}.") from None
-        folders = [entry for entry in entries if entry.is_dir()]
-        self.done += [Outcome(folder, LEFT_OUT, "it is a folder; upload it by itself") for folder in folders]
-        return [entry for entry in entries if entry not in folders]
-
     def _work(self, files: list[Path]) -> None:
         for path in files:
             try:
-                data = _read(path)
+                data = read_file(path)
                 self._check(data)
                 stored = not self.failure and self._images.result().store(path.name, data)
                 if not self.failure:
@@ -122,15 +115,16 @@ class Upload:
             self._decoders.put(decoder)
 
 
-def _read(path: Path) -> bytes:
-    """Return the bytes of a file; Unreadable where it can't be read or is no file of bearable size."""
+def upload(paths: list[Path], connect: Callable[[], Images]) -> int:
+    """Upload files and the files of folders; return 1 where not all of them are in the database now."""
+    work = Upload(paths)
     try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                raise Unreadable("it is not a file")
-            if found.st_size > MOST_BYTES:
-                raise Unreadable(f"it is larger than {MOST_BYTES // 2**20} MB")
-            return file.read()
-    except OSError as error:
-        raise Unreadable(f"it can't be read ({error.strerror})") from None
+        work.run(connect())
+    except KeyboardInterrupt:
+        pass  # the summary says what is not done
+    finally:
+        work.close()
+        for line in work.left_out():
+            print(line, file=sys.stderr, flush=True)
+        print(work.summary(), flush=True)
+    return 0 if work.is_whole() else 1

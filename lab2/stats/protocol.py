@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from lab2.stats.series import Refused, check_number, check_series, plain, shortest
+from lab2.errors import Refused
+from lab2.stats.series import check_number, check_series, plain, shortest
+from lab2.stats.summary import summarise
 
 MOST_CHARACTERS = 10_000  # of a request; ten numbers take some 250
 
@@ -54,17 +56,10 @@ def decode_request(body: str) -> list[float]:
 def answer_request(id: str, body: str) -> Answer:
     """Return the answer to a request: its summary, or the reason why it is refused."""
     try:
-        return summarise(id, decode_request(body))
+        numbers = decode_request(body)
+        return Answer(id, tuple(numbers), *summarise(numbers))
     except Refused as reason:
         return Answer(id, error=str(reason))
-
-
-def summarise(id: str, numbers: Sequence[float]) -> Answer:
-    """Return mean, median, maximum and minimum, exact: the doubles nearest to the true values."""
-    ordered = sorted(numbers)
-    half = len(ordered) // 2
-    median = ordered[half] if len(ordered) % 2 else _mean(ordered[half - 1 : half + 1])
-    return Answer(id, tuple(numbers), _mean(ordered), median, ordered[-1], ordered[0])
 
 
 def encode_answer(answer: Answer) -> str:
@@ -95,14 +90,3 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise Refused("not text")
     return value
-
-
-def _mean(numbers: Sequence[float]) -> float:
-    """Return the double nearest to the mean.
-
-    A double is an integer over a power of two, and dividing two Python integers rounds once, correctly.
-    """
-    ratios = [number.as_integer_ratio() for number in numbers]
-    scale = max(denominator for _, denominator in ratios)
-    total = sum(numerator * (scale // denominator) for numerator, denominator in ratios)
-    return total / (scale * len(numbers))

@@ -6,14 +6,12 @@ import math
 import re
 from collections.abc import Sequence
 
+from lab2.errors import Refused
+
 MOST_NUMBERS = 10
 
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _COMMA_DECIMAL = re.compile(r"[+-]?\d*,\d+", re.ASCII)
-
-
-class Refused(ValueError):
-    """What was typed or received is not valid; the message says why in plain words."""
 
 
 def parse_number(text: str) -> float:

@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
+from lab2.aws.session import Cloud
 from lab2.aws.sqs import Outgoing
 from lab2.stats.client.batch import Bulk
 from lab2.stats.client.connection import connect
@@ -337,7 +338,7 @@ def test_an_answer_that_waits_for_the_line_before_it_longer_than_its_lease_is_sh
 ) -> None:
     monkeypatch.setattr("lab2.stats.client.inbox.LEASE", 2)
     with ExitStack() as stack:
-        bulk = Bulk(connect(ME, False, False, stack), [[1.0], [2.0]])
+        bulk = Bulk(connect(Cloud(), ME, False, stack), [[1.0], [2.0]])
         (first, _), (second, _) = bulk.requests
         put_answer(world, "[2]", id=second)
         threading.Timer(5, put_answer, (world, "[1]"), {"id": first}).start()

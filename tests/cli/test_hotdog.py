@@ -21,8 +21,8 @@ from support.labeller import HELP, cut, journals, piped, rows, terminal
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
-from lab2.aws.session import LABELS
-from lab2.labelling.display.window import REFLEX
+from lab2.aws.resources import LABELS
+from lab2.labelling.display.screen import REFLEX
 
 # ---- through a pipe ---------------------------------------------------------------------------
 
@@ -330,7 +330,7 @@ def test_a_display_that_dies_leaves_the_round_in_the_terminal(samples: World, de
     child = terminal(samples, "label", DISPLAY=desktop.display)
     until(desktop.window)
     answer(samples, desktop, "1")
-    (window,) = [pid for pid in children(child.pid) if "lab2.labelling.display.window" in command(pid)]
+    (window,) = [pid for pid in children(child.pid) if "lab2.labelling.display.window_process" in command(pid)]
     os.kill(window, signal.SIGKILL)
     child.expect("No window can be opened here")
     child.expect("Picture 2 of 4")

@@ -22,9 +22,9 @@ from support.proxy import ALWAYS, Call, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
 from lab2.aws.append_object import COPY_FROM
-from lab2.aws.session import IMAGES, LABELS
+from lab2.aws.resources import IMAGES, LABELS
+from lab2.labelling.csv_dialect import HEADER
 from lab2.labelling.image_store import digest
-from lab2.labelling.label_file import HEADER
 
 ANSWERS = ["1", "0", "u", "1", "1", "0"]  # five labels of four pictures
 SAMPLE = (ROOT / "underbase" / "b5ee1b165ac3-IMG_0417.jpg").read_bytes()

@@ -25,15 +25,18 @@ import pytest
 from support.pictures import bomb, chunk, drawing, encoded
 from support.world import PATIENCE, World, until
 
-from lab2.aws.session import LABELS, Problem
+from lab2.aws.resources import LABELS
 from lab2.aws.sqs import batches
-from lab2.labelling.display.decoder import Decoder, Unreadable
+from lab2.errors import Problem, Refused
+from lab2.labelling.csv_dialect import COLUMNS, HEADER, Form
+from lab2.labelling.display.decoder import Decoder
 from lab2.labelling.image_store import stored_name
 from lab2.labelling.journal import left_behind
-from lab2.labelling.label_file import COLUMNS, HEADER, Form, Label, clean_name
+from lab2.labelling.label import Label, clean_name
 from lab2.labelling.outbox import Keeper
-from lab2.stats.client.batch import parse_line
+from lab2.labelling.picture import Unreadable
 from lab2.stats.client.output import printer, table
+from lab2.stats.client.series_file import parse_line
 from lab2.stats.protocol import (
     Answer,
     answer_request,
@@ -43,8 +46,9 @@ from lab2.stats.protocol import (
     encode_request,
     new_id,
 )
-from lab2.stats.series import Refused, parse_number
-from lab2.stats.server.request_log import Logged, day_of, decode_row, encode_row
+from lab2.stats.series import parse_number
+from lab2.stats.server.log_index import Logged
+from lab2.stats.server.log_row import day_of, decode_row, encode_row
 
 SEED = os.environ.get("LAB2_SEED") or str(random.SystemRandom().randrange(2**32))
 

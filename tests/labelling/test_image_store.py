@@ -18,10 +18,11 @@ from support.pictures import bomb, drawing, encoded, is_red, pixel, turned
 from support.proxy import Fault, Proxy
 from support.world import PATIENCE, ROOT, World
 
-from lab2.aws.emulator import fill
-from lab2.labelling.display.decoder import Decoder, Unreadable
-from lab2.labelling.display.screen import half_blocks
+from lab2.labelling.display.decoder import Decoder
+from lab2.labelling.display.terminal_screen import half_blocks
 from lab2.labelling.image_store import Images, digest, stored_name
+from lab2.labelling.picture import Unreadable
+from lab2.labelling.samples import fill
 
 
 @pytest.fixture(scope="module")

@@ -21,9 +21,11 @@ from support.proxy import Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
 from lab2.aws.append_object import COPY_FROM
-from lab2.aws.session import LABELS, Problem
+from lab2.aws.resources import LABELS
+from lab2.errors import Problem
+from lab2.labelling.csv_dialect import HEADER, Form
 from lab2.labelling.journal import left_behind, open_journal
-from lab2.labelling.label_file import HEADER, Clock, Form, Label, clean_name
+from lab2.labelling.label import Clock, Label, clean_name
 from lab2.labelling.outbox import Keeper
 
 LINE = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1).filter(str.strip)
@@ -222,7 +224,7 @@ def test_what_a_dead_process_left_is_sent_and_said(world: World) -> None:
     program = textwrap.dedent("""
         import os, pathlib, signal, sys
         from lab2.labelling.journal import open_journal
-        from lab2.labelling.label_file import Label
+        from lab2.labelling.label import Label
         journal = open_journal(pathlib.Path(sys.argv[1]))
         for line in sys.argv[2:]:
             journal.add(Label(*line.split("|")))
@@ -257,8 +259,8 @@ def test_a_full_disk_refuses_the_label_and_spoils_no_earlier_one(tmp_path: Path)
     program = textwrap.dedent("""
         import pathlib, resource, signal, sys
         from lab2.labelling.journal import open_journal
-        from lab2.labelling.label_file import Label
-        from lab2.aws.session import Problem
+        from lab2.labelling.label import Label
+        from lab2.errors import Problem
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         journal = open_journal(pathlib.Path(sys.argv[1]))
@@ -288,7 +290,7 @@ def test_eight_keepers_at_once_lose_and_double_nothing(world: World) -> None:
     program = textwrap.dedent("""
         import pathlib, sys
         from lab2.labelling.outbox import Keeper
-        from lab2.labelling.label_file import Clock, Label
+        from lab2.labelling.label import Clock, Label
         from lab2.aws.session import Cloud
         keeping, clock = Keeper(Cloud(), pathlib.Path(sys.argv[1]), print), Clock()
         for number in range(25):

@@ -12,8 +12,10 @@ from support.proxy import Proxy
 from support.world import ROOT, World, until
 
 from lab2.aws.append_object import COPY_FROM
-from lab2.aws.session import IMAGES, LABELS, Cloud
-from lab2.labelling.label_file import HEADER, Clock, Label
+from lab2.aws.resources import IMAGES, LABELS
+from lab2.aws.session import Cloud
+from lab2.labelling.csv_dialect import HEADER
+from lab2.labelling.label import Clock, Label
 from lab2.labelling.outbox import Keeper
 
 ROW = b"0123456789ab-IMG_0001.jpg,1,adam,2026-11-23T00:00:00.000Z,0.85\n"

@@ -15,10 +15,13 @@ from support.labeller import piped
 from support.proxy import Fault, Proxy
 from support.world import World
 
-from lab2.aws.session import LABELS
+from lab2.aws.resources import LABELS
+from lab2.labelling.agreement import fleiss_kappa
+from lab2.labelling.csv_dialect import HEADER
 from lab2.labelling.image_store import PAGE
-from lab2.labelling.label_file import HEADER, Label
-from lab2.labelling.report import Report, Verdict, fleiss_kappa, usefulness
+from lab2.labelling.label import Label
+from lab2.labelling.report import Report, Verdict
+from lab2.labelling.round import usefulness
 
 
 def votes(**images: str) -> dict[str, dict[str, Label]]:

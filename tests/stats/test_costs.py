@@ -16,7 +16,8 @@ from lab2.aws.pricing import price
 from lab2.aws.session import Cloud
 from lab2.aws.sqs import Outgoing, batches
 from lab2.stats.protocol import answer_request, encode_answer, encode_request, new_id
-from lab2.stats.server.request_log import DayLog, encode_row
+from lab2.stats.server.log_row import encode_row
+from lab2.stats.server.request_log import DayLog
 
 MONTH = 30 * 86_400  # seconds
 FULL = 16 * 2**10  # bytes of an object of the log that is not written again

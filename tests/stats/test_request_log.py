@@ -13,7 +13,8 @@ from support.proxy import ALWAYS, Fault, Proxy
 from support.world import World, until
 
 from lab2.stats.protocol import new_id
-from lab2.stats.server.request_log import GATHER, MOST_OTHERS, DayLog, Row, day_of, decode_row, encode_row
+from lab2.stats.server.log_row import Row, day_of, decode_row, encode_row
+from lab2.stats.server.request_log import GATHER, MOST_OTHERS, DayLog
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 DAY = "2026-11-23"

@@ -12,7 +12,7 @@ import pexpect
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World
 
-from lab2.aws.session import LABELS
+from lab2.aws.resources import LABELS
 
 HELP = "1 hot dog, 0 not, u back, s skip, q end: "
 

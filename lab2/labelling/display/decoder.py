@@ -7,11 +7,11 @@ import re
 import struct
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lab2.aws.session import Problem
+from lab2.errors import Problem
 from lab2.labelling.display.process import Child, Gone, Line, parent, quiet_opencv
+from lab2.labelling.picture import Picture, Unreadable
 
 if TYPE_CHECKING:
     import numpy
@@ -26,19 +26,6 @@ NO_OPENCV = (
     "OpenCV can't be loaded ({}). Try: sudo apt-get install --no-install-recommends libgl1 libglib2.0-0, "
     "and: pip install -r requirements.txt"
 )
-
-
-class Unreadable(Exception):
-    """The bytes can't be shown as a picture; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """Rows of pixels from the top, each three bytes: blue, green, red."""
-
-    width: int
-    height: int
-    pixels: bytes
 
 
 class Decoder:

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from lab2.aws.retry import Trouble
 from lab2.aws.sqs import BATCH, Message
+from lab2.errors import Refused
 from lab2.stats.client.connection import Exchange, Series
 from lab2.stats.client.inbox import Arrival
+from lab2.stats.client.output import printer
+from lab2.stats.client.series_file import parse_line, read_lines
 from lab2.stats.protocol import Answer, new_id
-from lab2.stats.series import Refused, check_series, parse_number
-from lab2.workers import Stage, Trouble
+from lab2.terminal import Progress
+from lab2.workers import Stage
 
 MOST_RECEIVERS = 8
 PAUSE = 0.05  # seconds after a receive: the next one finds more
-
-
-def parse_line(line: str) -> list[float]:
-    """Return the numbers of a line, which spaces, commas, semicolons or tabs separate; Refused with the reason."""
-    numbers = []
-    for typed in re.split(r"[\s,;]+", line.strip(" \t\r\n,;")):
-        try:
-            numbers.append(parse_number(typed))
-        except Refused as reason:
-            raise Refused(f"{typed[:40]!r}: {reason}") from None
-    return check_series(numbers)
 
 
 class Bulk:
@@ -42,8 +35,8 @@ class Bulk:
         self._done = threading.Event()
         self._receivers: set[threading.Thread] = set()
         self._receiving = Trouble("Receiving")
-        self._send = Stage("Sending", self._send_batch, BATCH, threads=8)
-        self._delete: Stage[Message] = Stage("Deleting", exchange.inbox.delete, BATCH, threads=4, linger=1.0)
+        self._send = Stage(Trouble("Sending"), self._send_batch, BATCH, threads=8)
+        self._delete: Stage[Message] = Stage(Trouble("Deleting"), exchange.inbox.delete, BATCH, threads=4, linger=1.0)
 
     def answers(self, patience: float, progress: Callable[[], object]) -> Iterator[Answer | None]:
         """Send all; yield the answers in the order of the requests, None where none comes for `patience` seconds.
@@ -118,3 +111,31 @@ class Bulk:
                 self._open.discard(arrival.answer.id)
                 self._arrivals[arrival.answer.id] = arrival
                 self.received += 1
+
+
+def send_file(connect: Callable[[], Exchange], path: str, form: str | None, patience: float) -> int:
+    """Send one message per line of a file, and print the answers in the order of the lines; return the exit code."""
+    good, bad = [], 0
+    for number, line in enumerate(read_lines(path), 1):
+        try:
+            if line.strip():
+                good.append((str(number), parse_line(line)))
+        except Refused as reason:
+            bad += 1
+            print(f"Line {number} is not sent: {reason}.", file=sys.stderr)
+    bulk = Bulk(connect(), [numbers for _, numbers in good])
+    show = printer(form, good)
+    missing: list[str] = []
+    try:
+        with Progress(len(good), "answers") as progress:
+            for (line, _), answer in zip(good, bulk.answers(patience, lambda: progress(bulk.received)), strict=True):
+                if answer:
+                    show(line, answer)
+                else:
+                    missing.append(line)
+    finally:
+        bulk.close()
+        if missing:
+            print(f"Not answered yet: line {', '.join(missing[:20])}{' ...' * (len(missing) > 20)}.", file=sys.stderr)
+        print(f"{bulk.sent:,} sent, {bulk.received:,} answered, {bad:,} refused.", file=sys.stderr)
+    return 1 if bad or missing else 0

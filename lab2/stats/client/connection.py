@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from lab2.aws.session import ANSWERS, REQUESTS, Cloud, Problem, explained
+from lab2.aws.errors import explained
+from lab2.aws.resources import ANSWERS, REQUESTS
+from lab2.aws.session import Cloud
 from lab2.aws.sqs import Outgoing, Queue
+from lab2.errors import Problem
 from lab2.stats.client.inbox import Inbox
 from lab2.stats.protocol import encode_request
 
@@ -35,16 +38,11 @@ class Exchange:
         return [series for series, message in zip(batch, outgoing, strict=True) if message in failed]
 
 
-def connect(client: str, is_local: bool, private: bool, stack: ExitStack) -> Exchange:
+def connect(cloud: Cloud, client: str, private: bool, stack: ExitStack) -> Exchange:
     """Return the exchange of a client; Problem where AWS, credentials or a queue are missing.
 
-    What must be undone at the end is left to `stack`: the local AWS, a private answer queue.
+    What must be undone at the end is left to `stack`: a private answer queue.
     """
-    if is_local:
-        from lab2.aws import emulator as local  # its imports would make the prompt wait
-
-        stack.enter_context(local.aws(server=True))
-    cloud = Cloud(connections=CONNECTIONS)
     requests = Queue(cloud.sqs, cloud.queue_url(REQUESTS))
     if not private:
         return Exchange(requests, Inbox(Queue(cloud.sqs, cloud.queue_url(ANSWERS)), client), client)

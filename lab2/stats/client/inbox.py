@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab2.aws.sqs import Message, Queue, batches
+from lab2.errors import Refused
 from lab2.stats.protocol import Answer, decode_answer
-from lab2.stats.series import Refused
 
 LEASE = 30  # seconds in which an answer is shown and deleted, or renewed; then it is there again for our next run
 OFTEN = 10  # receives of an answer by us alone after which its owner is probably not here

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from lab2.aws.session import ANSWERS, DEAD_LETTERS, LOG, REQUESTS, Cloud, Problem, explained
+from lab2.aws.errors import explained
+from lab2.aws.resources import ANSWERS, DEAD_LETTERS, LOG, REQUESTS
+from lab2.aws.session import Cloud
 from lab2.aws.sqs import Queue
+from lab2.errors import Problem
 from lab2.stats.protocol import answer_request, encode_answer
 from lab2.stats.server.request_log import bodies, objects
 from lab2.terminal import printable

@@ -8,125 +8,25 @@ is in the objects before it, and a row that is missing there is missing everywhe
 
 from __future__ import annotations
 
-import json
 import re
-import sqlite3
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
-from functools import lru_cache
-from itertools import chain, count, takewhile
+from itertools import count, takewhile
 from typing import Any
 
-from lab2.aws.append_object import AppendLog, jitter
-from lab2.aws.session import LOG
-from lab2.aws.sqs import batches
+from lab2.aws.append_object import AppendLog
+from lab2.aws.resources import LOG
+from lab2.aws.retry import jitter
+from lab2.stats.server.log_index import Logged
 
 FULL = 16 * 2**10  # bytes
 MOST = 4 * 2**20  # bytes of rows in one write: no object gets so large that an AppendLog does not read it whole
-MANY = 100  # rows a statement of sqlite: at each one Python lets another thread go first
 GATHER, LONGEST = 0.15, 1.0  # seconds between our writes under load, for each server that writes
 MOST_OTHERS = 8  # servers that are waited for; whoever was idle for long finds more objects than that
-DAY = 86_400  # seconds
 RESENT = 15 * 60  # seconds within which a client may send one request twice
 
 _KEY = re.compile(re.escape(LOG) + r"[^/]+/[0-9]{8}\.jsonl")
-
-
-class Row(bytes):
-    """A row of the log: a JSON line without its end, that knows the id of its request."""
-
-    id: str
-
-    @property
-    def answer(self) -> str:
-        """The body of the answer."""
-        return json.dumps(json.loads(self)["answer"])
-
-
-def encode_row(id: str, client: str, request: str, answer: str, now: datetime) -> Row:
-    """Return the row of a request; `answer` is the body of its answer."""
-    head = f'"time": "{_stamp(now)}", "id": {json.dumps(id)}, "client": {json.dumps(client)}'
-    row = Row(f'{{{head}, "request": {json.dumps(request)}, "answer": {answer}}}'.encode())
-    row.id = id
-    return row
-
-
-@lru_cache
-def _stamp(now: datetime) -> str:
-    return now.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def decode_row(line: bytes) -> Row | None:
-    """Return the row in a line of the log; None where somebody else wrote it."""
-    try:
-        fields = json.loads(line)
-        row = Row(line)
-        row.id = str(fields["id"])
-        row.id.encode()  # half a surrogate pair is no id of ours, and sqlite does not take it
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return row if "answer" in fields else None
-
-
-def day_of(id: str, sent: float) -> str:
-    """Return the day (UTC, ISO 8601) of the log that a request belongs to, the same at every delivery.
-
-    It is the day that the id starts with, where that is believable; else the day the message was `sent`.
-    """
-    day = int(sent // DAY)
-    return id[:10] if id[:10] in {_date(day - 1), _date(day), _date(day + 1)} else _date(day)
-
-
-@lru_cache
-def _date(day: int) -> str:
-    return f"{datetime.fromtimestamp(day * DAY, timezone.utc):%Y-%m-%d}"
-
-
-class Logged:
-    """The rows that are logged, by request id, in a temporary file: memory stays flat however many."""
-
-    def __init__(self) -> None:
-        self._rows = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-        self._rows.execute("PRAGMA synchronous = OFF")
-        self._rows.execute("CREATE TABLE logged (id TEXT PRIMARY KEY, row BLOB) WITHOUT ROWID")
-        self._lock = threading.Lock()
-
-    def add(self, rows: Sequence[bytes]) -> None:
-        with self._lock:
-            self._rows.execute("BEGIN")
-            for some in batches(_decoded(rows), MANY):
-                values = ", ".join(["(?, ?)"] * len(some))
-                pairs = [value for row in some for value in (row.id, row)]
-                self._rows.execute(f"INSERT OR IGNORE INTO logged VALUES {values}", pairs)
-            self._rows.execute("COMMIT")
-
-    def missing(self, rows: Sequence[bytes]) -> list[bytes]:
-        first = _first(_decoded(rows))
-        known: set[str] = set()
-        for ids in batches(first, MANY):
-            known.update(self._select("id IN {}", ids))
-        return [row for id, row in first.items() if id not in known]
-
-    def earlier(self, rows: Sequence[Row]) -> list[str | None]:
-        """Return for each row the answer that another row gave its request before, None where this one is logged.
-
-        All requests are logged: where not by another row, by the first one of these.
-        """
-        logged: dict[str, bytes] = dict(_first(rows))
-        for some in batches(list(logged.items()), MANY):
-            logged.update(self._select("id IN {} AND row NOT IN {}", *zip(*some, strict=True)))
-        others = (decode_row(logged[row.id]) if logged[row.id] != row else None for row in rows)
-        return [other.answer if other else None for other in others]
-
-    def _select(self, where: str, *lists: Sequence[str | bytes]) -> dict[str, bytes]:
-        """Return the logged rows, by id, that meet a condition; each {} in it stands for a list of values."""
-        marks = (f"({', '.join('?' * len(values))})" for values in lists)
-        sql = f"SELECT id, row FROM logged WHERE {where.format(*marks)}"
-        with self._lock:
-            return dict(self._rows.execute(sql, list(chain.from_iterable(lists))))
 
 
 class DayLog:
@@ -237,16 +137,3 @@ def _portions(rows: Sequence[bytes]) -> Iterator[list[bytes]]:
         portion.append(row)
         size += len(row)
     yield portion
-
-
-def _first(rows: Sequence[Row]) -> dict[str, Row]:
-    """Return the first row of each request, by id, in their order."""
-    first: dict[str, Row] = {}
-    for row in rows:
-        first.setdefault(row.id, row)
-    return first
-
-
-def _decoded(rows: Sequence[bytes]) -> list[Row]:
-    decoded = (row if isinstance(row, Row) else decode_row(row) for row in rows)
-    return [row for row in decoded if row is not None]

@@ -1,0 +1,22 @@
+"""Names of queues, bucket prefixes and stack on AWS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+REQUESTS = "lab2"
+ANSWERS = "lab2_1"
+DEAD_LETTERS = "lab2_dead"
+LOG = "log/"
+IMAGES = "underbase/"
+LABELS = "underbase.csv"
+DEPLOY = "aws cloudformation deploy --stack-name lab2 --template-file aws.yaml --capabilities CAPABILITY_NAMED_IAM"
+
+PACKAGE = Path(__file__).resolve().parents[1]
+ROOT = PACKAGE.parent  # the checkout, or the folder that pip installed the package into
+
+
+def bundled(name: str) -> Path:
+    """Return the path of a file or folder that comes with lab2: at the top of a checkout, in the package of a wheel."""
+    path = ROOT / name
+    return path if (ROOT / "aws.yaml").exists() else PACKAGE / "bundled" / name

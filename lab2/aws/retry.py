@@ -1,0 +1,51 @@
+"""Failures that pass: backoff with jitter, and an outage reported once."""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from lab2.aws.errors import explain
+from lab2.errors import Problem
+
+LONGEST_PAUSE = 20.0  # seconds between two tries while AWS is away
+
+
+class Trouble:
+    """Says what fails once, when it starts, and once more when it works again; paces the tries between."""
+
+    def __init__(self, what: str, say: Callable[[str], None] | None = None) -> None:
+        self.what, self.say = what, say or (lambda line: print(line, file=sys.stderr, flush=True))
+        self.tries = 0
+        self.since = 0.0
+        self._lock = threading.Lock()
+
+    def failed(self, error: Exception) -> float:
+        """Note a failure; return the seconds to pause. An error that is not AWS's doing is raised again."""
+        sentence = str(error) if isinstance(error, Problem) else explain(error)
+        if sentence is None:
+            raise error
+        with self._lock:
+            self.tries += 1
+            if self.tries == 1:
+                self.since = time.monotonic()
+                self.say(f"{self.what} fails, will go on trying: {sentence}")
+            return random.uniform(0.5, 1.0) * min(LONGEST_PAUSE, 0.25 * 2.0 ** min(self.tries, 10))
+
+    def over(self) -> None:
+        if self.tries:
+            with self._lock:
+                if self.tries:
+                    self.say(f"{self.what} works again after {time.monotonic() - self.since:.0f} s")
+                self.tries = 0
+
+
+def jitter(attempt: int, took: float = 0.0) -> float:
+    """Return the seconds to wait before one more attempt, so that writers who met don't meet again.
+
+    The longer a write `took`, the longer others are in its way.
+    """
+    return random.uniform(0, min(1.0, 0.01 * 2**attempt) + took * min(2**attempt, 4))

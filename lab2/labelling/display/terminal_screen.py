@@ -1,0 +1,100 @@
+"""Pictures as half blocks in the terminal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import termios
+import time
+from collections.abc import Callable
+
+from lab2.labelling.display.screen import REFLEX
+from lab2.labelling.picture import Picture
+
+HELP = "1 hot dog, 0 not, u back, s skip, q end"
+ANSWERS = {"1": "1", "0": "0", "u": "u", "s": "s", "q": "q"}
+
+
+class Terminal:
+    """Pictures as half blocks, two pixels a character; answers are typed. Where there are no colours, names."""
+
+    def __init__(self) -> None:
+        self.draws = _draws()
+
+    @property
+    def box(self) -> tuple[int, int]:
+        columns, lines = shutil.get_terminal_size()
+        return max(1, columns - 1), max(2, 2 * (lines - 3))
+
+    def ask(self, picture: Picture, name: str, place: str, status: Callable[[], str]) -> tuple[str, float]:
+        if self.draws:
+            sys.stdout.write(half_blocks(picture, *self.box))
+            name = ""
+        print(f"Picture {place}{name and f': {name}'}   ({status()})", flush=True)
+        started = time.monotonic()
+        if sys.stdin.isatty():  # what was typed before the picture was there is no answer to it
+            time.sleep(REFLEX)
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)
+        while True:
+            try:
+                typed = input(f"{HELP}: ").strip().lower()
+            except EOFError:
+                print()
+                typed = "q"
+            if typed in ANSWERS:
+                return ANSWERS[typed], time.monotonic() - started
+            print(f"Please type one of these: {HELP}.")
+
+    def hide(self) -> None:
+        pass
+
+
+def half_blocks(picture: Picture, width: int, height: int) -> str:
+    """Return the picture as text of at most `width` columns and `height` / 2 lines."""
+    scale = min(1.0, width / picture.width, height / picture.height)
+    across = [int(x / scale) for x in range(max(1, int(picture.width * scale)))]
+    down = [int(y / scale) for y in range(max(1, int(picture.height * scale)))]
+    colour = _indexed if _few_colours() else _true
+
+    def pixel(x: int, y: int) -> tuple[int, int, int]:
+        at = 3 * (y * picture.width + x)
+        blue, green, red = picture.pixels[at : at + 3]
+        return red, green, blue
+
+    text = []
+    for y in range(0, len(down), 2):
+        for x in across:
+            text.append(f"\x1b[38;{colour(*pixel(x, down[y]))}")
+            if y + 1 < len(down):
+                text.append(f";48;{colour(*pixel(x, down[y + 1]))}")
+            text.append("m▀")
+        text.append("\x1b[0m\n")
+    return "".join(text)
+
+
+def _true(red: int, green: int, blue: int) -> str:
+    return f"2;{red};{green};{blue}"
+
+
+def _indexed(red: int, green: int, blue: int) -> str:
+    """Return the nearest colour of the 6 x 6 x 6 cube that terminals of 256 colours have."""
+    red, green, blue = (0 if value < 48 else 1 if value < 115 else (value - 35) // 40 for value in (red, green, blue))
+    return f"5;{16 + 36 * red + 6 * green + blue}"
+
+
+def _draws() -> bool:
+    """Tell whether standard output is a terminal that shows colours and half blocks."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb":
+        return False
+    try:
+        "▀".encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _few_colours() -> bool:
+    """Tell whether the terminal is one of those that still know 256 colours only."""
+    screen = os.environ.get("TERM", "").startswith("screen") and "TMUX" not in os.environ
+    return screen or os.environ.get("TERM_PROGRAM") == "Apple_Terminal"

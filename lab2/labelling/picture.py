@@ -1,0 +1,18 @@
+"""A decoded picture, or why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class Unreadable(Exception):
+    """The bytes can't be shown as a picture; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Rows of pixels from the top, each three bytes: blue, green, red."""
+
+    width: int
+    height: int
+    pixels: bytes

@@ -1,0 +1,107 @@
+"""A round of labelling: which pictures, and a label for each."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from concurrent.futures import as_completed
+from contextlib import suppress
+
+from lab2.errors import Problem
+from lab2.labelling.display.process import Gone
+from lab2.labelling.image_store import PAGE, Image
+from lab2.labelling.label import Clock, Label, count_labels
+from lab2.labelling.picture import Picture
+from lab2.labelling.session import LAST_EFFORT, Session
+from lab2.terminal import printable
+from lab2.workers import Behind
+
+ROUND = 4  # images
+
+
+def label_round(session: Session, annotator: str, useful: bool) -> None:
+    """Label a round of images, those that need it most where `useful`; say how many labels are safe."""
+    keeper, images = session.keeper, session.images
+    candidates = images.sample()
+    if not candidates:
+        raise Problem(f"There are no pictures in bucket {images.cloud.bucket} yet. Upload some first.")
+    if useful:
+        candidates = pick_useful(session, candidates, annotator)
+        if not candidates:
+            print(f"{annotator} has labelled every picture. Others may label them too.")
+            return
+    before = keeper.saved
+    with suppress(KeyboardInterrupt):
+        ask_round(session, candidates, annotator)
+    keeper.flush(LAST_EFFORT)
+    session.tell()
+    print(f"{count_labels(keeper.saved - before)} safe in S3", end="")
+    print(f", {keeper.waiting} waiting on this disk to be sent." if keeper.waiting else ".", flush=True)
+
+
+def pick_useful(session: Session, sample: list[Image], annotator: str) -> list[Image]:
+    """Return images that this person has not labelled, in random order but for the most useful, which are last."""
+    session.keeper.flush(LAST_EFFORT)
+    votes = session.votes()
+
+    def need(image: Image) -> int | None:
+        return usefulness(votes.get(image.name, {}), annotator)
+
+    if len(sample) == PAGE and sum(need(image) == 0 for image in sample) < ROUND:  # perhaps there are more elsewhere
+        sample = list(session.images.all())
+        random.shuffle(sample)
+    needs = [(needed, image) for image in sample if (needed := need(image)) is not None]
+    return [image for _, image in sorted(needs, key=lambda pair: -pair[0])]
+
+
+def ask_round(session: Session, candidates: list[Image], annotator: str) -> None:
+    """Show a round of pictures and keep a label for each that gets one."""
+    screen, clock = session.screen(), Clock()
+    assert session.decoder
+    decoder = session.decoder
+
+    def load() -> tuple[Image, Picture] | None:
+        return session.images.next_picture(candidates, lambda data: decoder.decode(data, *screen.box), session.say)
+
+    count = min(ROUND, len(candidates))
+    arriving = as_completed([Behind(load).future for _ in range(count)])  # whichever comes first is shown first
+    pictures: list[tuple[Image, Picture]] = []
+    at = 0
+    try:
+        while at < count:
+            if at == len(pictures):
+                if found := next(arriving).result():
+                    pictures.append(found)
+                else:
+                    count -= 1
+                    continue
+            image, picture = pictures[at]
+            session.tell()
+            try:
+                place = f"{at + 1} of {count}"
+                answer, seconds = screen.ask(picture, printable(image.name), place, session.keeper.status)
+            except Gone:
+                session.give_up_window()
+                screen = session.screen()
+                continue
+            if answer == "q":
+                break
+            if answer in "01":
+                session.keeper.keep(Label(image.name, answer, annotator, clock.stamp(), f"{seconds:.2f}"))
+            at = max(0, at - 1) if answer == "u" else at + 1
+    finally:
+        screen.hide()
+
+
+def usefulness(labels: Mapping[str, Label], annotator: str) -> int | None:
+    """Return how much one more label of an image is needed, least for most; None where this person gave theirs.
+
+    First images without a label, then with one, then tied. Two labels, and a third only where they disagree,
+    equal a majority of three.
+    """
+    if annotator in labels:
+        return None
+    ones = sum(label.label == "1" for label in labels.values())
+    if len(labels) < 2:
+        return len(labels)
+    return 2 if 2 * ones == len(labels) else 3

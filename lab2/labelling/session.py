@@ -1,0 +1,123 @@
+"""What a run of the labeller needs, begun behind the menu."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from lab2.aws.errors import explained
+from lab2.aws.resources import LABELS
+from lab2.errors import Problem
+from lab2.labelling.display.decoder import Decoder
+from lab2.labelling.display.process import Gone
+from lab2.labelling.display.screen import Screen
+from lab2.labelling.display.terminal_screen import Terminal
+from lab2.labelling.display.window import Window
+from lab2.labelling.image_store import Images
+from lab2.labelling.label import Votes, count_labels
+from lab2.labelling.label_file import LabelFile
+from lab2.labelling.outbox import Keeper
+from lab2.terminal import MOMENT
+from lab2.workers import Behind
+
+T = TypeVar("T")
+
+LAST_EFFORT = 5.0  # seconds to wait for labels on their way to S3
+
+
+class Session:
+    """What the choices of the menu need, begun behind it, so that the menu is there at once.
+
+    `connect` returns the images of the bucket; `state` is the folder in which labels wait; `display` is window or
+    terminal where the user insists on one.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Images], state: Path, display: str | None = None, *,
+        labels: bool, decodes: bool, local: bool,
+    ) -> None:  # fmt: skip
+        self.state, self.display, self.local = state, display, local
+        self._news: list[str] = []
+        self._images = Behind(connect)
+        self._keeper = Behind(self._open_keeper)
+        self._window = Window() if labels and _wants_window(display) else None
+        self.decoder = Decoder() if labels or decodes else None
+        self._label_file: LabelFile | None = None
+
+    @property
+    def images(self) -> Images:
+        return _patiently(self._images)
+
+    @property
+    def keeper(self) -> Keeper:
+        return _patiently(self._keeper)
+
+    def votes(self) -> Votes:
+        """Return all labels in the bucket that count; what was read before is not read again."""
+        cloud = self.images.cloud
+        self._label_file = self._label_file or LabelFile(cloud)
+        with explained(f"{LABELS} in bucket {cloud.bucket}"):
+            return self._label_file.votes()
+
+    def screen(self) -> Screen:
+        """Return the window, or the terminal where none can be opened."""
+        if self._window:
+            with suppress(Gone):
+                self._window.wait_until_ready()
+                return self._window
+            self.give_up_window()
+        return Terminal()
+
+    def give_up_window(self) -> None:
+        """From now on pictures are shown in the terminal; Problem where the user insists on a window."""
+        if self.display == "window":
+            raise Problem("No window can be opened on this display. Try: --display terminal")
+        if self._window:
+            self._window.close()
+            self._window = None
+            self.say("No window can be opened here, so pictures are shown in the terminal.")
+
+    def say(self, sentence: str) -> None:
+        """Keep a sentence until the user is not in the middle of something."""
+        self._news.append(sentence)
+
+    def tell(self) -> None:
+        while self._news:
+            print(self._news.pop(0), file=sys.stderr, flush=True)
+
+    def close(self) -> int:
+        """Send what can still be sent; return 1 where labels wait on this disk, else 0."""
+        with suppress(KeyboardInterrupt, Problem):
+            if self._keeper.result() or self.local or any(self.state.glob("*/*.jsonl")):
+                self._keeper.get().flush(LAST_EFFORT)
+        keeper = self._keeper.result()
+        waiting = keeper.waiting if keeper else 0
+        if keeper:
+            keeper.close()
+        if waiting:
+            self.say(f"{count_labels(waiting)} not in S3 yet: kept in {self.state} and sent at the next start.")
+        for child in (self._window, self.decoder):
+            if child:
+                child.close()
+        self.tell()
+        return 1 if waiting else 0
+
+    def _open_keeper(self) -> Keeper:
+        cloud = self._images.get().cloud
+        return Keeper(cloud, self.state / cloud.bucket, self.say)
+
+
+def _patiently(work: Behind[T]) -> T:
+    if not work.done(MOMENT) and sys.stderr.isatty():
+        print("Connecting ...", file=sys.stderr, flush=True)
+    return work.get()
+
+
+def _wants_window(display: str | None) -> bool:
+    """Tell whether to try a window: answers come through a pipe where standard input is one."""
+    desktop = sys.platform == "darwin" or bool(os.environ.get("DISPLAY"))
+    return display == "window" or (display is None and desktop and sys.stdin.isatty())

@@ -1,0 +1,229 @@
+"""What a person and the client say to each other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import termios
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from lab2.errors import Problem, Refused
+from lab2.stats.series import MOST_NUMBERS, parse_number, shortest
+from lab2.terminal import printable
+
+# What is imported up there is all that the first prompt waits for.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lab2.aws.retry import Trouble
+    from lab2.stats.client.connection import Exchange
+
+GLANCE = 1  # seconds to wait for an answer before the next question
+POLL = 5  # seconds of a long poll when there is nothing to type; Ctrl-C in one may hide an answer for a while
+HEAD_START = 0.01  # seconds for the first prompt before the imports behind it take the processor
+
+
+class Connecting:
+    """Connects in a thread; a failure is said at once, by `interrupt`, and raised where the link is needed."""
+
+    def __init__(self, connect: Callable[[], Exchange]) -> None:
+        self.connect = connect
+        self.problem: Problem | None = None
+        self.trouble: Trouble
+        self._exchange: Exchange | None = None
+        self._thread = threading.Timer(HEAD_START, self._connect)
+        self._thread.daemon = True
+        self._thread.start()
+
+    def exchange(self) -> Exchange:
+        """Return the exchange as soon as it is there; Problem where it can't be had."""
+        self._thread.join()
+        if self.problem:
+            raise self.problem
+        assert self._exchange
+        return self._exchange
+
+    def settle(self) -> None:
+        """Wait until the connecting is over, so that what it started can be stopped."""
+        self._thread.join(10)
+
+    def _connect(self) -> None:
+        from lab2.aws.retry import Trouble
+
+        self.trouble = Trouble("Listening")
+        try:
+            self._exchange = self.connect()
+        except Problem as problem:
+            self.problem = problem
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+
+class Conversation:
+    """What a person and the client say to each other."""
+
+    def __init__(self, connect: Callable[[], Exchange], client: str, patience: float, private: bool) -> None:
+        self.connect, self.client, self.patience, self.private = connect, client, patience, private
+        self.sent: dict[str, str] = {}  # what the messages of this run are called, by id
+        self.waiting: set[str] = set()  # ids of those not answered yet
+        self.fine = True
+        self._reading = False
+        signal.signal(signal.SIGUSR1, self._heard)
+        self.link = Connecting(connect)
+
+    def ask_and_answer(self) -> None:
+        """Ask for messages until there is enough, showing answers in between; then wait for the rest."""
+        try:
+            while True:
+                numbers, more = self.ask_series()
+                self.send(numbers)
+                if not more or self.read("Another message? [y/N] ") not in ("y", "Y"):
+                    break
+        except EOFError:
+            print()
+        except KeyboardInterrupt:
+            waiting = " Waiting for answers; Ctrl-C once more leaves." if self.waiting else ""
+            print(f"\nNo more input.{waiting}", file=sys.stderr)
+        self.wait()
+
+    def ask_series(self) -> tuple[list[float], bool]:
+        """Return the numbers of one message, and whether more may be typed after them."""
+        numbers: list[float] = []
+        for number in range(1, MOST_NUMBERS + 1):
+            try:
+                typed = self.read(f"Number {number} of {MOST_NUMBERS} (Enter ends): ", numbers)
+            except EOFError:
+                print()
+                return numbers, False
+            except KeyboardInterrupt:
+                if numbers:
+                    print(f"\nThe unfinished message is dropped: {plainly(numbers)}", end="", file=sys.stderr)
+                raise
+            if not typed:
+                break
+            try:
+                numbers.append(parse_number(typed))
+            except Refused as reason:
+                print(fitted(f"  Not taken: {reason}."), file=sys.stderr)
+        return numbers, True
+
+    def read(self, prompt: str, typed: Sequence[float] = ()) -> str:
+        """Return the line that is typed; what is heard of AWS meanwhile interrupts, and the question is asked again."""
+        while True:
+            try:
+                self._reading = True
+                if self.link.problem:
+                    raise self.link.problem
+                line = input(prompt).strip()
+            except Problem as problem:
+                print(f"\n{problem}", file=sys.stderr)
+                self.reconnect(typed)
+            else:
+                if not sys.stdin.isatty():
+                    print(printable(line))  # so that a transcript reads like a screen
+                return line
+            finally:
+                self._reading = False
+
+    def send(self, numbers: list[float]) -> None:
+        """Send one message, and show its answer if that comes at once."""
+        if not numbers:
+            print("No numbers, so nothing was sent.", file=sys.stderr)
+            return
+        from lab2.stats.protocol import new_id
+
+        id = new_id()
+        while True:
+            try:
+                exchange = self.link.exchange()
+                self.sent.setdefault(id, str(len(self.sent) + 1))
+                self.waiting.add(id)  # before it is sent: an answer may come to one that seemed to fail
+                if not exchange.send([(id, numbers)]):
+                    break
+            except Problem as problem:
+                print(problem, file=sys.stderr)
+                self.reconnect(numbers)
+        deadline = time.monotonic() + GLANCE
+        while id in self.waiting and time.monotonic() < deadline:
+            self.listen(GLANCE)
+        if id in self.waiting:
+            print(f"Message {self.sent[id]} is sent; its answer will be shown when it is there.")
+
+    def reconnect(self, typed: Sequence[float]) -> None:
+        """Ask whether to try again; leave if not, or if nobody is there to ask, showing what was typed."""
+        again = False
+        if sys.stdin.isatty():  # from a pipe, the next line is a number and no reply
+            if typed:
+                print(f"You typed {plainly(typed)}; it is kept.", file=sys.stderr)
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)  # half a number that stands on the screen is no reply either
+            try:
+                again = input("Try again? [Y/n] ").strip() in ("", "y", "Y")
+            except (EOFError, KeyboardInterrupt):
+                print()
+        if not again:
+            unsent = f" Send it later with: client.py {plainly(typed)}" if typed else ""
+            raise Problem(f"Nothing more was sent.{unsent}")
+        self.link = Connecting(self.connect)
+
+    def show(self, wait: int) -> None:
+        """Print the answers that are there, waiting up to `wait` seconds for one; delete what was printed."""
+        from lab2.aws.errors import explained
+        from lab2.aws.resources import ANSWERS
+        from lab2.stats.client.output import table
+
+        inbox = self.link.exchange().inbox
+        with explained(f"queue {ANSWERS}"):
+            arrivals = inbox.receive(wait)
+            rows = []
+            for arrival in arrivals:
+                answer = arrival.answer
+                if answer is None:
+                    print(f"What came here is no answer: {printable(arrival.message.body)[:60]}", file=sys.stderr)
+                else:
+                    rows.append((self.sent.get(answer.id, "earlier"), answer))
+                    self.waiting.discard(answer.id)
+                    self.fine = self.fine and answer.error is None
+            if rows:
+                print(table(rows, shutil.get_terminal_size().columns), flush=True)
+            if arrivals:
+                inbox.delete([arrival.message for arrival in arrivals])
+
+    def wait(self) -> None:
+        """Show answers until all messages of this run are answered, for `patience` seconds at most."""
+        deadline = time.monotonic() + self.patience
+        try:
+            while self.waiting and (left := deadline - time.monotonic()) > 0:
+                self.listen(max(1, round(min(POLL, left))))
+        finally:
+            if self.waiting:
+                self.fine = False
+                missing = ", ".join(name for id, name in self.sent.items() if id in self.waiting)
+                later = f" The next run as {self.client} will show the answer."
+                if self.private:
+                    later = " The answer is lost with the private queue."
+                print(f"Not answered yet: message {missing}.{later} Is a server running?", file=sys.stderr)
+
+    def listen(self, seconds: int) -> None:
+        """Show the answers that come within `seconds`; say once if AWS fails, and pause."""
+        try:
+            self.show(seconds)
+        except Problem as problem:
+            time.sleep(self.link.trouble.failed(problem))
+        else:
+            self.link.trouble.over()
+
+    def _heard(self, *_: object) -> None:
+        if self._reading and self.link.problem:
+            self._reading = False
+            raise self.link.problem
+
+
+def fitted(sentence: str) -> str:
+    return textwrap.fill(sentence, shutil.get_terminal_size().columns, subsequent_indent="  ")
+
+
+def plainly(numbers: Sequence[float]) -> str:
+    return " ".join(map(shortest, numbers))

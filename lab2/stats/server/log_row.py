@@ -1,0 +1,65 @@
+"""A row of the request log: a JSON line, and the day that it belongs to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from functools import lru_cache
+
+DAY = 86_400  # seconds
+
+
+class Row(bytes):
+    """A row of the log: a JSON line without its end, that knows the id of its request."""
+
+    id: str
+
+    @property
+    def answer(self) -> str:
+        """The body of the answer."""
+        return json.dumps(json.loads(self)["answer"])
+
+
+def encode_row(id: str, client: str, request: str, answer: str, now: datetime) -> Row:
+    """Return the row of a request; `answer` is the body of its answer."""
+    head = f'"time": "{_stamp(now)}", "id": {json.dumps(id)}, "client": {json.dumps(client)}'
+    row = Row(f'{{{head}, "request": {json.dumps(request)}, "answer": {answer}}}'.encode())
+    row.id = id
+    return row
+
+
+@lru_cache
+def _stamp(now: datetime) -> str:
+    return now.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def decode_row(line: bytes) -> Row | None:
+    """Return the row in a line of the log; None where somebody else wrote it."""
+    try:
+        fields = json.loads(line)
+        row = Row(line)
+        row.id = str(fields["id"])
+        row.id.encode()  # half a surrogate pair is no id of ours, and sqlite does not take it
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return row if "answer" in fields else None
+
+
+def _decoded(rows: Sequence[bytes]) -> list[Row]:
+    decoded = (row if isinstance(row, Row) else decode_row(row) for row in rows)
+    return [row for row in decoded if row is not None]
+
+
+def day_of(id: str, sent: float) -> str:
+    """Return the day (UTC, ISO 8601) of the log that a request belongs to, the same at every delivery.
+
+    It is the day that the id starts with, where that is believable; else the day the message was `sent`.
+    """
+    day = int(sent // DAY)
+    return id[:10] if id[:10] in {_date(day - 1), _date(day), _date(day + 1)} else _date(day)
+
+
+@lru_cache
+def _date(day: int) -> str:
+    return f"{datetime.fromtimestamp(day * DAY, timezone.utc):%Y-%m-%d}"

@@ -1,0 +1,34 @@
+"""The exact summary of a series: the doubles nearest to the true values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Summary(NamedTuple):
+    """Mean, median, maximum and minimum of a series."""
+
+    mean: float
+    median: float
+    max: float
+    min: float
+
+
+def summarise(numbers: Sequence[float]) -> Summary:
+    """Return mean, median, maximum and minimum, exact: the doubles nearest to the true values."""
+    ordered = sorted(numbers)
+    half = len(ordered) // 2
+    median = ordered[half] if len(ordered) % 2 else _mean(ordered[half - 1 : half + 1])
+    return Summary(_mean(ordered), median, ordered[-1], ordered[0])
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    """Return the double nearest to the mean.
+
+    A double is an integer over a power of two, and dividing two Python integers rounds once, correctly.
+    """
+    ratios = [number.as_integer_ratio() for number in numbers]
+    scale = max(denominator for _, denominator in ratios)
+    total = sum(numerator * (scale // denominator) for numerator, denominator in ratios)
+    return total / (scale * len(numbers))
