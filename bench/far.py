@@ -24,9 +24,9 @@ sys.path[:0] = [str(ROOT / "tests")]
 from support.proxy import Call, Proxy  # noqa: E402
 from support.world import World, start_emulator  # noqa: E402 - found through the line above
 
-from lab2.aws import emulator as local  # noqa: E402
-from lab2.aws.resources import IMAGES  # noqa: E402
-from lab2.aws.session import Cloud  # noqa: E402
+from lab2.aws import emulator  # noqa: E402
+from lab2.aws.resources import IMAGE_PREFIX  # noqa: E402
+from lab2.aws.session import AwsSession  # noqa: E402
 
 TRIP = 0.1  # seconds to S3 and back
 SETUP = 2  # round trips before the first call on a new connection: TCP and TLS 1.3
@@ -106,16 +106,18 @@ class Far(Proxy):
 
     def _imagined(self, call: Call) -> Reply | None:
         query = parse_qs(urlsplit(call.path).query)
-        if call.operation == "GetObject" and f"/{IMAGES}" in call.path:
+        if call.operation == "GetObject" and f"/{IMAGE_PREFIX}" in call.path:
             return 200, {"ETag": '"0"', "Content-Type": "image/jpeg"}, self.picture
-        if call.operation != "ListObjectsV2" or query["prefix"] != [IMAGES]:
+        if call.operation != "ListObjectsV2" or query["prefix"] != [IMAGE_PREFIX]:
             return None
         self.listed += 1
-        after = query.get("start-after", [""])[0].removeprefix(IMAGES)
+        after = query.get("start-after", [""])[0].removeprefix(IMAGE_PREFIX)
         first = bisect_right(self.names, after)
         end = first + int(query["max-keys"][0])
         size = f"<Size>{len(self.picture)}</Size>"
-        entries = "".join(f"<Contents><Key>{IMAGES}{name}</Key>{size}</Contents>" for name in self.names[first:end])
+        entries = "".join(
+            f"<Contents><Key>{IMAGE_PREFIX}{name}</Key>{size}</Contents>" for name in self.names[first:end]
+        )
         more = str(end < len(self.names)).lower()
         text = f"<ListBucketResult><IsTruncated>{more}</IsTruncated>{entries}</ListBucketResult>"
         return 200, {"Content-Type": "application/xml"}, text.encode()
@@ -126,16 +128,16 @@ def account(url: str, home: Path) -> Iterator[World]:
     """A new account on the emulator, with aws.yaml deployed; what was started in it is killed at the end."""
     folder = Path(tempfile.mkdtemp(dir=home))
     environment = {
-        "AWS_ENDPOINT_URL": url, "AWS_REGION": local.REGION, "AWS_DEFAULT_REGION": local.REGION,
+        "AWS_ENDPOINT_URL": url, "AWS_REGION": emulator.REGION, "AWS_DEFAULT_REGION": emulator.REGION,
         "AWS_ACCESS_KEY_ID": f"{random.randrange(1, 10**12):012}", "AWS_SECRET_ACCESS_KEY": "bench",
         "HOME": str(folder), "PYTHONUNBUFFERED": "1",
     }  # fmt: skip
     with ENVIRONMENT, patch.dict(os.environ, environment):
         for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "LAB2_BUCKET"):
             os.environ.pop(name, None)
-        local.deploy((ROOT / "aws.yaml").read_text())
+        emulator.deploy((ROOT / "aws.yaml").read_text())
         world = World(dict(os.environ), folder)
-        world.cloud = connected()
+        world.aws = connected()
     try:
         yield world
     finally:
@@ -144,11 +146,11 @@ def account(url: str, home: Path) -> Iterator[World]:
             process.communicate()
 
 
-def connected(connections: int = 10) -> Cloud:
-    """Return the cloud of the environment as it is now."""
-    cloud = Cloud(connections=connections)
-    assert cloud.bucket and cloud.s3
-    return cloud
+def connected(connections: int = 10) -> AwsSession:
+    """Return the aws of the environment as it is now."""
+    aws = AwsSession(connections=connections)
+    assert aws.bucket and aws.s3
+    return aws
 
 
 @contextmanager

@@ -27,12 +27,12 @@ from bench.desktop import Blank, Desktop, desktop
 from bench.far import ENVIRONMENT, TRIP, World, account, connected, emulated, far
 from bench.measure import until
 from bench.standin import ROOT
-from lab2.aws.resources import IMAGES, LABELS
-from lab2.aws.session import Cloud
+from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
+from lab2.aws.session import AwsSession
 from lab2.labelling.csv_dialect import HEADER
 from lab2.labelling.display import decoder
 from lab2.labelling.label import Clock, Label
-from lab2.labelling.outbox import Keeper
+from lab2.labelling.outbox import Outbox
 
 SEEN = 0.4  # seconds that a picture is looked at before its key
 SCRIPT = ROOT / "bench" / "script_everybody_writes.py"
@@ -59,7 +59,7 @@ def keys(book: Book) -> None:
             firsts, nexts, blank = {}, {}, {}
             for who, measure in ((OURS, labelled), (THEIRS, scripted)):
                 with account(url, home) as world, far(world):
-                    fill(world.cloud, photos)
+                    fill(world.aws, photos)
                     times = rounds if measure is labelled else 3
                     firsts[who], nexts[who], blank[who] = measure(world, screen, times)
             for who in nexts:
@@ -102,14 +102,14 @@ def labelled(world: World, screen: Desktop, rounds: int) -> tuple[list[float], l
 
 def scripted(world: World, screen: Desktop, rounds: int) -> tuple[list[float], list[float], int]:
     """Label as many pictures with the script everybody writes."""
-    world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=LABELS, Body=b"image,label\n")
+    world.aws.s3.put_object(Bucket=world.aws.bucket, Key=LABEL_KEY, Body=b"image,label\n")
     empty = screen.look()
     firsts: list[float] = []
     nexts: list[float] = []
     blank = 0
     for _ in range(rounds):
         started = time.monotonic()
-        program = world.start(str(SCRIPT), world.cloud.bucket, "4", env={"DISPLAY": screen.display})
+        program = world.start(str(SCRIPT), world.aws.bucket, "4", env={"DISPLAY": screen.display})
         try:
             answer_four(screen, empty, started, firsts, nexts)
             program.wait(10)
@@ -268,38 +268,38 @@ def saving(url: str, home: Path, rows: int, people: int, pace: float, rate: floa
     labels = 10 if people == 1 else 5
     with account(url, home) as world, far(world, rate=rate) as proxy:
         body = f"{HEADER}\n".encode() + b"".join(map(row, range(rows)))
-        world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=LABELS, Body=body)
+        world.aws.s3.put_object(Bucket=world.aws.bucket, Key=LABEL_KEY, Body=body)
         with ENVIRONMENT, patch.dict(os.environ, world.env):
-            cloud = connected(2 * people)
-        keepers = [Keeper(cloud, world.home / str(number), print) for number in range(people)]
+            aws = connected(2 * people)
+        keepers = [Outbox(aws, world.home / str(number), print) for number in range(people)]
         keeps: list[float] = []
         waiting, last = [0], [0.0]
 
         def work(number: int) -> None:
-            keeper, clock = keepers[number], Clock()
+            outbox, clock = keepers[number], Clock()
             ready.wait()
             time.sleep(random.uniform(0, pace))
             for at in range(labels):
                 label = Label(f"{at:012x}-{number}.jpg", "1", f"person {number}", clock.stamp(), "0.50")
-                keeps.append(timed(lambda: keeper.keep(label)))  # noqa: B023 - it is called here and now
+                keeps.append(timed(lambda: outbox.keep(label)))  # noqa: B023 - it is called here and now
                 time.sleep(pace)
-                waiting.append(keeper.waiting)
+                waiting.append(outbox.waiting)
             ended = time.monotonic()
-            until(lambda: not keeper.waiting)
+            until(lambda: not outbox.waiting)
             last.append(time.monotonic() - ended)
 
-        for keeper in keepers:
-            keeper._file.catch_up()  # what the first label of each does besides
+        for outbox in keepers:
+            outbox._file.refresh()  # what the first label of each does besides
         ready = threading.Barrier(people, action=proxy.reset)
         threads = [threading.Thread(target=work, args=(number,)) for number in range(people)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        for keeper in keepers:
-            keeper.close()
+        for outbox in keepers:
+            outbox.close()
         count = people * labels
-        found = world.cloud.s3.get_object(Bucket=world.cloud.bucket, Key=LABELS)["Body"].read()
+        found = world.aws.s3.get_object(Bucket=world.aws.bucket, Key=LABEL_KEY)["Body"].read()
         assert found.count(b"\n") == 1 + rows + count, "a label is lost, or twice"
         calls, sent = sum(proxy.calls.values()), sum(proxy.sent.values())
         keeps.sort()
@@ -336,14 +336,14 @@ def upload(book: Book, count: int = 500) -> None:
                 with account(url, home) as world, ExitStack() as stack:
                     if settings:
                         stack.enter_context(far(world, **settings))
-                    bucket = world.cloud.bucket
+                    bucket = world.aws.bucket
                     command = (
                         [sys.executable, str(ROOT / "hotdog.py"), "upload", "--bucket", bucket, str(folder)]
                         if who == OURS
                         else [aws, "s3", "cp", "--recursive", "--quiet", str(folder), f"s3://{bucket}/u/"]
                     )
                     wall, cpu = run(command, world.env)
-                    empty(world.cloud)
+                    empty(world.aws)
                 rates[who] = count * size / 1e6 / wall
                 rows.append([f"{who}, {where}", f"{wall:.1f}", f"{cpu:.1f}", f"{rates[who]:.1f}"])
             if aws:
@@ -377,11 +377,11 @@ def write_photos(folder: Path, count: int) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def empty(cloud: Cloud) -> None:
+def empty(aws: AwsSession) -> None:
     """Delete all objects: the emulator keeps them in memory."""
-    for page in cloud.s3.get_paginator("list_objects_v2").paginate(Bucket=cloud.bucket):
+    for page in aws.s3.get_paginator("list_objects_v2").paginate(Bucket=aws.bucket):
         for entry in page.get("Contents", ()):
-            cloud.s3.delete_object(Bucket=cloud.bucket, Key=entry["Key"])
+            aws.s3.delete_object(Bucket=aws.bucket, Key=entry["Key"])
 
 
 def run(command: Sequence[str], env: dict[str, str]) -> tuple[float, float]:
@@ -407,9 +407,9 @@ def photo(number: int, width: int, height: int, quality: int = 85) -> bytes:
     ].tobytes()
 
 
-def fill(cloud: Cloud, photos: Sequence[bytes]) -> None:
+def fill(aws: AwsSession, photos: Sequence[bytes]) -> None:
     for number, data in enumerate(photos):
-        cloud.s3.put_object(Bucket=cloud.bucket, Key=f"{IMAGES}{number:012x}-photo.jpg", Body=data)
+        aws.s3.put_object(Bucket=aws.bucket, Key=f"{IMAGE_PREFIX}{number:012x}-photo.jpg", Body=data)
 
 
 def timed(work: Callable[[], object]) -> float:

@@ -18,13 +18,13 @@ from unittest.mock import patch
 from bench.book import Book
 from bench.measure import answered, dollars, environment, medians, of_client, some_series, working
 from bench.standin import S3, StandIn, standing_in
-from lab2.aws.session import Cloud
+from lab2.aws.session import AwsSession
 from lab2.aws.sqs import Outgoing, Queue
 from lab2.stats.client.connection import connect
 from lab2.stats.client.inbox import Inbox
 from lab2.stats.protocol import answer_request, encode_answer, encode_request, new_id
 from lab2.stats.server.log_row import encode_row
-from lab2.stats.server.request_log import DayLog
+from lab2.stats.server.request_log import RequestLog
 
 SERVER = ["server.py"]
 OURS = "server.py"
@@ -173,7 +173,7 @@ def flat(book: Book) -> None:
 
 
 class Memory:
-    """The part of a boto3 client for S3 that an AppendLog writes with, over objects in memory; counts bytes put."""
+    """The part of a boto3 client for S3 that an AppendObject writes with, over objects in memory; counts bytes put."""
 
     def __init__(self) -> None:
         self.s3, self.put = S3(), 0
@@ -196,7 +196,7 @@ class Memory:
 def trickled(sizes: Sequence[int]) -> dict[int, tuple[int, int]]:
     """Append so many rows one by one; return at each of the sizes the bytes put and the bytes of the rows."""
     memory = Memory()
-    log, now, rows, at = DayLog(memory, "bucket", "2026-11-24"), datetime.now(timezone.utc), 0, {}
+    log, now, rows, at = RequestLog(memory, "bucket", "2026-11-24"), datetime.now(timezone.utc), 0, {}
     for number in range(1, max(sizes) + 1):
         id, body = new_id(), encode_request(some_series())
         row = encode_row(id, "somebody@somewhere", body, encode_answer(answer_request(id, body)), now)
@@ -213,12 +213,12 @@ def trickle(book: Book, seconds: int = 60) -> None:
         "## A trickle, and nothing", f"One request a second for {seconds} s, then none for {seconds} s; 10 ms away."
     )
     with standing_in(NEAR) as standin, aws_at(standin), ExitStack() as stack:
-        exchange = connect(Cloud(connections=24), "bench", False, stack)
+        connection = connect(AwsSession(connections=24), "bench", False, stack)
         with working(standin, SERVER):
             time.sleep(5)
             standin.ask("forget")
             for number in range(seconds):
-                exchange.send([(new_id(), some_series())])
+                connection.send([(new_id(), some_series())])
                 time.sleep(max(0.0, number + 1 - standin.ask("stats")["seconds"]))
             time.sleep(1.5)
             busy = standin.ask("stats")["calls"]
@@ -257,13 +257,13 @@ def aws_at(standin: StandIn) -> Iterator[None]:
 def latency(book: Book, times: int = 40) -> None:
     """A single request on an idle system, beside the calls that it needs."""
     with standing_in(NEAR) as standin, aws_at(standin), ExitStack() as stack:
-        exchange = connect(Cloud(connections=24), "bench", False, stack)
-        calls = [sequence(exchange.requests.sqs) for _ in range(times)]
+        connection = connect(AwsSession(connections=24), "bench", False, stack)
+        calls = [sequence(connection.requests.sqs) for _ in range(times)]
         with working(standin, SERVER):
             taken = []
             for _ in range(times):
                 time.sleep(random.uniform(0.5, 1.5))
-                taken.append(ask_once(exchange.send, exchange.inbox))
+                taken.append(ask_once(connection.send, connection.inbox))
     total, median = statistics.median(calls), statistics.median(taken)
     book.say("## Latency", f"A single request and its answer on an idle system 10 ms away, {times} times.")
     book.table(
@@ -280,10 +280,10 @@ def ask_once(send: Callable[[list[tuple[str, list[float]]]], Any], inbox: Inbox)
     start, id = time.perf_counter(), new_id()
     send([(id, some_series())])
     while True:
-        arrivals = inbox.receive(1)
+        received = inbox.receive(1)
         taken = time.perf_counter() - start
-        inbox.delete([arrival.message for arrival in arrivals])
-        if any(arrival.answer and arrival.answer.id == id for arrival in arrivals):
+        inbox.delete([found.message for found in received])
+        if any(found.answer and found.answer.id == id for found in received):
             return taken
 
 

@@ -151,7 +151,7 @@ class Stored:
     time: float
 
 
-class Refused(Exception):
+class InvalidInput(Exception):
     """An error of S3: status and code."""
 
 
@@ -171,13 +171,13 @@ class S3:
     def get(self, key: str, headers: dict[str, str]) -> tuple[int, Stored, bytes]:
         """Return the status, the object and the bytes asked for."""
         if not (stored := self.objects.get(key)):
-            raise Refused(404, "NoSuchKey")
+            raise InvalidInput(404, "NoSuchKey")
         if headers.get("if-none-match") == stored.etag:
-            raise Refused(304, "NotModified")
+            raise InvalidInput(304, "NotModified")
         if not (span := re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("range", ""))):
             return 200, stored, stored.body
         if int(span[1]) >= len(stored.body):
-            raise Refused(416, "InvalidRange")
+            raise InvalidInput(416, "InvalidRange")
         return 206, stored, stored.body[int(span[1]) : int(span[2]) + 1 if span[2] else None]
 
     def list(self, query: dict[str, str]) -> bytes:
@@ -206,7 +206,7 @@ class S3:
         if source := headers.get("x-amz-copy-source"):
             stored = self.get(unquote(source).lstrip("/").partition("/")[2], {})[1]
             if headers.get("x-amz-copy-source-if-match", stored.etag) != stored.etag:
-                raise Refused(412, "PreconditionFailed")
+                raise InvalidInput(412, "PreconditionFailed")
             body = stored.body
         self.uploads[upload][number] = body
         return f'"{md5(body)}"'
@@ -221,9 +221,9 @@ class S3:
     def _check(self, key: str, match: str | None, none_match: str | None) -> None:
         stored = self.objects.get(key)
         if match and not stored:
-            raise Refused(404, "NoSuchKey")
+            raise InvalidInput(404, "NoSuchKey")
         if (match and stored and match.strip('"') != stored.etag.strip('"')) or (none_match and stored):
-            raise Refused(412, "PreconditionFailed")
+            raise InvalidInput(412, "PreconditionFailed")
 
 
 def stamp(seconds: float) -> str:
@@ -462,7 +462,7 @@ class Connection(asyncio.Protocol):
         except MissingQueue:
             error = {"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "missing"}
             answer((400, {"Content-Type": "application/x-amz-json-1.0"}, json.dumps(error).encode()))
-        except Refused as refused:
+        except InvalidInput as refused:
             status, code = refused.args
             answer((status, {}, b"" if status == 304 else xml("Error", Code=code, Message=code)))
 

@@ -10,35 +10,35 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
-from lab2.errors import Problem
+from lab2.errors import UserError
 
 T = TypeVar("T")
 
 
-class Reporter(Protocol):
+class FailureReporter(Protocol):
     """Who is told of failures, and paces the tries between them."""
 
     what: str  # what fails or works, like "Logging"
     tries: int
 
-    def failed(self, error: Exception) -> float:
+    def record_failure(self, error: Exception) -> float:
         """Note a failure; return the seconds to pause. An error that no waiting can mend is raised again."""
 
-    def over(self) -> None:
+    def record_success(self) -> None:
         """Note that it works again."""
 
 
-class Stage(Generic[T]):
+class BatchWorker(Generic[T]):
     """Up to `threads` threads that each hand up to `size` waiting items of one key to `work`.
 
-    `work` returns the items to be done again. Where it raises what `trouble` knows to pass, all of them are, after
+    `work` returns the items to be done again. Where it raises what `outages` knows to pass, all of them are, after
     a pause that grows. A batch that is not full waits `linger` seconds for more. `work` is told nothing of
     threads; with one thread, whatever arrives while it works goes into the next batch together.
     """
 
     def __init__(
         self,
-        trouble: Reporter,
+        outages: FailureReporter,
         work: Callable[[list[T]], Sequence[T] | None],
         size: int,
         threads: int = 1,
@@ -46,7 +46,7 @@ class Stage(Generic[T]):
         key: Callable[[T], Hashable] = lambda item: None,
     ) -> None:
         self.work, self.size, self.threads, self.linger, self.key = work, size, threads, linger, key
-        self.trouble = trouble
+        self.outages = outages
         self._waiting: dict[Hashable, deque[T]] = {}
         self._oldest = 0.0  # when the item that waits longest came, roughly
         self._count = 0
@@ -98,7 +98,7 @@ class Stage(Generic[T]):
             if self._threads < self.threads:
                 self._threads += 1
                 self._idle += 1
-                threading.Thread(target=self._run, name=self.trouble.what, daemon=True).start()
+                threading.Thread(target=self._run, name=self.outages.what, daemon=True).start()
         self._change.notify(needed)
 
     def _run(self) -> None:
@@ -108,17 +108,17 @@ class Stage(Generic[T]):
             try:
                 again = self.work(batch) or ()
                 if again:
-                    pause = self.trouble.failed(Problem("AWS refused a part of a batch."))
+                    pause = self.outages.record_failure(UserError("AWS refused a part of a batch."))
                 else:
-                    self.trouble.over()
+                    self.outages.record_success()
             except Exception as error:
-                pause = self.trouble.failed(error)
+                pause = self.outages.record_failure(error)
             finally:
                 self._closed.wait(pause)
                 self._done(again)
 
     def _take(self) -> list[T]:
-        """Return the next batch, of one key; [] where the stage was closed."""
+        """Return the next batch, of one key; [] where the worker was closed."""
         with self._change:
             while not self._closed.is_set():
                 if self._count and (left := self._still_lingering()) <= 0:
@@ -154,7 +154,7 @@ class Stage(Generic[T]):
                 self._empty.notify_all()
 
 
-class Behind(Generic[T]):
+class BackgroundTask(Generic[T]):
     """The result of `work`, which runs in a thread that ends with the program, whatever it is at."""
 
     def __init__(self, work: Callable[[], T]) -> None:

@@ -13,9 +13,10 @@ import pytest
 from support.proxy import Proxy
 from support.world import PATIENCE, ROOT, World, start_emulator
 
-from lab2.aws import emulator as local
-from lab2.aws.resources import LABELS
-from lab2.aws.session import Cloud
+from lab2.aws.emulator import REGION, deploy
+from lab2.aws.resources import LABEL_KEY
+from lab2.aws.session import AwsSession
+from lab2.labelling.samples import fill
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's "&" has it ignored, by what we start too
 
@@ -41,8 +42,8 @@ def server(world: World) -> subprocess.Popen[str]:
 @pytest.fixture
 def samples(world: World) -> World:
     """A world with the sample pictures and without any label."""
-    local.fill(world.cloud)
-    world.cloud.s3.delete_object(Bucket=world.cloud.bucket, Key=LABELS)
+    fill(world.aws)
+    world.aws.s3.delete_object(Bucket=world.aws.bucket, Key=LABEL_KEY)
     return world
 
 
@@ -58,20 +59,20 @@ def proxied(world: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Worl
     """A world whose programs, and whose test, speak to AWS through the `proxy`."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
     world.env["AWS_ENDPOINT_URL"] = proxy.url
-    world.cloud = Cloud()
+    world.aws = AwsSession()
     return world
 
 
 @pytest.fixture
 def world(emulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     account = f"{random.SystemRandom().randrange(1, 10**12):012}"
-    aws = {"AWS_ENDPOINT_URL": emulator, "AWS_REGION": local.REGION, "AWS_ACCESS_KEY_ID": account,
+    aws = {"AWS_ENDPOINT_URL": emulator, "AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": account,
            "AWS_SECRET_ACCESS_KEY": "test"}  # fmt: skip
     for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "LAB2_BUCKET"):
         monkeypatch.delenv(name, raising=False)
     for name, value in (aws | {"HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}).items():
         monkeypatch.setenv(name, value)
-    local.deploy((ROOT / "aws.yaml").read_text())
+    deploy((ROOT / "aws.yaml").read_text())
     world = World(dict(os.environ), tmp_path)
     yield world
     for process in world.processes:

@@ -12,7 +12,7 @@ import pytest
 from support.labeller import piped
 from support.world import PATIENCE, ROOT, World
 
-from lab2.aws.resources import DEPLOY, LABELS
+from lab2.aws.resources import DEPLOY, LABEL_KEY
 from lab2.labelling.csv_dialect import HEADER
 from lab2.stats.protocol import answer_request, encode_answer
 
@@ -52,7 +52,7 @@ def test_the_answer_shown_is_what_the_server_computes() -> None:
 def test_the_lines_of_pandas_count_a_person_s_last_label(world: World) -> None:
     rows = ["a.jpg,0,ada,2026-11-23T12:00:00.000Z,1", "a.jpg,1,ada,2026-11-23T12:00:01.000Z,1",
             "a.jpg,1,bob,2026-11-23T12:00:02.000Z,1", "b.jpg,0,bob,2026-11-23T12:00:03.000Z,1"]  # fmt: skip
-    (world.home / LABELS).write_text("\n".join([HEADER, *rows, ""]))
+    (world.home / LABEL_KEY).write_text("\n".join([HEADER, *rows, ""]))
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len([line for line in code.splitlines() if line]) == 4
     done = subprocess.run(

@@ -11,9 +11,9 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from support.world import until
 
-from lab2.aws.retry import Trouble
-from lab2.errors import Problem
-from lab2.workers import Stage
+from lab2.aws.retry import OutageReporter
+from lab2.errors import UserError
+from lab2.workers import BatchWorker
 
 
 class Work:
@@ -52,72 +52,72 @@ def away() -> EndpointConnectionError:
 
 
 def test_what_arrives_during_work_goes_into_the_next_batch_together(work: Work) -> None:
-    stage = Stage(Trouble("Working"), work, size=100)
+    worker = BatchWorker(OutageReporter("Working"), work, size=100)
     work.go.clear()
-    stage.put([0])
+    worker.put([0])
     until(lambda: work.batches)
     for number in range(1, 50):
-        stage.put([number])
+        worker.put([number])
     work.go.set()
-    assert stage.flush(10)
+    assert worker.flush(10)
     assert work.batches == [[0], list(range(1, 50))]
-    stage.close()
+    worker.close()
 
 
 def test_a_batch_is_of_one_key_and_every_key_has_its_turn(work: Work) -> None:
-    stage = Stage(Trouble("Working"), work, size=3, key=lambda item: str(item)[0])
+    worker = BatchWorker(OutageReporter("Working"), work, size=3, key=lambda item: str(item)[0])
     work.go.clear()
-    stage.put(["x"])
+    worker.put(["x"])
     until(lambda: work.batches)
-    stage.put([*(f"a{number}" for number in range(7)), "b1", "c1"])
+    worker.put([*(f"a{number}" for number in range(7)), "b1", "c1"])
     work.go.set()
-    assert stage.flush(10)
+    assert worker.flush(10)
     assert work.batches == [["x"], ["a0", "a1", "a2"], ["b1"], ["c1"], ["a3", "a4", "a5"], ["a6"]]
-    stage.close()
+    worker.close()
 
 
 def test_a_stage_lingers_for_more_but_not_when_it_is_flushed_or_full(work: Work) -> None:
-    stage = Stage(Trouble("Working"), work, size=4, linger=3600)
-    stage.put([1, 2])
-    stage.put([3])
+    worker = BatchWorker(OutageReporter("Working"), work, size=4, linger=3600)
+    worker.put([1, 2])
+    worker.put([3])
     assert not work.batches
-    stage.put([4, 5])
+    worker.put([4, 5])
     until(lambda: work.batches == [[1, 2, 3, 4]])
-    assert stage.flush(10)
+    assert worker.flush(10)
     assert work.batches == [[1, 2, 3, 4], [5]]
-    stage.close()
+    worker.close()
 
 
 def test_only_what_failed_is_done_again_and_first(work: Work) -> None:
     work.then = [[2, 3]]
-    stage = Stage(Trouble("Working", lambda line: None), work, size=3)
-    stage.put([1, 2, 3, 4])
-    assert stage.flush(10)
+    worker = BatchWorker(OutageReporter("Working", lambda line: None), work, size=3)
+    worker.put([1, 2, 3, 4])
+    assert worker.flush(10)
     assert work.batches == [[1, 2, 3], [2, 3, 4]]
-    stage.close()
+    worker.close()
 
 
 def test_what_aws_refused_is_done_again_and_said_once_when_it_fails_and_once_when_it_works() -> None:
     said: list[str] = []
     work = Work()
-    work.then = [away(), away(), Problem("no disk"), away()]
-    stage = Stage(Trouble("Working", said.append), work, size=3)
-    stage.trouble.failed = lambda error: Trouble.failed(stage.trouble, error) / 100  # type: ignore[method-assign]
-    stage.put([1])
-    assert stage.flush(30)
+    work.then = [away(), away(), UserError("no disk"), away()]
+    worker = BatchWorker(OutageReporter("Working", said.append), work, size=3)
+    worker.outages.failed = lambda error: OutageReporter.failed(worker.outages, error) / 100  # type: ignore[method-assign]
+    worker.put([1])
+    assert worker.flush(30)
     assert work.batches == [[1]] * 5
     assert len(said) == 2
     assert "Working fails" in said[0] and "can't be reached" in said[0]
     assert "Working works again" in said[1]
-    stage.close()
+    worker.close()
 
 
 def test_pauses_grow_and_stay_bounded() -> None:
-    trouble = Trouble("Working", say=lambda line: None)
-    pauses = [trouble.failed(away()) for _ in range(40)]
+    outages = OutageReporter("Working", say=lambda line: None)
+    pauses = [outages.record_failure(away()) for _ in range(40)]
     assert pauses[0] <= 0.5 and all(10 <= pause <= 20 for pause in pauses[10:])
-    trouble.over()
-    assert trouble.failed(away()) <= 0.5
+    outages.record_success()
+    assert outages.record_failure(away()) <= 0.5
 
 
 def test_an_error_of_ours_is_not_taken_for_a_fault_of_aws(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,15 +125,15 @@ def test_an_error_of_ours_is_not_taken_for_a_fault_of_aws(monkeypatch: pytest.Mo
     monkeypatch.setattr(threading, "excepthook", lambda failure: raised.append(failure.exc_value))
     work = Work()
     work.then = [KeyError("ours")]
-    stage = Stage(Trouble("Working"), work, size=1)
-    stage.put([1])
+    worker = BatchWorker(OutageReporter("Working"), work, size=1)
+    worker.put([1])
     until(lambda: raised)
     assert isinstance(raised[0], KeyError)
-    stage.close()
+    worker.close()
 
 
 def test_while_one_batch_waits_to_be_tried_again_others_go_on_at_once(work: Work) -> None:
-    """A stage with threads to spare must not wait for the one that pauses."""
+    """A worker with threads to spare must not wait for the one that pauses."""
     tries: Counter[object] = Counter()
     done: list[object] = []
 
@@ -143,55 +143,55 @@ def test_while_one_batch_waits_to_be_tried_again_others_go_on_at_once(work: Work
             raise away()
         done.extend(batch)
 
-    stage = Stage(Trouble("Working", lambda line: None), send, size=1, threads=2, key=lambda item: item)
-    stage.trouble.failed = lambda error: 3600.0  # type: ignore[method-assign]
-    stage.put(["good 0"])
+    worker = BatchWorker(OutageReporter("Working", lambda line: None), send, size=1, threads=2, key=lambda item: item)
+    worker.outages.failed = lambda error: 3600.0  # type: ignore[method-assign]
+    worker.put(["good 0"])
     until(lambda: done)
-    stage.put(["bad"])
+    worker.put(["bad"])
     until(lambda: tries["bad"])
     for number in range(1, 20):
-        stage.put([f"good {number}"])
+        worker.put([f"good {number}"])
         until(lambda number=number: f"good {number}" in done)
-    stage.close()
+    worker.close()
 
 
 def test_somebody_who_waits_for_the_end_keeps_nobody_asleep(work: Work) -> None:
-    stage = Stage(Trouble("Working"), work, size=1, threads=2)
+    worker = BatchWorker(OutageReporter("Working"), work, size=1, threads=2)
     work.go.clear()
-    stage.put([0])
+    worker.put([0])
     until(lambda: work.batches)
-    waiting = [threading.Thread(target=stage.flush) for _ in range(3)]
+    waiting = [threading.Thread(target=worker.flush) for _ in range(3)]
     for thread in waiting:
         thread.start()
-    stage.put([1])
+    worker.put([1])
     until(lambda: len(work.batches) == 2)  # by the other thread
     work.go.set()
     for thread in waiting:
         thread.join()
-    stage.close()
+    worker.close()
 
 
 def test_flush_says_whether_it_came_to_the_end(work: Work) -> None:
-    stage = Stage(Trouble("Working"), work, size=1)
+    worker = BatchWorker(OutageReporter("Working"), work, size=1)
     work.go.clear()
-    stage.put([1, 2])
-    assert not stage.flush(0.05)
+    worker.put([1, 2])
+    assert not worker.flush(0.05)
     work.go.set()
-    assert stage.flush(10)
-    assert len(stage) == 0
-    stage.close()
+    assert worker.flush(10)
+    assert len(worker) == 0
+    worker.close()
 
 
 def test_close_gives_back_what_was_not_begun_and_interrupts_pauses(work: Work) -> None:
     work.go.clear()
     work.then = [away()]
-    stage = Stage(Trouble("Working", lambda line: None), work, size=1)
-    stage.trouble.failed = lambda error: 3600.0  # type: ignore[method-assign]
-    stage.put([1, 2, 3])
+    worker = BatchWorker(OutageReporter("Working", lambda line: None), work, size=1)
+    worker.outages.failed = lambda error: 3600.0  # type: ignore[method-assign]
+    worker.put([1, 2, 3])
     until(lambda: work.batches)
     work.go.set()
     before = threading.active_count()
-    assert stage.close() == [2, 3]
+    assert worker.close() == [2, 3]
     until(lambda: threading.active_count() < before)
     assert work.batches == [[1]]
 
@@ -209,20 +209,20 @@ def test_many_threads_and_faults_do_everything_once() -> None:
             done.update(item for item in batch if item not in again)
         return again
 
-    stage = Stage(
-        Trouble("Working", lambda line: None), send, size=10, threads=8, linger=0.01, key=lambda item: item % 3
+    worker = BatchWorker(
+        OutageReporter("Working", lambda line: None), send, size=10, threads=8, linger=0.01, key=lambda item: item % 3
     )
-    stage.trouble.failed = lambda error: 0.001  # type: ignore[method-assign]
+    worker.outages.failed = lambda error: 0.001  # type: ignore[method-assign]
 
     def put(first: int) -> None:
         for number in range(first, first + 700, 7):
-            stage.put(range(number, number + 7))
+            worker.put(range(number, number + 7))
 
     putters = [threading.Thread(target=put, args=(700 * number,)) for number in range(4)]
     for thread in putters:
         thread.start()
     for thread in putters:
         thread.join()
-    assert stage.flush(30)
+    assert worker.flush(30)
     assert done == Counter(range(2800))
-    stage.close()
+    worker.close()

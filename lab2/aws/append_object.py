@@ -12,20 +12,24 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lab2.aws.errors import error_code
 from lab2.aws.retry import jitter
 
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import CompletedPartTypeDef
+
 COPY_FROM = 5 * 2**20  # bytes; S3 takes no smaller part but as the last
 SLOW = 5.0  # seconds of a write; one that took longer hung, and says nothing of the next
 EXISTS = {"PreconditionFailed", "412"}  # what S3 says of a new object that is there already
-SOMEONE_WAS_FIRST = EXISTS | {"ConditionalRequestConflict", "409", "NoSuchKey", "404", "NoSuchUpload"}
+CONFLICT_CODES = EXISTS | {"ConditionalRequestConflict", "409", "NoSuchKey", "404", "NoSuchUpload"}
 
 
-class Seen(Protocol):
+class RowIndex(Protocol):
     """What the rows are remembered in: `add` is told of every row of the object once it is known."""
 
     def add(self, rows: Sequence[bytes]) -> None: ...
@@ -34,7 +38,7 @@ class Seen(Protocol):
         """Return the rows that the object has not got, in their order, each once."""
 
 
-class AppendLog:
+class AppendObject:
     """The rows of one S3 object. Not thread-safe: one thread appends, many rows at a time.
 
     A row is bytes without a line end. `header` is written first into a new object.
@@ -42,10 +46,10 @@ class AppendLog:
 
     def __init__(
         self,
-        s3: Any,
+        s3: S3Client,
         bucket: str,
         key: str,
-        seen: Seen,
+        seen: RowIndex,
         header: bytes = b"",
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
@@ -66,12 +70,12 @@ class AppendLog:
         while not self.try_append(rows):
             attempt += 1
             self.sleep(jitter(attempt, self.took))
-            self.catch_up()  # a small question before many bytes that may be refused once more
+            self.refresh()  # a small question before many bytes that may be refused once more
 
     def try_append(self, rows: Sequence[bytes]) -> bool:
         """Append the rows that are missing, in one conditional write; False where someone else was first."""
         if not self.known:
-            self.catch_up()
+            self.refresh()
         rows = self.seen.missing(rows)
         if not rows:
             return True
@@ -80,17 +84,17 @@ class AppendLog:
             self._write(rows)
         except (ClientError, BotoCoreError) as error:
             self.took = min(SLOW, time.monotonic() - started)
-            self.catch_up(exists=error_code(error) in EXISTS)  # whatever was said, what is in the object counts
+            self.refresh(exists=error_code(error) in EXISTS)  # whatever was said, what is in the object counts
             if not self.seen.missing(rows):
                 return True
-            if error_code(error) in SOMEONE_WAS_FIRST:
+            if error_code(error) in CONFLICT_CODES:
                 return False
             raise
         self.took = min(SLOW, time.monotonic() - started)
         self.seen.add(rows)
         return True
 
-    def catch_up(self, exists: bool = False) -> None:
+    def refresh(self, exists: bool = False) -> None:
         """Learn what others have appended since we last knew: `seen` is told their rows.
 
         Where S3 has just said that the object `exists`, it is not asked whether it does.
@@ -161,7 +165,7 @@ class AppendLog:
             addition = self.header + addition
         elif self._last != b"\n":
             addition = b"\n" + addition
-        condition = {"IfNoneMatch": "*"} if self.etag is None else {"IfMatch": self.etag}
+        condition: dict[str, Any] = {"IfNoneMatch": "*"} if self.etag is None else {"IfMatch": self.etag}
         if self._body is None:
             etag = self._copy_and_add(addition, condition)
             body = None
@@ -170,14 +174,16 @@ class AppendLog:
             etag = self.s3.put_object(Bucket=self.bucket, Key=self.key, Body=bytes(body), **condition)["ETag"]
         self._know(etag, self.size + len(addition), body, addition)
 
-    def _copy_and_add(self, addition: bytes, condition: dict[str, str]) -> str:
+    def _copy_and_add(self, addition: bytes, condition: dict[str, Any]) -> str:
         """Write the object with an addition without sending it: S3 copies what it has (5 GiB at most)."""
-        place = {"Bucket": self.bucket, "Key": self.key}
-        upload = place | {"UploadId": self.s3.create_multipart_upload(**place)["UploadId"]}
+        place: Any = {"Bucket": self.bucket, "Key": self.key}
+        upload: Any = place | {"UploadId": self.s3.create_multipart_upload(**place)["UploadId"]}
         try:
-            copied = self.s3.upload_part_copy(**upload, PartNumber=1, CopySource=place, CopySourceIfMatch=self.etag)
+            copied = self.s3.upload_part_copy(
+                **upload, PartNumber=1, CopySource=place, CopySourceIfMatch=self.etag or ""
+            )
             added = self.s3.upload_part(**upload, PartNumber=2, Body=addition)
-            parts = [
+            parts: list[CompletedPartTypeDef] = [
                 {"PartNumber": 1, "ETag": copied["CopyPartResult"]["ETag"]},
                 {"PartNumber": 2, "ETag": added["ETag"]},
             ]
@@ -187,7 +193,7 @@ class AppendLog:
             raise
         return str(reply["ETag"])
 
-    def _give_up(self, upload: dict[str, str]) -> None:
+    def _give_up(self, upload: dict[str, Any]) -> None:
         with suppress(ClientError, BotoCoreError):  # the bucket's lifecycle rule clears it away after a day
             self.s3.abort_multipart_upload(**upload)
 

@@ -18,11 +18,11 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from lab2.aws.resources import ROOT, bundled
-from lab2.aws.session import Cloud
-from lab2.errors import Problem
+from lab2.aws.session import AwsSession
+from lab2.errors import UserError
 
 # In a checkout the data lies beside the programs; where lab2 was installed by pip, in the user's folder for data.
 HOME = ROOT / ".local" if bundled("aws.yaml").parent == ROOT else Path.home() / ".local" / "share" / "lab2"
@@ -33,7 +33,7 @@ PATIENCE = 30  # seconds for the emulator to start or to stop; it takes about on
 
 
 @contextmanager
-def aws(service: str | None = None) -> Iterator[None]:
+def running(service: str | None = None) -> Iterator[None]:
     """Context in which AWS is the emulator of this machine; `service` is a module to run beside it, if any."""
     HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
     HOME.chmod(0o700)
@@ -77,13 +77,13 @@ def _start_emulator(port: int) -> None:
         return
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
-            raise Problem(
+            raise UserError(
                 f"Port {port} is taken by another program. Stop it, or choose a port: export GATEWAY_PORT={port + 1}"
             )
     try:
         import ministack  # noqa: F401 - only to say so early where it is missing
     except ImportError:
-        raise Problem("The local emulator is not installed. Try: pip install -r requirements-dev.txt") from None
+        raise UserError("The local emulator is not installed. Try: pip install -r requirements-dev.txt") from None
     _spawn("emulator", [sys.executable, "-m", "ministack"], {
         "BIND_HOST": HOST,  # the default is every interface
         "GATEWAY_PORT": str(port),
@@ -96,7 +96,7 @@ def _start_emulator(port: int) -> None:
     while not _healthy(port):
         if time.monotonic() > deadline or not _held("emulator"):
             _stop("emulator")
-            raise Problem(f"The local emulator did not start. Its last words are in {HOME / 'emulator.log'}")
+            raise UserError(f"The local emulator did not start. Its last words are in {HOME / 'emulator.log'}")
         time.sleep(0.05)
 
 
@@ -122,7 +122,7 @@ def deploy(template: str) -> None:
     import boto3
 
     stacks = boto3.Session(region_name=REGION).client("cloudformation")
-    request = {"StackName": "lab2", "TemplateBody": template, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
+    request: dict[str, Any] = {"StackName": "lab2", "TemplateBody": template, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
     try:
         stacks.create_stack(**request)
     except stacks.exceptions.AlreadyExistsException:
@@ -132,14 +132,14 @@ def deploy(template: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while stacks.describe_stacks(StackName="lab2")["Stacks"][0]["StackStatus"] not in done:
         if time.monotonic() > deadline:
-            raise Problem("The local emulator did not deploy aws.yaml. Delete the folder .local, then try again.")
+            raise UserError("The local emulator did not deploy aws.yaml. Delete the folder .local, then try again.")
         time.sleep(0.02)
 
 
 def _queues_exist() -> bool:
     """Tell whether the emulator still has its queues; one that was killed forgets them."""
-    with suppress(Problem):
-        return bool(Cloud().queue_url("lab2_dead"))
+    with suppress(UserError):
+        return bool(AwsSession().queue_url("lab2_dead"))
     return False
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lab2.aws.resources import DEPLOY
-from lab2.errors import Problem
+from lab2.errors import UserError
 
 
-class explained:
-    """Context in which what botocore raises comes out as a Problem: one sentence for the user."""
+class user_errors:
+    """Context in which what botocore raises comes out as a UserError: one sentence for the user."""
 
     def __init__(self, what: str = "AWS") -> None:
         self.what = what
@@ -17,14 +17,14 @@ class explained:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if error is not None and (sentence := explain(error, self.what)):
-            raise Problem(sentence) from error
+            raise UserError(sentence) from error
 
 
 def explain(error: BaseException, what: str = "AWS") -> str | None:
     """Say in one sentence what went wrong with `what` and what to do; None if it is not AWS's doing."""
-    from botocore import exceptions as aws
+    from botocore import exceptions
 
-    if isinstance(error, aws.ClientError):
+    if isinstance(error, exceptions.ClientError):
         code = error_code(error)
         if code in ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "NoSuchBucket"):
             return f"There is no {what} in this account and region. Deploy it with: {DEPLOY}"
@@ -37,14 +37,14 @@ def explain(error: BaseException, what: str = "AWS") -> str | None:
             return "AWS does not know these credentials. Check with: aws sts get-caller-identity"
         message = error.response.get("Error", {}).get("Message", "")
         return f"AWS refused {what}: {code}: {message}".rstrip(": ")
-    if isinstance(error, (aws.NoCredentialsError, aws.PartialCredentialsError, aws.ProfileNotFound,
-                          aws.CredentialRetrievalError, aws.TokenRetrievalError)):  # fmt: skip
+    if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError, exceptions.ProfileNotFound,
+                          exceptions.CredentialRetrievalError, exceptions.TokenRetrievalError)):  # fmt: skip
         return f"No usable AWS credentials ({error}). Try: aws configure, or --local for no AWS at all."
-    if isinstance(error, aws.NoRegionError):
+    if isinstance(error, exceptions.NoRegionError):
         return "No AWS region is set. Try: export AWS_REGION=eu-west-3, or --local for no AWS at all."
-    if isinstance(error, (aws.HTTPClientError, aws.ConnectionError)):
+    if isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError)):
         return f"AWS can't be reached for {what}. Check the network and AWS_ENDPOINT_URL, then try again."
-    if isinstance(error, aws.BotoCoreError):
+    if isinstance(error, exceptions.BotoCoreError):
         return f"AWS could not be asked for {what}: {error}"
     return None
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-REQUESTS = "lab2"
-ANSWERS = "lab2_1"
-DEAD_LETTERS = "lab2_dead"
-LOG = "log/"
-IMAGES = "underbase/"
-LABELS = "underbase.csv"
+REQUEST_QUEUE = "lab2"
+ANSWER_QUEUE = "lab2_1"
+DEAD_LETTER_QUEUE = "lab2_dead"
+LOG_PREFIX = "log/"
+IMAGE_PREFIX = "underbase/"
+LABEL_KEY = "underbase.csv"
 DEPLOY = "aws cloudformation deploy --stack-name lab2 --template-file aws.yaml --capabilities CAPABILITY_NAMED_IAM"
 
 PACKAGE = Path(__file__).resolve().parents[1]

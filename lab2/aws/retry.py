@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 
 from lab2.aws.errors import explain
-from lab2.errors import Problem
+from lab2.errors import UserError
 
 LONGEST_PAUSE = 20.0  # seconds between two tries while AWS is away
 
 
-class Trouble:
+class OutageReporter:
     """Says what fails once, when it starts, and once more when it works again; paces the tries between."""
 
     def __init__(self, what: str, say: Callable[[str], None] | None = None) -> None:
@@ -23,9 +23,9 @@ class Trouble:
         self.since = 0.0
         self._lock = threading.Lock()
 
-    def failed(self, error: Exception) -> float:
+    def record_failure(self, error: Exception) -> float:
         """Note a failure; return the seconds to pause. An error that is not AWS's doing is raised again."""
-        sentence = str(error) if isinstance(error, Problem) else explain(error)
+        sentence = str(error) if isinstance(error, UserError) else explain(error)
         if sentence is None:
             raise error
         with self._lock:
@@ -35,7 +35,7 @@ class Trouble:
                 self.say(f"{self.what} fails, will go on trying: {sentence}")
             return random.uniform(0.5, 1.0) * min(LONGEST_PAUSE, 0.25 * 2.0 ** min(self.tries, 10))
 
-    def over(self) -> None:
+    def record_success(self) -> None:
         if self.tries:
             with self._lock:
                 if self.tries:

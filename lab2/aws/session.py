@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 from functools import cached_property
 
-from lab2.aws.errors import explained
-from lab2.errors import Problem
+from lab2.aws.errors import user_errors
+from lab2.errors import UserError
 
 TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's start
 if TYPE_CHECKING:
     from typing import Any
 
     import boto3
+    from types_boto3_cloudwatch import CloudWatchClient
+    from types_boto3_s3 import S3Client
+    from types_boto3_sqs import SQSClient
 
 
-class Cloud:
+class AwsSession:
     """One AWS account and region: the queues and the bucket in it, as boto3 clients.
 
     `connections` is how many requests one client may have under way at once.
@@ -25,61 +28,64 @@ class Cloud:
         self.bucket_name, self.connections = bucket_name, connections
 
     @cached_property
-    def session(self) -> boto3.Session:
+    def boto3_session(self) -> boto3.Session:
         import boto3  # takes 0.2 s: not before somebody needs it
 
-        with explained():
+        with user_errors():
             return boto3.Session(region_name=os.environ.get("AWS_REGION"))
 
     @cached_property
     def region(self) -> str:
-        if region := self.session.region_name:
+        if region := self.boto3_session.region_name:
             return str(region)
-        raise Problem("No AWS region is set. Try: export AWS_REGION=eu-west-3, or --local for no AWS at all.")
+        raise UserError("No AWS region is set. Try: export AWS_REGION=eu-west-3, or --local for no AWS at all.")
 
     @cached_property
-    def sqs(self) -> Any:
-        return self._client("sqs")
+    def sqs(self) -> SQSClient:
+        client: SQSClient = self._client("sqs")
+        return client
 
     @cached_property
-    def s3(self) -> Any:
-        return self._client("s3")
+    def s3(self) -> S3Client:
+        client: S3Client = self._client("s3")
+        return client
 
     @cached_property
-    def cloudwatch(self) -> Any:
-        return self._client("cloudwatch")
+    def cloudwatch(self) -> CloudWatchClient:
+        client: CloudWatchClient = self._client("cloudwatch")
+        return client
 
     @cached_property
     def bucket(self) -> str:
         if self.bucket_name:
             return self.bucket_name
-        with explained():
+        with user_errors():
             account = self._client("sts").get_caller_identity()["Account"]
         return f"lab2-{account}-{self.region}"
 
     def queue_url(self, name: str) -> str:
-        """Return the URL of the queue; Problem where it is missing or closed to us."""
-        with explained(f"queue {name}"):
+        """Return the URL of the queue; UserError where it is missing or closed to us."""
+        with user_errors(f"queue {name}"):
             return str(self.sqs.get_queue_url(QueueName=name)["QueueUrl"])
 
     def check_bucket(self, prefix: str) -> None:
         """Problem unless the bucket is there and `prefix` in it can be listed by us."""
-        with explained(f"bucket {self.bucket}"):
+        with user_errors(f"bucket {self.bucket}"):
             self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=1)
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: Any) -> Any:
         try:
-            with explained():
+            with user_errors():
                 return self._new_client(service)
         except ValueError as error:  # so botocore says that an endpoint is no URL
-            raise Problem(f"AWS can't be asked: {error}. Check AWS_ENDPOINT_URL.") from None
+            raise UserError(f"AWS can't be asked: {error}. Check AWS_ENDPOINT_URL.") from None
 
-    def _new_client(self, service: str) -> Any:
+    def _new_client(self, service: Any) -> Any:
         from botocore.config import Config
 
         from lab2.aws.sqs_transport import shorten
 
-        client = self.session.client(
+        client = self.boto3_session.client(
             service,
             region_name=self.region,
             config=Config(
@@ -95,7 +101,7 @@ class Cloud:
         )
         _freeze_user_agent(client)
         if service == "sqs":
-            shorten(client, self.session.get_credentials())
+            shorten(client, self.boto3_session.get_credentials())
         return client
 
 

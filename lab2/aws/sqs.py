@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+    from types_boto3_sqs.type_defs import (
+        ChangeMessageVisibilityBatchRequestEntryTypeDef,
+        DeleteMessageBatchRequestEntryTypeDef,
+        MessageAttributeValueTypeDef,
+        MessageTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+    )
 
 BATCH = 10  # SQS takes and gives at most ten messages a call
 
@@ -36,7 +46,7 @@ class Outgoing:
 class Queue:
     """One queue. Every method raises what botocore raises; batches are of ten at most."""
 
-    def __init__(self, sqs: Any, url: str) -> None:
+    def __init__(self, sqs: SQSClient, url: str) -> None:
         self.sqs, self.url = sqs, url
 
     def receive(self, wait: int = 0, visibility: int | None = None) -> list[Message]:
@@ -44,38 +54,31 @@ class Queue:
 
         Nobody else sees them for `visibility` seconds (None: as the queue is set).
         """
+        visible: Any = {} if visibility is None else {"VisibilityTimeout": visibility}
         reply = self.sqs.receive_message(
             QueueUrl=self.url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=wait, MessageAttributeNames=["All"],
             MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
-            **({} if visibility is None else {"VisibilityTimeout": visibility}),
+            **visible,
         )  # fmt: skip
         return [_message(entry) for entry in reply.get("Messages", ())]
 
     def send(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
         """Send up to ten messages; return those that SQS did not take."""
-        entries = [
-            {
-                "Id": str(position),
-                "MessageBody": message.body,
-                "MessageAttributes": {
-                    name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()
-                },
-                **({"MessageGroupId": message.group} if message.group else {}),
-            }
-            for position, message in enumerate(messages)
-        ]
+        entries = [_entry(str(position), message) for position, message in enumerate(messages)]
         return _failed(messages, self.sqs.send_message_batch(QueueUrl=self.url, Entries=entries))
 
     def delete(self, messages: Sequence[Message]) -> list[Message]:
         """Delete up to ten messages; return those to try again. One whose receipt is invalid is gone or came back."""
-        entries = [{"Id": str(position), "ReceiptHandle": message.receipt} for position, message in enumerate(messages)]
+        entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
+            {"Id": str(position), "ReceiptHandle": message.receipt} for position, message in enumerate(messages)
+        ]
         reply = self.sqs.delete_message_batch(QueueUrl=self.url, Entries=entries)
         invalid = {int(entry["Id"]) for entry in reply.get("Failed", ()) if entry.get("SenderFault")}
         return _failed(messages, reply, invalid)
 
-    def hide(self, messages: Sequence[Message], seconds: int) -> list[Message]:
+    def change_visibility(self, messages: Sequence[Message], seconds: int) -> list[Message]:
         """Hide up to ten messages from everybody for `seconds` from now (0: release them); return those not hidden."""
-        entries = [
+        entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
             {"Id": str(position), "ReceiptHandle": message.receipt, "VisibilityTimeout": seconds}
             for position, message in enumerate(messages)
         ]
@@ -89,8 +92,20 @@ def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
         yield batch
 
 
-def _message(entry: dict[str, Any]) -> Message:
-    system = entry.get("Attributes", {})
+def _entry(id: str, message: Outgoing) -> SendMessageBatchRequestEntryTypeDef:
+    attributes: dict[str, MessageAttributeValueTypeDef] = {
+        name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()
+    }
+    entry: SendMessageBatchRequestEntryTypeDef = {
+        "Id": id, "MessageBody": message.body, "MessageAttributes": attributes
+    }  # fmt: skip
+    if message.group:
+        entry["MessageGroupId"] = message.group
+    return entry
+
+
+def _message(entry: MessageTypeDef) -> Message:
+    system: Mapping[Any, str] = entry.get("Attributes", {})
     values = entry.get("MessageAttributes", {}).items()
     attributes = {name: value["StringValue"] for name, value in values if "StringValue" in value}
     return Message(
@@ -99,7 +114,7 @@ def _message(entry: dict[str, Any]) -> Message:
     )  # fmt: skip
 
 
-def _failed(entries: Sequence[T], reply: dict[str, Any], settled: Set[int] = frozenset()) -> list[T]:
+def _failed(entries: Sequence[T], reply: Mapping[str, Any], settled: Set[int] = frozenset()) -> list[T]:
     """Return the entries that the reply does not confirm. Ids are positions: SQS may give one message twice."""
     done = settled | {int(entry["Id"]) for entry in reply.get("Successful", ())}
     return [entry for position, entry in enumerate(entries) if position not in done]

@@ -13,7 +13,7 @@ import hmac
 import json
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest
@@ -36,7 +36,7 @@ def shorten(client: Any, credentials: Any) -> None:
         try:
             keys = credentials.get_frozen_credentials()
             headers = sign(params["url"], params["headers"], params["body"], keys, client.meta.region_name)
-            request = AWSPreparedRequest("POST", params["url"], headers, params["body"], False)
+            request = AWSPreparedRequest("POST", params["url"], cast(Any, headers), params["body"], False)
             client.meta.events.emit(f"before-send.sqs.{model.name}", request=request)
             response = connections.send(request)
             return (response, json.loads(response.content)) if response.status_code == 200 else None

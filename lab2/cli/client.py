@@ -11,7 +11,7 @@ import sys
 from contextlib import ExitStack, suppress
 
 from lab2.cli.common import Parser, add_flags, run
-from lab2.errors import Refused
+from lab2.errors import InvalidInput
 from lab2.stats.client.conversation import POLL, Conversation, fitted
 from lab2.stats.series import check_series, parse_number
 
@@ -19,7 +19,7 @@ from lab2.stats.series import check_series, parse_number
 # The rest is imported behind it, by `connect`, and where it is used.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lab2.stats.client.connection import Exchange
+    from lab2.stats.client.connection import Connection
 
 EPILOG = """\
 exit codes:
@@ -52,7 +52,7 @@ def parse_options() -> argparse.Namespace:
         options.numbers = [parse_number(typed) for typed in options.numbers]
         if options.numbers:
             check_series(options.numbers)
-    except Refused as reason:
+    except InvalidInput as reason:
         parser.error(f"{reason}; give 1 to 10 numbers, like 3 5.5 8")
     if bool(options.numbers) + bool(options.file) + options.listen > 1:
         parser.error("numbers, --file and --listen don't go together")
@@ -70,15 +70,17 @@ def user() -> str:
         return str(os.getuid())
 
 
-def connect(options: argparse.Namespace, stack: ExitStack) -> Exchange:
-    """Return the exchange that the options name; what must be undone at the end is left to `stack`."""
+def connect(options: argparse.Namespace, stack: ExitStack) -> Connection:
+    """Return the connection that the options name; what must be undone at the end is left to `stack`."""
     from lab2.aws import emulator
-    from lab2.aws.session import Cloud
+    from lab2.aws.session import AwsSession
     from lab2.stats.client import connection
 
     if options.local:
-        stack.enter_context(emulator.aws(service="lab2.cli.server"))
-    return connection.connect(Cloud(connections=connection.CONNECTIONS), options.client, options.private_answers, stack)
+        stack.enter_context(emulator.running(service="lab2.cli.server"))
+    return connection.connect(
+        AwsSession(connections=connection.CONNECTIONS), options.client, options.private_answers, stack
+    )
 
 
 def main() -> int:
@@ -96,13 +98,13 @@ def main() -> int:
             if options.file:
                 from lab2.stats.client.batch import send_file
 
-                return send_file(conversation.link.exchange, options.file, options.format, options.wait)
+                return send_file(conversation.link.connection, options.file, options.format, options.wait)
             if options.numbers:
                 conversation.send(options.numbers)
                 conversation.wait()
             elif options.listen:
                 with suppress(KeyboardInterrupt):
-                    conversation.link.exchange()
+                    conversation.link.connection()
                     while True:
                         conversation.listen(POLL)
             else:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from lab2 import __version__
-from lab2.errors import Problem
+from lab2.errors import UserError
 from lab2.terminal import printable
 
 TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's start
@@ -35,11 +35,11 @@ def add_bucket_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def run(main: Callable[[], int]) -> NoReturn:
-    """Run a program: exit code from main, one sentence on stderr for a Problem, 130 for Ctrl-C."""
+    """Run a program: exit code from main, one sentence on stderr for a UserError, 130 for Ctrl-C."""
     try:
         code = main()
         sys.stdout.flush()
-    except Problem as problem:
+    except UserError as problem:
         print(problem, file=sys.stderr)
         code = 2
     except KeyboardInterrupt:

@@ -12,12 +12,12 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from lab2.aws import emulator
-from lab2.aws.session import Cloud
+from lab2.aws.session import AwsSession
 from lab2.cli.common import Parser, add_bucket_flag, add_flags, run
-from lab2.errors import Problem
+from lab2.errors import UserError
 from lab2.labelling import samples
-from lab2.labelling.contact_sheet import MOST, write_sheet
-from lab2.labelling.image_store import Images
+from lab2.labelling.contact_sheet import MAX_PICTURES, write_sheet
+from lab2.labelling.image_store import ImageStore
 from lab2.labelling.label import clean_name
 from lab2.labelling.local_files import typed_paths
 from lab2.labelling.report import Report
@@ -39,17 +39,17 @@ exit codes:
 def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
     """Return the session of these options; what must be undone at the end is left to `stack`."""
 
-    def connect() -> Images:
+    def connect() -> ImageStore:
         if options.local:
-            stack.enter_context(emulator.aws())
-        cloud = Cloud(options.bucket, connections=UPLOADS)
-        images = Images(cloud)
+            stack.enter_context(emulator.running())
+        aws = AwsSession(options.bucket, connections=UPLOADS)
+        images = ImageStore(aws)
         if options.command == "upload":
-            assert cloud.bucket and cloud.s3  # asked for and made behind too; a LIST would only keep the files waiting
+            assert aws.bucket and aws.s3  # asked for and made behind too; a LIST would only keep the files waiting
         else:
             images.open()  # which leaves a connection open
         if options.local:
-            samples.fill(cloud)
+            samples.fill(aws)
         return images
 
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "lab2"
@@ -78,7 +78,7 @@ def menu(session: Session, options: argparse.Namespace) -> int:
                 return code
             else:
                 print("Type a number, the first letter or the word.")
-        except Problem as problem:
+        except UserError as problem:
             print(problem, file=sys.stderr, flush=True)
             code = 1
         except KeyboardInterrupt:
@@ -101,14 +101,14 @@ def label(session: Session, options: argparse.Namespace) -> int:
 
 def report(session: Session, options: argparse.Namespace) -> int:
     """Say what the labels say, and draw a contact sheet where one is asked for."""
-    session.keeper.flush(LAST_EFFORT)
+    session.outbox.flush(LAST_EFFORT)
     session.tell()
     images = {image.name: image for image in session.images.all()}
     found = Report.of(images, session.votes())
     print(found.as_json() if options.json else found.as_text(shutil.get_terminal_size().columns), flush=True)
     if options.sheet:
         assert session.decoder
-        shown = [(images[verdict.image], verdict) for verdict in found.verdicts[:MOST]]
+        shown = [(images[verdict.image], verdict) for verdict in found.verdicts[:MAX_PICTURES]]
         write_sheet(options.sheet, shown, session.images, session.decoder)
     return 0
 
@@ -118,7 +118,7 @@ def annotator_name(given: str | None) -> str:
     with suppress(KeyError, OSError):
         if name := clean_name(getpass.getuser() if given is None else given):
             return name
-    raise Problem("The labels need a name. Try: --annotator NAME")
+    raise UserError("The labels need a name. Try: --annotator NAME")
 
 
 def main() -> int:
@@ -135,7 +135,7 @@ def main() -> int:
                         help="which pictures to label: any, or those that need your label most")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="with report: as JSON, with the votes on every picture")
     parser.add_argument("--sheet", metavar="FILE.png", type=Path,
-                        help=f"with report: put {MOST} pictures with their votes there, disputed first")  # fmt: skip
+                        help=f"with report: draw {MAX_PICTURES} pictures with their votes, disputed first")  # fmt: skip
     add_bucket_flag(parser)
     add_flags(parser)
     options = parser.parse_intermixed_args()

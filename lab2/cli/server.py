@@ -10,12 +10,12 @@ import traceback
 from contextlib import ExitStack, nullcontext
 from datetime import datetime, timezone
 
-from lab2.aws import emulator as local
-from lab2.aws.resources import ANSWERS, LOG, REQUESTS
-from lab2.aws.session import Cloud
+from lab2.aws import emulator
+from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
+from lab2.aws.session import AwsSession
 from lab2.cli.common import Parser, add_bucket_flag, add_flags, run
-from lab2.stats.server import inspect as audit
-from lab2.stats.server.service import MOST_POLLERS, Server, say
+from lab2.stats.server import inspect
+from lab2.stats.server.service import MAX_POLLERS, Server, say
 
 EPILOG = """\
 Stop it with Ctrl-C or kill: it finishes what it has.
@@ -42,19 +42,22 @@ def main() -> int:
     options = parser.parse_args()
     with ExitStack() as stack:
         if options.local:
-            stack.enter_context(local.aws())
-        cloud = Cloud(options.bucket, connections=MOST_POLLERS + 24)
+            stack.enter_context(emulator.running())
+        aws = AwsSession(options.bucket, connections=MAX_POLLERS + 24)
         if options.command == "verify":
-            return 1 if audit.verify(cloud, options.day) else 0
+            return 1 if inspect.verify(aws, options.day) else 0
         if options.command == "status":
-            print(audit.status(cloud, datetime.now(timezone.utc)))
+            print(inspect.status(aws, datetime.now(timezone.utc)))
             return 0
-        stack.enter_context(local.serving() if options.local else nullcontext())
-        server = Server(cloud)
+        stack.enter_context(emulator.serving() if options.local else nullcontext())
+        server = Server(aws)
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: server.stopping.set())
         threading.excepthook = die
-        say(f"Serving {REQUESTS}, answering on {ANSWERS}, logging to s3://{cloud.bucket}/{LOG} in {cloud.region}")
+        say(
+            f"Serving {REQUEST_QUEUE}, answering on {ANSWER_QUEUE}, "
+            f"logging to s3://{aws.bucket}/{LOG_PREFIX} in {aws.region}"
+        )
         server.run(options.drain)
         say(f"Stopped: {server.report()}")
     return 0

@@ -9,12 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab2.errors import Problem
+from lab2.errors import UserError
 from lab2.labelling.display.decoder import Decoder
 from lab2.labelling.display.drawing import write
 from lab2.labelling.display.process import quiet_opencv
-from lab2.labelling.image_store import Image, Images
-from lab2.labelling.picture import Picture, Unreadable
+from lab2.labelling.image_store import Image, ImageStore
+from lab2.labelling.picture import Picture, UnreadableImage
 from lab2.labelling.report import Verdict
 from lab2.terminal import printable
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ACROSS = 6  # pictures
 SIDE, GAP, TEXT = 180, 14, 34  # pixels: of a picture, around it, and of the line below it
-MOST = 60  # pictures
+MAX_PICTURES = 60  # pictures
 
 
 def contact_sheet(pictures: Iterable[tuple[Picture | None, Verdict]]) -> bytes:
@@ -54,13 +54,13 @@ def _cell(picture: Picture | None, verdict: Verdict) -> Pixels:
     return cell
 
 
-def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: Images, decoder: Decoder) -> None:
+def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: ImageStore, decoder: Decoder) -> None:
     """Write a PNG of the pictures with their votes."""
     if not shown:
-        raise Problem(f"There are no pictures to put on {path}. Upload some first.")
+        raise UserError(f"There are no pictures to put on {path}. Upload some first.")
 
     def load(image: Image) -> Picture | None:
-        with suppress(Unreadable):
+        with suppress(UnreadableImage):
             return decoder.decode(images.fetch(image), SIDE, SIDE)
         return None
 
@@ -70,5 +70,5 @@ def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: Images, 
     try:
         path.write_bytes(data)
     except OSError as error:
-        raise Problem(f"{path} can't be written: {error.strerror}. Give another file to --sheet.") from None
+        raise UserError(f"{path} can't be written: {error.strerror}. Give another file to --sheet.") from None
     print(f"{len(shown)} pictures with their votes are in {printable(str(path))}.", file=sys.stderr)

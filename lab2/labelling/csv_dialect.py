@@ -7,8 +7,8 @@ import io
 import re
 from dataclasses import astuple, dataclass
 
-from lab2.aws.resources import LABELS
-from lab2.errors import Problem
+from lab2.aws.resources import LABEL_KEY
+from lab2.errors import UserError
 from lab2.labelling.label import Label
 
 COLUMNS = ("image", "label", "annotator", "timestamp", "seconds")
@@ -17,7 +17,7 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet would calculate, a
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class CsvDialect:
     """How a label file writes its rows: spreadsheets change the order, the delimiter and the line ends."""
 
     columns: tuple[str, ...] = COLUMNS
@@ -25,28 +25,28 @@ class Form:
     end: str = ""  # what stands before the line feed
 
     @staticmethod
-    def of(head: bytes) -> Form:
-        """Return the form of the file that starts with `head`; Problem where that is not a header of labels."""
+    def of(head: bytes) -> CsvDialect:
+        """Return the form of the file that starts with `head`; UserError where that is not a header of labels."""
         if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            raise Problem(f"{LABELS} in the bucket is UTF-16, so no label can be added. Save it as CSV UTF-8.")
+            raise UserError(f"{LABEL_KEY} in the bucket is UTF-16, so no label can be added. Save it as CSV UTF-8.")
         lines = [line for line in head.split(b"\n") if line.strip()]
         if not lines:
-            return Form()
+            return CsvDialect()
         line = lines[0].decode("utf-8-sig", "replace")
         for delimiter in ",;\t":
             columns = tuple(name.strip().lower() for name in _cells(line.rstrip("\r"), delimiter))
             if {"image", "label"} <= set(columns):
-                return Form(columns, delimiter, "\r" if line.endswith("\r") else "")
-        raise Problem(
-            f"{LABELS} in the bucket does not start with a header, so no label can be added. "
+                return CsvDialect(columns, delimiter, "\r" if line.endswith("\r") else "")
+        raise UserError(
+            f"{LABEL_KEY} in the bucket does not start with a header, so no label can be added. "
             f"Make its first line: {HEADER}"
         )
 
     def encode(self, label: Label) -> bytes:
-        """Return the row of a label, without its line feed; Problem where a column is missing for it."""
+        """Return the row of a label, without its line feed; UserError where a column is missing for it."""
         if missing := [name for name in COLUMNS[:4] if name not in self.columns]:
-            raise Problem(
-                f"{LABELS} in the bucket has no column {' and no column '.join(missing)}, so no label can be added. "
+            raise UserError(
+                f"{LABEL_KEY} in the bucket has no column {' and no column '.join(missing)}, so no label can be added. "
                 f"Make its first line: {self.delimiter.join(COLUMNS)} (the rows below may stay as they are)"
             )
         text = io.StringIO()

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from lab2.aws.errors import error_code, explained
-from lab2.aws.resources import IMAGES
+from lab2.aws.errors import error_code, user_errors
+from lab2.aws.resources import IMAGE_PREFIX
 from lab2.aws.retry import jitter
-from lab2.aws.session import Cloud
-from lab2.labelling.local_files import MOST_BYTES
-from lab2.labelling.picture import Picture, Unreadable
+from lab2.aws.session import AwsSession
+from lab2.labelling.local_files import MAX_BYTES
+from lab2.labelling.picture import Picture, UnreadableImage
 from lab2.terminal import printable
 
 PAGE = 1_000  # keys that S3 lists at a time, at most
@@ -37,11 +37,11 @@ class Image:
     size: int
 
 
-class Images:
+class ImageStore:
     """The images of one bucket. Thread-safe."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud = cloud
+    def __init__(self, aws: AwsSession) -> None:
+        self.aws = aws
         self._first: list[Image] = []  # what the first page had when it was last listed
         self._large = False  # whether there are more than a page lists
         self._same = defaultdict[str, threading.Lock](threading.Lock)  # by hash: looked for and stored in one go
@@ -73,18 +73,18 @@ class Images:
             after = page[-1].name if page else after
 
     def fetch(self, image: Image) -> bytes:
-        """Return the bytes of an image; Unreadable where it is no longer there or should not be shown."""
+        """Return the bytes of an image; UnreadableImage where it is no longer there or should not be shown."""
         if not image.name.isprintable():
-            raise Unreadable("its name has control characters")
-        if image.size > MOST_BYTES:
-            raise Unreadable(f"it is larger than {MOST_BYTES // 2**20} MB")
+            raise UnreadableImage("its name has control characters")
+        if image.size > MAX_BYTES:
+            raise UnreadableImage(f"it is larger than {MAX_BYTES // 2**20} MB")
         try:
-            with explained(f"image {printable(image.name)}"):
-                reply = self.cloud.s3.get_object(Bucket=self.cloud.bucket, Key=IMAGES + image.name)
+            with user_errors(f"image {printable(image.name)}"):
+                reply = self.aws.s3.get_object(Bucket=self.aws.bucket, Key=IMAGE_PREFIX + image.name)
                 data: bytes = reply["Body"].read()
         except Exception as error:
             if error_code(error.__cause__ or error) in ("NoSuchKey", "404"):
-                raise Unreadable("it is no longer there") from None
+                raise UnreadableImage("it is no longer there") from None
             raise
         return data
 
@@ -96,18 +96,18 @@ class Images:
             image = images.pop()
             try:
                 return image, decode(self.fetch(image))
-            except Unreadable as reason:
+            except UnreadableImage as reason:
                 say(f"{printable(image.name)} can't be shown: {reason}.")
         return None
 
     def store(self, name: str, data: bytes) -> bool:
         """Store an image under its name; False where it is there already, whatever its name."""
         hash = digest(data)
-        with self._same[hash], explained(f"bucket {self.cloud.bucket}"):
-            reply = self.cloud.s3.list_objects_v2(Bucket=self.cloud.bucket, Prefix=IMAGES + hash)
+        with self._same[hash], user_errors(f"bucket {self.aws.bucket}"):
+            reply = self.aws.s3.list_objects_v2(Bucket=self.aws.bucket, Prefix=IMAGE_PREFIX + hash)
             if any(entry["Size"] == len(data) for entry in reply.get("Contents", ())):
                 return False
-            self._put(IMAGES + stored_name(name, hash), data)
+            self._put(IMAGE_PREFIX + stored_name(name, hash), data)
         return True
 
     def _put(self, key: str, data: bytes) -> None:
@@ -115,9 +115,7 @@ class Images:
         kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
         for attempt in count(1):
             try:
-                self.cloud.s3.put_object(
-                    Bucket=self.cloud.bucket, Key=key, Body=data, ContentType=kind, IfNoneMatch="*"
-                )
+                self.aws.s3.put_object(Bucket=self.aws.bucket, Key=key, Body=data, ContentType=kind, IfNoneMatch="*")
             except Exception as error:
                 if error_code(error) in CONFLICT and attempt < TRIES:
                     time.sleep(jitter(attempt))
@@ -128,10 +126,11 @@ class Images:
 
     def _page(self, after: str) -> tuple[list[Image], bool]:
         """Return the images of one LIST, from the name `after` on, and whether there are more behind them."""
-        with explained(f"bucket {self.cloud.bucket}"):
-            place: dict[str, Any] = {"Bucket": self.cloud.bucket, "Prefix": IMAGES, "MaxKeys": PAGE}
-            reply = self.cloud.s3.list_objects_v2(**place, **({"StartAfter": IMAGES + after} if after else {}))
-        entries = [Image(entry["Key"][len(IMAGES) :], entry["Size"]) for entry in reply.get("Contents", ())]
+        with user_errors(f"bucket {self.aws.bucket}"):
+            start: dict[str, Any] = {"StartAfter": IMAGE_PREFIX + after} if after else {}
+            place: dict[str, Any] = {"Bucket": self.aws.bucket, "Prefix": IMAGE_PREFIX, "MaxKeys": PAGE}
+            reply = self.aws.s3.list_objects_v2(**place, **start)
+        entries = [Image(entry["Key"][len(IMAGE_PREFIX) :], entry["Size"]) for entry in reply.get("Contents", ())]
         return [image for image in entries if image.name and not image.name.endswith("/")], reply["IsTruncated"]
 
 

@@ -5,34 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from lab2.aws.append_object import COPY_FROM, AppendLog
-from lab2.aws.resources import LABELS
-from lab2.aws.session import Cloud
-from lab2.labelling.csv_dialect import HEADER, Form
+from lab2.aws.append_object import COPY_FROM, AppendObject
+from lab2.aws.resources import LABEL_KEY
+from lab2.aws.session import AwsSession
+from lab2.labelling.csv_dialect import HEADER, CsvDialect
 from lab2.labelling.label import Label, Votes
 
 HEAD = 4096  # bytes in which the header of a label file is looked for
 
 
-class Row(bytes):
+class LabelRow(bytes):
     """The row of a label, which it remembers."""
 
     label: Label
 
 
-def as_row(label: Label, form: Form | None = None) -> Row:
-    """Return the row of a label; without a form it is blank, and `Rows.missing` writes it."""
-    row = Row(form.encode(label) if form else b"")
+def as_row(label: Label, form: CsvDialect | None = None) -> LabelRow:
+    """Return the row of a label; without a form it is blank, and `LabelIndex.missing` writes it."""
+    row = LabelRow(form.encode(label) if form else b"")
     row.label = label
     return row
 
 
 @dataclass
-class Rows:
+class LabelIndex:
     """The rows that the label file is known to have. `head` reads the first bytes of the file."""
 
     head: Callable[[], bytes]
-    form: Form | None = None
+    form: CsvDialect | None = None
     identities: set[tuple[str, str, str]] = field(default_factory=set)
     votes: Votes = field(default_factory=dict)
     _unread: list[bytes] = field(default_factory=list)
@@ -42,15 +42,15 @@ class Rows:
 
     def missing(self, rows: Sequence[bytes]) -> list[bytes]:
         form = self.read()
-        labels = {row.label.identity: row.label for row in rows if isinstance(row, Row)}
+        labels = {row.label.identity: row.label for row in rows if isinstance(row, LabelRow)}
         return [as_row(label, form) for identity, label in labels.items() if identity not in self.identities]
 
-    def read(self) -> Form:
-        """Take note of the rows that were added; return the form of the file. Problem where it has none."""
-        if self.form is None or not all(isinstance(row, Row) for row in self._unread):
-            self.form = Form.of(self.head())  # somebody else wrote: perhaps the whole file, in another form
+    def read(self) -> CsvDialect:
+        """Take note of the rows that were added; return the form of the file. UserError where it has none."""
+        if self.form is None or not all(isinstance(row, LabelRow) for row in self._unread):
+            self.form = CsvDialect.of(self.head())  # somebody else wrote: perhaps the whole file, in another form
         for row in self._unread:
-            label = row.label if isinstance(row, Row) else self.form.decode(row)
+            label = row.label if isinstance(row, LabelRow) else self.form.decode(row)
             if label is not None:
                 self.identities.add(label.identity)
                 self.votes.setdefault(label.image, {})[label.annotator] = label
@@ -58,17 +58,17 @@ class Rows:
         return self.form
 
 
-class LabelFile(AppendLog):
-    """The label file of a bucket. Raises what botocore raises; Problem where the file is none of labels."""
+class LabelFile(AppendObject):
+    """The label file of a bucket. Raises what botocore raises; UserError where the file is none of labels."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.rows = Rows(head=lambda: self.start(HEAD))
-        super().__init__(cloud.s3, cloud.bucket, LABELS, self.rows, f"{HEADER}\n".encode())
+    def __init__(self, aws: AwsSession) -> None:
+        self.rows = LabelIndex(head=lambda: self.start(HEAD))
+        super().__init__(aws.s3, aws.bucket, LABEL_KEY, self.rows, f"{HEADER}\n".encode())
         self._complete = False
 
     def read_all(self) -> None:
-        """Know every row of the file: AppendLog by itself reads no more of a large one than it must."""
-        self.catch_up()
+        """Know every row of the file: AppendObject by itself reads no more of a large one than it must."""
+        self.refresh()
         if not self._complete and self.size >= COPY_FROM:
             self.rows.add([line for line in self.read().split(b"\n") if line])
         self._complete = True

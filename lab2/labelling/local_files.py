@@ -8,11 +8,11 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from lab2.errors import Problem
-from lab2.labelling.picture import Unreadable
+from lab2.errors import UserError
+from lab2.labelling.picture import UnreadableImage
 from lab2.terminal import printable
 
-MOST_BYTES = 100 * 2**20  # of an image file
+MAX_BYTES = 100 * 2**20  # of an image file
 
 
 def typed_paths(text: str) -> list[Path]:
@@ -33,20 +33,20 @@ def files_of(path: Path) -> tuple[list[Path], list[Path]]:
         entries = sorted(path.iterdir())
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise Problem(f"{printable(str(path))} can't be read: {reason}.") from None
+        raise UserError(f"{printable(str(path))} can't be read: {reason}.") from None
     folders = [entry for entry in entries if entry.is_dir()]
     return [entry for entry in entries if entry not in folders], folders
 
 
 def read_file(path: Path) -> bytes:
-    """Return the bytes of a file; Unreadable where it can't be read or is no file of bearable size."""
+    """Return the bytes of a file; UnreadableImage where it can't be read or is no file of bearable size."""
     try:
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
-                raise Unreadable("it is not a file")
-            if found.st_size > MOST_BYTES:
-                raise Unreadable(f"it is larger than {MOST_BYTES // 2**20} MB")
+                raise UnreadableImage("it is not a file")
+            if found.st_size > MAX_BYTES:
+                raise UnreadableImage(f"it is larger than {MAX_BYTES // 2**20} MB")
             return file.read()
     except OSError as error:
-        raise Unreadable(f"it can't be read ({error.strerror})") from None
+        raise UnreadableImage(f"it can't be read ({error.strerror})") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-class Unreadable(Exception):
+class UnreadableImage(Exception):
     """The bytes can't be shown as a picture; the message says why."""
 
 

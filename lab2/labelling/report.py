@@ -12,8 +12,8 @@ from lab2.labelling.agreement import fleiss_kappa
 from lab2.labelling.label import Label, Votes
 from lab2.terminal import printable
 
-MANY = 3  # labels of an image are enough to be counted as "3+"
-MOST_DISPUTED = 10  # images to name
+ENOUGH_LABELS = 3  # labels of an image are enough to be counted as "3+"
+MAX_DISPUTED = 10  # images to name
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ class Report:
 
     def coverage(self) -> dict[str, int]:
         """Return how many images have 0, 1, 2, and 3 or more labels."""
-        counts = Counter(min(verdict.labels, MANY) for verdict in self.verdicts)
-        return {f"{labels}{'+' * (labels == MANY)}": counts[labels] for labels in range(MANY + 1)}
+        counts = Counter(min(verdict.labels, ENOUGH_LABELS) for verdict in self.verdicts)
+        return {f"{labels}{'+' * (labels == ENOUGH_LABELS)}": counts[labels] for labels in range(ENOUGH_LABELS + 1)}
 
     def as_json(self) -> str:
         return json.dumps(
@@ -107,7 +107,7 @@ class Report:
                 [("hot dog", "not", "most disputed")]
                 + [
                     (each.hot_dog, each.not_hot_dog, printable(each.image.partition("-")[2] or each.image))
-                    for each in self.disputed[:MOST_DISPUTED]
+                    for each in self.disputed[:MAX_DISPUTED]
                 ]
             )
         agreement = "not known before two people label one picture" if self.kappa is None else f"{self.kappa:.2f}"

@@ -7,41 +7,41 @@ from collections.abc import Mapping
 from concurrent.futures import as_completed
 from contextlib import suppress
 
-from lab2.errors import Problem
-from lab2.labelling.display.process import Gone
+from lab2.errors import UserError
+from lab2.labelling.display.process import ProcessDied
 from lab2.labelling.image_store import PAGE, Image
 from lab2.labelling.label import Clock, Label, count_labels
 from lab2.labelling.picture import Picture
 from lab2.labelling.session import LAST_EFFORT, Session
 from lab2.terminal import printable
-from lab2.workers import Behind
+from lab2.workers import BackgroundTask
 
 ROUND = 4  # images
 
 
 def label_round(session: Session, annotator: str, useful: bool) -> None:
     """Label a round of images, those that need it most where `useful`; say how many labels are safe."""
-    keeper, images = session.keeper, session.images
+    outbox, images = session.outbox, session.images
     candidates = images.sample()
     if not candidates:
-        raise Problem(f"There are no pictures in bucket {images.cloud.bucket} yet. Upload some first.")
+        raise UserError(f"There are no pictures in bucket {images.aws.bucket} yet. Upload some first.")
     if useful:
         candidates = pick_useful(session, candidates, annotator)
         if not candidates:
             print(f"{annotator} has labelled every picture. Others may label them too.")
             return
-    before = keeper.saved
+    before = outbox.saved
     with suppress(KeyboardInterrupt):
         ask_round(session, candidates, annotator)
-    keeper.flush(LAST_EFFORT)
+    outbox.flush(LAST_EFFORT)
     session.tell()
-    print(f"{count_labels(keeper.saved - before)} safe in S3", end="")
-    print(f", {keeper.waiting} waiting on this disk to be sent." if keeper.waiting else ".", flush=True)
+    print(f"{count_labels(outbox.saved - before)} safe in S3", end="")
+    print(f", {outbox.waiting} waiting on this disk to be sent." if outbox.waiting else ".", flush=True)
 
 
 def pick_useful(session: Session, sample: list[Image], annotator: str) -> list[Image]:
     """Return images that this person has not labelled, in random order but for the most useful, which are last."""
-    session.keeper.flush(LAST_EFFORT)
+    session.outbox.flush(LAST_EFFORT)
     votes = session.votes()
 
     def need(image: Image) -> int | None:
@@ -64,7 +64,7 @@ def ask_round(session: Session, candidates: list[Image], annotator: str) -> None
         return session.images.next_picture(candidates, lambda data: decoder.decode(data, *screen.box), session.say)
 
     count = min(ROUND, len(candidates))
-    arriving = as_completed([Behind(load).future for _ in range(count)])  # whichever comes first is shown first
+    arriving = as_completed([BackgroundTask(load).future for _ in range(count)])  # whichever comes first is shown first
     pictures: list[tuple[Image, Picture]] = []
     at = 0
     try:
@@ -79,15 +79,15 @@ def ask_round(session: Session, candidates: list[Image], annotator: str) -> None
             session.tell()
             try:
                 place = f"{at + 1} of {count}"
-                answer, seconds = screen.ask(picture, printable(image.name), place, session.keeper.status)
-            except Gone:
+                answer, seconds = screen.ask(picture, printable(image.name), place, session.outbox.status)
+            except ProcessDied:
                 session.give_up_window()
                 screen = session.screen()
                 continue
             if answer == "q":
                 break
             if answer in "01":
-                session.keeper.keep(Label(image.name, answer, annotator, clock.stamp(), f"{seconds:.2f}"))
+                session.outbox.keep(Label(image.name, answer, annotator, clock.stamp(), f"{seconds:.2f}"))
             at = max(0, at - 1) if answer == "u" else at + 1
     finally:
         screen.hide()

@@ -6,19 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from lab2.aws.resources import IMAGES, LABELS, bundled
-from lab2.aws.session import Cloud
+from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY, bundled
+from lab2.aws.session import AwsSession
 
 
-def fill(cloud: Cloud) -> None:
+def fill(aws: AwsSession) -> None:
     """Put the sample pictures and their labels into a bucket that has no labels yet."""
-    s3, bucket = cloud.s3, cloud.bucket
+    s3, bucket = aws.s3, aws.bucket
 
     def put(key: str, path: Path) -> None:
         with suppress(s3.exceptions.ClientError):  # it is there already
             s3.put_object(Bucket=bucket, Key=key, Body=path.read_bytes(), IfNoneMatch="*")
 
-    if not s3.list_objects_v2(Bucket=bucket, Prefix=LABELS, MaxKeys=1).get("Contents"):
+    if not s3.list_objects_v2(Bucket=bucket, Prefix=LABEL_KEY, MaxKeys=1).get("Contents"):
         with ThreadPoolExecutor(8) as threads:
-            list(threads.map(lambda path: put(IMAGES + path.name, path), sorted(bundled(IMAGES).iterdir())))
-        put(LABELS, bundled(LABELS))  # last: a folder that was filled by half is filled again
+            list(threads.map(lambda path: put(IMAGE_PREFIX + path.name, path), sorted(bundled(IMAGE_PREFIX).iterdir())))
+        put(LABEL_KEY, bundled(LABEL_KEY))  # last: a folder that was filled by half is filled again

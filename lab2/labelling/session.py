@@ -9,20 +9,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from lab2.aws.errors import explained
-from lab2.aws.resources import LABELS
-from lab2.errors import Problem
+from lab2.aws.errors import user_errors
+from lab2.aws.resources import LABEL_KEY
+from lab2.errors import UserError
 from lab2.labelling.display.decoder import Decoder
-from lab2.labelling.display.process import Gone
+from lab2.labelling.display.process import ProcessDied
 from lab2.labelling.display.screen import Screen
-from lab2.labelling.display.terminal_screen import Terminal
+from lab2.labelling.display.terminal_screen import TerminalScreen
 from lab2.labelling.display.window import Window
-from lab2.labelling.image_store import Images
+from lab2.labelling.image_store import ImageStore
 from lab2.labelling.label import Votes, count_labels
 from lab2.labelling.label_file import LabelFile
-from lab2.labelling.outbox import Keeper
+from lab2.labelling.outbox import Outbox
 from lab2.terminal import MOMENT
-from lab2.workers import Behind
+from lab2.workers import BackgroundTask
 
 T = TypeVar("T")
 
@@ -37,45 +37,45 @@ class Session:
     """
 
     def __init__(
-        self, connect: Callable[[], Images], state: Path, display: str | None = None, *,
+        self, connect: Callable[[], ImageStore], state: Path, display: str | None = None, *,
         labels: bool, decodes: bool, local: bool,
     ) -> None:  # fmt: skip
         self.state, self.display, self.local = state, display, local
         self._news: list[str] = []
-        self._images = Behind(connect)
-        self._keeper = Behind(self._open_keeper)
+        self._images = BackgroundTask(connect)
+        self._outbox = BackgroundTask(self._open_outbox)
         self._window = Window() if labels and _wants_window(display) else None
         self.decoder = Decoder() if labels or decodes else None
         self._label_file: LabelFile | None = None
 
     @property
-    def images(self) -> Images:
+    def images(self) -> ImageStore:
         return _patiently(self._images)
 
     @property
-    def keeper(self) -> Keeper:
-        return _patiently(self._keeper)
+    def outbox(self) -> Outbox:
+        return _patiently(self._outbox)
 
     def votes(self) -> Votes:
         """Return all labels in the bucket that count; what was read before is not read again."""
-        cloud = self.images.cloud
-        self._label_file = self._label_file or LabelFile(cloud)
-        with explained(f"{LABELS} in bucket {cloud.bucket}"):
+        aws = self.images.aws
+        self._label_file = self._label_file or LabelFile(aws)
+        with user_errors(f"{LABEL_KEY} in bucket {aws.bucket}"):
             return self._label_file.votes()
 
     def screen(self) -> Screen:
         """Return the window, or the terminal where none can be opened."""
         if self._window:
-            with suppress(Gone):
+            with suppress(ProcessDied):
                 self._window.wait_until_ready()
                 return self._window
             self.give_up_window()
-        return Terminal()
+        return TerminalScreen()
 
     def give_up_window(self) -> None:
-        """From now on pictures are shown in the terminal; Problem where the user insists on a window."""
+        """From now on pictures are shown in the terminal; UserError where the user insists on a window."""
         if self.display == "window":
-            raise Problem("No window can be opened on this display. Try: --display terminal")
+            raise UserError("No window can be opened on this display. Try: --display terminal")
         if self._window:
             self._window.close()
             self._window = None
@@ -91,13 +91,13 @@ class Session:
 
     def close(self) -> int:
         """Send what can still be sent; return 1 where labels wait on this disk, else 0."""
-        with suppress(KeyboardInterrupt, Problem):
-            if self._keeper.result() or self.local or any(self.state.glob("*/*.jsonl")):
-                self._keeper.get().flush(LAST_EFFORT)
-        keeper = self._keeper.result()
-        waiting = keeper.waiting if keeper else 0
-        if keeper:
-            keeper.close()
+        with suppress(KeyboardInterrupt, UserError):
+            if self._outbox.result() or self.local or any(self.state.glob("*/*.jsonl")):
+                self._outbox.get().flush(LAST_EFFORT)
+        outbox = self._outbox.result()
+        waiting = outbox.waiting if outbox else 0
+        if outbox:
+            outbox.close()
         if waiting:
             self.say(f"{count_labels(waiting)} not in S3 yet: kept in {self.state} and sent at the next start.")
         for child in (self._window, self.decoder):
@@ -106,12 +106,12 @@ class Session:
         self.tell()
         return 1 if waiting else 0
 
-    def _open_keeper(self) -> Keeper:
-        cloud = self._images.get().cloud
-        return Keeper(cloud, self.state / cloud.bucket, self.say)
+    def _open_outbox(self) -> Outbox:
+        aws = self._images.get().aws
+        return Outbox(aws, self.state / aws.bucket, self.say)
 
 
-def _patiently(work: Behind[T]) -> T:
+def _patiently(work: BackgroundTask[T]) -> T:
     if not work.done(MOMENT) and sys.stderr.isatty():
         print("Connecting ...", file=sys.stderr, flush=True)
     return work.get()

@@ -11,13 +11,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab2.aws.retry import Trouble
+from lab2.aws.retry import OutageReporter
 from lab2.labelling.display.decoder import Decoder
-from lab2.labelling.image_store import Images
+from lab2.labelling.image_store import ImageStore
 from lab2.labelling.local_files import files_of, read_file
-from lab2.labelling.picture import Unreadable
+from lab2.labelling.picture import UnreadableImage
 from lab2.terminal import Progress, printable
-from lab2.workers import Stage
+from lab2.workers import BatchWorker
 
 UPLOADS = 16  # at once
 UPLOADED, THERE, LEFT_OUT = "uploaded", "already there", "left out"
@@ -32,7 +32,7 @@ class Outcome:
     reason: str = ""
 
 
-class Upload:
+class Uploader:
     """Files on their way into the database; `done` grows until it has an outcome for each, or there is a `failure`.
 
     The first are read and decoded at once, while the connection is made.
@@ -47,20 +47,20 @@ class Upload:
             files += found
             self.done += [Outcome(folder, LEFT_OUT, "it is a folder; upload it by itself") for folder in folders]
         self.count = len(files) + len(self.done)
-        self._images: Future[Images] = Future()
+        self._images: Future[ImageStore] = Future()
         self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
         self._decoder_count = 0
         self._add_decoder()  # one: starting more would take the processor from what makes the connection
-        self._stage = Stage(Trouble("Uploading"), self._work, size=1, threads=UPLOADS)
-        self._stage.put(files)
+        self._worker = BatchWorker(OutageReporter("Uploading"), self._work, size=1, threads=UPLOADS)
+        self._worker.put(files)
 
-    def run(self, images: Images) -> None:
-        """Upload until all files are done, with a bar of progress; Problem where AWS fails."""
+    def run(self, images: ImageStore) -> None:
+        """Upload until all files are done, with a bar of progress; UserError where AWS fails."""
         self._images.set_result(images)
         for _ in range(min(os.cpu_count() or 1, self.count) - 1):
             self._add_decoder()
         with Progress(self.count, "files") as progress:
-            while not self._stage.flush(0.1) and not self.failure:
+            while not self._worker.flush(0.1) and not self.failure:
                 progress(len(self.done))
         if self.failure:
             raise self.failure
@@ -68,8 +68,8 @@ class Upload:
     def close(self) -> None:
         """Start no more files; return when those under way have an outcome too."""
         self._images.cancel()
-        self._stage.close()
-        self._stage.flush()
+        self._worker.close()
+        self._worker.flush()
         for _ in range(self._decoder_count):
             self._decoders.get().close()
 
@@ -98,7 +98,7 @@ class Upload:
                 stored = not self.failure and self._images.result().store(path.name, data)
                 if not self.failure:
                     self.done.append(Outcome(path, UPLOADED if stored else THERE))
-            except Unreadable as reason:
+            except UnreadableImage as reason:
                 self.done.append(Outcome(path, LEFT_OUT, str(reason)))
             except Exception as error:  # ours or AWS's: raised where somebody waits
                 self.failure = error
@@ -115,9 +115,9 @@ class Upload:
             self._decoders.put(decoder)
 
 
-def upload(paths: list[Path], connect: Callable[[], Images]) -> int:
+def upload(paths: list[Path], connect: Callable[[], ImageStore]) -> int:
     """Upload files and the files of folders; return 1 where not all of them are in the database now."""
-    work = Upload(paths)
+    work = Uploader(paths)
     try:
         work.run(connect())
     except KeyboardInterrupt:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from lab2.errors import Refused
+from lab2.errors import InvalidInput
 from lab2.stats.series import check_number, check_series, plain, shortest
 from lab2.stats.summary import summarise
 
-MOST_CHARACTERS = 10_000  # of a request; ten numbers take some 250
+MAX_CHARACTERS = 10_000  # of a request; ten numbers take some 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +40,16 @@ def encode_request(numbers: Sequence[float]) -> str:
 
 
 def decode_request(body: str) -> list[float]:
-    """Return the numbers in the body of a request; Refused where it is not an array of 1 to 10 numbers >= 0."""
-    if len(body) > MOST_CHARACTERS:
-        raise Refused(f"the request is longer than {MOST_CHARACTERS} characters")
+    """Return the numbers in the body of a request; InvalidInput where it is not an array of 1 to 10 numbers >= 0."""
+    if len(body) > MAX_CHARACTERS:
+        raise InvalidInput(f"the request is longer than {MAX_CHARACTERS} characters")
     try:
         # Integers become doubles at once: Python's own take minutes for a million digits.
         series = json.loads(body, parse_int=float)
     except (ValueError, RecursionError):
-        raise Refused("the request is not JSON; send an array of numbers like [3, 5.5]") from None
+        raise InvalidInput("the request is not JSON; send an array of numbers like [3, 5.5]") from None
     if not isinstance(series, list):
-        raise Refused("the request is not an array; send numbers like [3, 5.5]")
+        raise InvalidInput("the request is not an array; send numbers like [3, 5.5]")
     return check_series(series)
 
 
@@ -58,7 +58,7 @@ def answer_request(id: str, body: str) -> Answer:
     try:
         numbers = decode_request(body)
         return Answer(id, tuple(numbers), *summarise(numbers))
-    except Refused as reason:
+    except InvalidInput as reason:
         return Answer(id, error=str(reason))
 
 
@@ -75,7 +75,7 @@ def encode_answer(answer: Answer) -> str:
 
 
 def decode_answer(body: str) -> Answer:
-    """Return the answer in a body that anybody may have sent; Refused where it is not an answer."""
+    """Return the answer in a body that anybody may have sent; InvalidInput where it is not an answer."""
     try:
         fields = json.loads(body, parse_int=float)
         if error := fields.get("error"):
@@ -83,10 +83,10 @@ def decode_answer(body: str) -> Answer:
         mean, median, most, least = (check_number(fields[name]) for name in ("mean", "median", "max", "min"))
         return Answer(_text(fields["id"]), tuple(check_series(fields["numbers"])), mean, median, most, least)
     except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
-        raise Refused("not an answer") from None
+        raise InvalidInput("not an answer") from None
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise Refused("not text")
+        raise InvalidInput("not text")
     return value

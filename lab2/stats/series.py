@@ -6,49 +6,49 @@ import math
 import re
 from collections.abc import Sequence
 
-from lab2.errors import Refused
+from lab2.errors import InvalidInput
 
-MOST_NUMBERS = 10
+MAX_NUMBERS = 10
 
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _COMMA_DECIMAL = re.compile(r"[+-]?\d*,\d+", re.ASCII)
 
 
 def parse_number(text: str) -> float:
-    """Return the number that was typed; Refused where it is not a finite decimal number >= 0."""
+    """Return the number that was typed; InvalidInput where it is not a finite decimal number >= 0."""
     text = text.strip()
     if _COMMA_DECIMAL.fullmatch(text):
-        raise Refused("use a point for decimals, like 3.5")
+        raise InvalidInput("use a point for decimals, like 3.5")
     if not _DECIMAL.fullmatch(text):
-        raise Refused("not a number")
+        raise InvalidInput("not a number")
     return check_number(float(text))
 
 
 def check_series(numbers: Sequence[object]) -> list[float]:
-    """Return the series as doubles; Refused where it is not 1 to 10 numbers >= 0."""
+    """Return the series as doubles; InvalidInput where it is not 1 to 10 numbers >= 0."""
     if not isinstance(numbers, (list, tuple)):
-        raise Refused("the numbers are not an array")
+        raise InvalidInput("the numbers are not an array")
     if not numbers:
-        raise Refused("the series is empty; send 1 to 10 numbers")
-    if len(numbers) > MOST_NUMBERS:
-        raise Refused(f"the series has {len(numbers)} numbers; send 1 to 10")
+        raise InvalidInput("the series is empty; send 1 to 10 numbers")
+    if len(numbers) > MAX_NUMBERS:
+        raise InvalidInput(f"the series has {len(numbers)} numbers; send 1 to 10")
     return [check_number(number) for number in numbers]
 
 
 def check_number(number: object) -> float:
-    """Return the number as a double; Refused where it is not a finite number >= 0."""
+    """Return the number as a double; InvalidInput where it is not a finite number >= 0."""
     if type(number) is not float and type(number) is not int:  # bool is an int to isinstance
-        raise Refused("a series holds numbers only, like [3, 5.5]")
+        raise InvalidInput("a series holds numbers only, like [3, 5.5]")
     try:
         number = float(number)
     except OverflowError:
-        raise Refused("the number is too large") from None
+        raise InvalidInput("the number is too large") from None
     if math.isnan(number):
-        raise Refused("nan is not a number")
+        raise InvalidInput("nan is not a number")
     if number < 0:
-        raise Refused("the number is negative; only 0 and above count")
+        raise InvalidInput("the number is negative; only 0 and above count")
     if math.isinf(number):
-        raise Refused("the number is too large")
+        raise InvalidInput("the number is too large")
     return abs(number)  # -0 is 0
 
 

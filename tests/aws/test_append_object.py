@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from support.proxy import Fault, Proxy
 from support.world import PATIENCE, ROOT, World
 
-from lab2.aws.append_object import COPY_FROM, AppendLog
+from lab2.aws.append_object import COPY_FROM, AppendObject
 
 KEY = "underbase.csv"
 HEADER = b"image,label\n"
@@ -33,8 +33,8 @@ class Rows:
         return [row for row in dict.fromkeys(rows) if row not in self.rows]
 
 
-def open_log(world: World) -> AppendLog:
-    return AppendLog(world.cloud.s3, world.cloud.bucket, KEY, Rows(), HEADER)
+def open_log(world: World) -> AppendObject:
+    return AppendObject(world.aws.s3, world.aws.bucket, KEY, Rows(), HEADER)
 
 
 def rows(world: World) -> list[bytes]:
@@ -44,7 +44,7 @@ def rows(world: World) -> list[bytes]:
 
 
 def put(world: World, body: bytes) -> None:
-    world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=KEY, Body=body)
+    world.aws.s3.put_object(Bucket=world.aws.bucket, Key=KEY, Body=body)
 
 
 def test_rows_are_appended_behind_a_header(proxied: World) -> None:
@@ -114,10 +114,10 @@ def test_an_append_needs_no_get_when_nobody_else_writes(proxied: World, proxy: P
 def test_what_others_appended_is_read_from_the_known_length_on(proxied: World, proxy: Proxy) -> None:
     put(proxied, HEADER + b"x" * 100_000 + b"\n")
     one, two = open_log(proxied), open_log(proxied)
-    one.catch_up()
+    one.refresh()
     two.append([b"2"])
     sent: list[str] = []
-    proxied.cloud.s3.meta.events.register(
+    proxied.aws.s3.meta.events.register(
         "before-send.s3.GetObject", lambda request, **_: sent.append(request.headers.get("Range"))
     )
     one.append([b"1"])
@@ -145,7 +145,7 @@ def test_what_somebody_else_put_there_is_never_destroyed(proxied: World, edited:
 def test_an_object_that_was_deleted_begins_anew(proxied: World) -> None:
     log = open_log(proxied)
     log.append([b"1"])
-    proxied.cloud.s3.delete_object(Bucket=proxied.cloud.bucket, Key=KEY)
+    proxied.aws.s3.delete_object(Bucket=proxied.aws.bucket, Key=KEY)
     log.append([b"2"])
     assert rows(proxied) == [b"2"]
 
@@ -204,11 +204,11 @@ def test_two_writers_past_five_mebibytes_lose_nothing(proxied: World) -> None:
 WRITER = """
 import sys
 sys.path[:0] = [{root!r}, {tests!r}, {here!r}]
-from lab2.aws.append_object import AppendLog
-from lab2.aws.session import Cloud
+from lab2.aws.append_object import AppendObject
+from lab2.aws.session import AwsSession
 from test_append_object import HEADER, KEY, Rows
-cloud = Cloud()
-log = AppendLog(cloud.s3, cloud.bucket, KEY, Rows(), HEADER)
+aws = AwsSession()
+log = AppendObject(aws.s3, aws.bucket, KEY, Rows(), HEADER)
 for number in range({count}):
     log.append([b"%d-%d" % (int(sys.argv[1]), number)])
 """

@@ -28,7 +28,7 @@ def test_messages_that_sqs_did_not_delete_or_hide_are_handed_back(proxied: World
     queue.send([Outgoing(f"{number}") for number in range(10)])
     messages = queue.receive()
     proxy.on("ChangeMessageVisibilityBatch", Fault(fail=4))
-    assert queue.hide(messages, 0) == messages[:4]
+    assert queue.change_visibility(messages, 0) == messages[:4]
     again = [*messages[:4], *queue.receive()]
     proxy.on("DeleteMessageBatch", Fault(fail=2))
     failed = queue.delete(again)
@@ -42,7 +42,7 @@ def test_one_message_twice_in_a_batch_is_two_entries(world: World) -> None:
     queue = world.queue("lab2")
     queue.send([Outgoing("1"), Outgoing("1")])
     message, other = queue.receive()
-    assert queue.hide([message, message, other], 60) == []
+    assert queue.change_visibility([message, message, other], 60) == []
     assert queue.delete([message, message, other]) == []
     assert world.depth("lab2") == (0, 0)
 
@@ -62,15 +62,15 @@ def test_what_is_sent_is_what_is_received(world: World) -> None:
     (message,) = queue.receive()
     assert (message.body, message.attributes, message.receives) == (sent.body, sent.attributes, 1)
     assert message.sent > 1.7e9
-    queue.hide([message], 0)
+    queue.change_visibility([message], 0)
     assert queue.receive()[0].receives == 2
 
 
 def test_attributes_that_are_not_text_are_passed_over(world: World) -> None:
     attributes = {"blob": {"DataType": "Binary", "BinaryValue": b"\0"},
                   "count": {"DataType": "Number", "StringValue": "3"}}  # fmt: skip
-    url = world.cloud.queue_url("lab2")
-    world.cloud.sqs.send_message(QueueUrl=url, MessageBody="1", MessageAttributes=attributes)
+    url = world.aws.queue_url("lab2")
+    world.aws.sqs.send_message(QueueUrl=url, MessageBody="1", MessageAttributes=attributes)
     assert world.queue("lab2").receive()[0].attributes == {"count": "3"}
 
 

@@ -13,16 +13,16 @@ from support.proxy import Fault, Proxy
 from support.world import World
 
 from lab2.aws.pricing import Meter
-from lab2.aws.session import Cloud
+from lab2.aws.session import AwsSession
 from lab2.aws.sqs import Outgoing
 
 BODIES = ["[3, 5.5]", "[]", "é\x7f\u2028"]
 
 
-def created(cloud: Cloud) -> list[object]:
+def created(aws: AwsSession) -> list[object]:
     """Return a list that grows by every request that botocore itself makes and signs."""
     made: list[object] = []
-    cloud.sqs.meta.events.register("request-created.sqs", lambda request, **_: made.append(request))
+    aws.sqs.meta.events.register("request-created.sqs", lambda request, **_: made.append(request))
     return made
 
 
@@ -44,7 +44,7 @@ def test_a_call_bears_the_signature_that_botocore_would_give_it(
     given = ours.pop("Authorization")
     del again.headers["Authorization"]
     credentials = Credentials(world.env["AWS_ACCESS_KEY_ID"], world.env["AWS_SECRET_ACCESS_KEY"], token or None)
-    botocore = SigV4Auth(credentials, "sqs", world.cloud.region)
+    botocore = SigV4Auth(credentials, "sqs", world.aws.region)
     text = botocore.string_to_sign(again, botocore.canonical_request(again))
     assert given.endswith(f"Signature={botocore.signature(text, again)}")
     names = botocore.signed_headers(botocore.headers_to_sign(again))
@@ -54,8 +54,8 @@ def test_a_call_bears_the_signature_that_botocore_would_give_it(
 
 def test_calls_that_go_well_need_nothing_more_of_botocore(world: World) -> None:
     queue = world.queue("lab2")
-    made, meter = created(world.cloud), Meter()
-    meter.watch(world.cloud.sqs)
+    made, meter = created(world.aws), Meter()
+    meter.watch(world.aws.sqs)
     assert queue.send([Outgoing(body) for body in BODIES[:2]]) == []
     messages = queue.receive()
     assert [message.body for message in messages] == BODIES[:2]
@@ -69,7 +69,7 @@ def test_calls_that_go_well_need_nothing_more_of_botocore(world: World) -> None:
 )
 def test_what_does_not_go_well_is_botocore_s_from_there(proxied: World, proxy: Proxy, fault: Fault) -> None:
     queue = proxied.queue("lab2")
-    made = created(proxied.cloud)
+    made = created(proxied.aws)
     proxy.on("SendMessageBatch", fault)
     assert queue.send([Outgoing("[1]")]) == []
     assert proxy.calls["SendMessageBatch"] == 1 + len(made) == 2
@@ -77,4 +77,4 @@ def test_what_does_not_go_well_is_botocore_s_from_there(proxied: World, proxy: P
 
 def test_an_error_is_botocore_s(world: World) -> None:
     with pytest.raises(ClientError, match=r"NonExistentQueue|QueueDoesNotExist"):
-        world.cloud.sqs.get_queue_url(QueueName="missing")
+        world.aws.sqs.get_queue_url(QueueName="missing")

@@ -16,12 +16,12 @@ import pytest
 from botocore.exceptions import ClientError
 from support.world import PATIENCE, ROOT, World, start_emulator
 
-from lab2.aws import emulator as local
-from lab2.aws.session import Cloud
+from lab2.aws import emulator
+from lab2.aws.session import AwsSession
 
 TEMPLATE = (ROOT / "aws.yaml").read_text()
 ACCOUNT = "123456789012"
-BUCKET = f"lab2-{ACCOUNT}-{local.REGION}"
+BUCKET = f"lab2-{ACCOUNT}-{emulator.REGION}"
 
 
 def test_cfn_lint_passes() -> None:
@@ -30,7 +30,7 @@ def test_cfn_lint_passes() -> None:
 
 def test_queues_are_encrypted_leased_for_a_minute_or_more_and_dead_letters_kept(world: World) -> None:
     def attributes(name: str) -> dict[str, str]:
-        reply = world.cloud.sqs.get_queue_attributes(QueueUrl=world.cloud.queue_url(name), AttributeNames=["All"])
+        reply = world.aws.sqs.get_queue_attributes(QueueUrl=world.aws.queue_url(name), AttributeNames=["All"])
         return dict(reply["Attributes"])
 
     requests, answers, dead = map(attributes, ("lab2", "lab2_1", "lab2_dead"))
@@ -43,7 +43,7 @@ def test_queues_are_encrypted_leased_for_a_minute_or_more_and_dead_letters_kept(
 
 
 def test_the_bucket_is_private_encrypted_versioned_and_cleans_up(world: World) -> None:
-    s3, bucket = world.cloud.s3, {"Bucket": world.cloud.bucket}
+    s3, bucket = world.aws.s3, {"Bucket": world.aws.bucket}
     assert all(s3.get_public_access_block(**bucket)["PublicAccessBlockConfiguration"].values())
     assert s3.get_bucket_versioning(**bucket)["Status"] == "Enabled"
     assert s3.get_bucket_encryption(**bucket)["ServerSideEncryptionConfiguration"]["Rules"]
@@ -77,14 +77,14 @@ class Guarded:
         return os.environ | {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
     def admin(self) -> boto3.Session:
-        return boto3.Session(ACCOUNT, "test", region_name=local.REGION)
+        return boto3.Session(ACCOUNT, "test", region_name=emulator.REGION)
 
 
 @pytest.fixture
 def guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guarded]:
     process, url = start_emulator(tmp_path, AUTH="true")
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name, value in {"AWS_ENDPOINT_URL": url, "AWS_REGION": local.REGION, "AWS_ACCESS_KEY_ID": ACCOUNT,
+    for name, value in {"AWS_ENDPOINT_URL": url, "AWS_REGION": emulator.REGION, "AWS_ACCESS_KEY_ID": ACCOUNT,
                         "AWS_SECRET_ACCESS_KEY": "test"}.items():  # fmt: skip
         monkeypatch.setenv(name, value)
     # The emulator speaks no TLS, and asks for a permission of its own for batches, which AWS counts as single calls.
@@ -92,11 +92,11 @@ def guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guarded
     template = before + rest[rest.index("  # ----") :]
     for action in ("SendMessage", "DeleteMessage", "ChangeMessageVisibility"):
         template = template.replace(f"sqs:{action}", f"sqs:{action}, sqs:{action}Batch")
-    local.deploy(template)
-    admin = boto3.Session(ACCOUNT, "test", region_name=local.REGION)
+    emulator.deploy(template)
+    admin = boto3.Session(ACCOUNT, "test", region_name=emulator.REGION)
     (stack,) = admin.client("cloudformation").describe_stacks(StackName="lab2")["Stacks"]
     policies = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    (role,) = admin.client("iam").list_attached_role_policies(RoleName=f"lab2-server-{local.REGION}")[
+    (role,) = admin.client("iam").list_attached_role_policies(RoleName=f"lab2-server-{emulator.REGION}")[
         "AttachedPolicies"
     ][:1]
     yield Guarded(url, policies | {"ServerPolicy": role["PolicyArn"]})
@@ -122,7 +122,7 @@ def refused(call: Callable[..., Any], **arguments: Any) -> bool:
 
 
 def clients(env: dict[str, str]) -> tuple[Any, Any]:
-    session = boto3.Session(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], region_name=local.REGION)
+    session = boto3.Session(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], region_name=emulator.REGION)
     return session.client("sqs"), session.client("s3")
 
 
@@ -162,7 +162,7 @@ def test_the_labeller_does_its_job_under_its_policy_and_nothing_else(guarded: Gu
     labeller = guarded.user("Labeller")
     run(labeller, "hotdog.py", "upload", str(ROOT / "underbase"))
     run(labeller, "hotdog.py", "label", typed="1\n0\n1\n0\n")
-    labels = Cloud().s3.get_object(Bucket=BUCKET, Key="underbase.csv")["Body"].read().splitlines()
+    labels = AwsSession().s3.get_object(Bucket=BUCKET, Key="underbase.csv")["Body"].read().splitlines()
     assert len(labels) == 5
 
     sqs, s3 = clients(labeller)

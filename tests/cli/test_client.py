@@ -19,9 +19,9 @@ from botocore.exceptions import ClientError
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
-from lab2.aws.session import Cloud
+from lab2.aws.session import AwsSession
 from lab2.aws.sqs import Outgoing
-from lab2.stats.client.batch import Bulk
+from lab2.stats.client.batch import BatchRequest
 from lab2.stats.client.connection import connect
 from lab2.stats.client.inbox import Inbox
 from lab2.stats.protocol import answer_request, encode_answer, new_id
@@ -279,7 +279,7 @@ def test_a_private_queue_gets_the_answers_and_is_gone_afterwards(world: World, s
     assert code == 0
     assert output.splitlines()[-1].split() == ["1", "9", "9", "9", "9", "9"]
     assert "earlier" not in output
-    urls = world.cloud.sqs.list_queues(QueueNamePrefix="lab2_1-").get("QueueUrls", [])
+    urls = world.aws.sqs.list_queues(QueueNamePrefix="lab2_1-").get("QueueUrls", [])
     assert urls == []
 
 
@@ -336,14 +336,14 @@ def test_an_interrupted_file_says_what_was_sent_and_what_came_back(world: World)
 def test_an_answer_that_waits_for_the_line_before_it_longer_than_its_lease_is_shown_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab2.stats.client.inbox.LEASE", 2)
+    monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_TIMEOUT", 2)
     with ExitStack() as stack:
-        bulk = Bulk(connect(Cloud(), ME, False, stack), [[1.0], [2.0]])
-        (first, _), (second, _) = bulk.requests
+        request = BatchRequest(connect(AwsSession(), ME, False, stack), [[1.0], [2.0]])
+        (first, _), (second, _) = request.requests
         put_answer(world, "[2]", id=second)
         threading.Timer(5, put_answer, (world, "[1]"), {"id": first}).start()
-        shown = [answer and answer.numbers for answer in bulk.answers(PATIENCE, lambda: None)]
-        bulk.close()
+        shown = [answer and answer.numbers for answer in request.answers(PATIENCE, lambda: None)]
+        request.close()
     assert shown == [(1,), (2,)]
     assert world.depth("lab2_1") == (0, 0)
 
@@ -374,13 +374,13 @@ def test_killed_before_it_printed_the_next_run_shows_the_answer(world: World) ->
 
 
 def private_queues(world: World) -> list[str]:
-    return world.cloud.sqs.list_queues(QueueNamePrefix="lab2_1-").get("QueueUrls", [])
+    return world.aws.sqs.list_queues(QueueNamePrefix="lab2_1-").get("QueueUrls", [])
 
 
 def test_an_answer_received_while_others_could_not_be_released_is_shown_later(
     proxied: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab2.stats.client.inbox.LEASE", 1)  # it comes back after that
+    monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_TIMEOUT", 1)  # it comes back after that
     put_answer(proxied, "[6]")
     put_answer(proxied, "[1]", client="you@there")
     inbox = Inbox(proxied.queue("lab2_1"), ME)
@@ -389,7 +389,7 @@ def test_an_answer_received_while_others_could_not_be_released_is_shown_later(
         while True:  # until the answer of the other is met
             assert inbox.receive(1) == [], "ours must come together with the other's for this test"
     shown = until(lambda: inbox.receive(1))
-    assert [arrival.answer.numbers for arrival in shown] == [(6,)]
+    assert [found.answer.numbers for found in shown] == [(6,)]
 
 
 def test_half_a_number_typed_when_aws_fails_is_not_the_reply_to_try_again(world: World) -> None:

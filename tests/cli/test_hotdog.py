@@ -21,7 +21,7 @@ from support.labeller import HELP, cut, journals, piped, rows, terminal
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
-from lab2.aws.resources import LABELS
+from lab2.aws.resources import LABEL_KEY
 from lab2.labelling.display.screen import REFLEX
 
 # ---- through a pipe ---------------------------------------------------------------------------
@@ -72,10 +72,10 @@ def test_fewer_than_four_pictures_are_those_and_none_is_said(world: World) -> No
 def test_what_can_not_be_shown_is_named_and_replaced(samples: World) -> None:
     kept = list(samples.objects("underbase/"))[:4]
     for key in list(samples.objects("underbase/"))[4:]:
-        samples.cloud.s3.delete_object(Bucket=samples.cloud.bucket, Key=key)
+        samples.aws.s3.delete_object(Bucket=samples.aws.bucket, Key=key)
     for name in ("0123-cut.jpg", "no picture.txt", "tu\x1b[31mrn\n.jpg", "empty.png"):
         data = b"" if "empty" in name else b"\xff\xd8cut"
-        samples.cloud.s3.put_object(Bucket=samples.cloud.bucket, Key=f"underbase/{name}", Body=data)
+        samples.aws.s3.put_object(Bucket=samples.aws.bucket, Key=f"underbase/{name}", Body=data)
     code, output, errors = piped(samples, "label", typed="1\n" * 4)
     assert code == 0 and "4 labels" in output
     assert sorted(f"underbase/{row['image']}" for row in rows(samples)) == sorted(kept)
@@ -377,7 +377,7 @@ def test_eight_labellers_at_once_get_every_row_in_once(samples: World) -> None:
     assert Counter(row["annotator"] for row in found) == {f"labeller {number}": 12 for number in range(8)}
     assert len({(row["annotator"], row["timestamp"]) for row in found}) == 96
     assert all(None not in row and None not in row.values() for row in found)
-    assert samples.objects(LABELS)[LABELS].count(b"\n") == 97
+    assert samples.objects(LABEL_KEY)[LABEL_KEY].count(b"\n") == 97
 
 
 def test_killed_in_the_middle_of_a_round_no_label_is_lost_or_doubled(samples: World, proxy: Proxy) -> None:

@@ -17,7 +17,7 @@ from support.world import PATIENCE, World, until
 from lab2.aws.sqs import Message, Outgoing, batches
 from lab2.stats.protocol import decode_answer, encode_request, new_id
 from lab2.stats.server.log_row import encode_row
-from lab2.stats.server.service import MOST_DAYS, Server
+from lab2.stats.server.service import MAX_DAYS, Server
 
 
 def ask(world: World, *bodies: str, **attributes: str) -> list[str]:
@@ -111,7 +111,7 @@ def test_a_bad_request_is_answered_with_an_error_logged_and_deleted(world: World
 
 
 def test_a_request_without_attributes_is_answered_under_its_message_id(world: World) -> None:
-    sqs, url = world.cloud.sqs, world.cloud.queue_url("lab2")
+    sqs, url = world.aws.sqs, world.aws.queue_url("lab2")
     id = sqs.send_message(QueueUrl=url, MessageBody="[1, 2]")["MessageId"]
     world.start("server.py", "--drain").communicate(timeout=PATIENCE)
     (message,) = world.drain("lab2_1")
@@ -179,7 +179,7 @@ def test_an_idle_server_that_is_stopped_leaves_no_message_invisible(world: World
 
 
 def test_answers_go_to_the_private_queue_that_is_named(world: World) -> None:
-    world.cloud.sqs.create_queue(QueueName="lab2_1-me-1")
+    world.aws.sqs.create_queue(QueueName="lab2_1-me-1")
     ask(world, "[1]", reply_to="lab2_1-me-1")
     ask(world, "[2]", reply_to="lab2_1-me-gone")
     ask(world, "[3]", reply_to="lab2_dead")
@@ -198,7 +198,7 @@ def test_private_queues_that_take_nothing_keep_nobody_else_waiting(world: World,
 
     proxy.on("SendMessageBatch", fault, times=ALWAYS, only=is_private)
     for number in range(10):  # more than there are threads that answer
-        world.cloud.sqs.create_queue(QueueName=f"lab2_1-bad-{number}")
+        world.aws.sqs.create_queue(QueueName=f"lab2_1-bad-{number}")
         ask(world, "[1]", reply_to=f"lab2_1-bad-{number}")
     ids = ask(world, *["[2]"] * 10)
     server = world.start("server.py", env={"AWS_ENDPOINT_URL": proxy.url})
@@ -213,7 +213,7 @@ def test_rows_in_the_log_that_somebody_tore_do_no_harm(world: World) -> None:
     world.start("server.py", "--drain").communicate(timeout=PATIENCE)
     (key,) = world.objects("log/")
     body = world.objects("log/")[key] + b'{"id": "torn'
-    world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=key, Body=body)
+    world.aws.s3.put_object(Bucket=world.aws.bucket, Key=key, Body=body)
     ask(world, "[2]")
     world.start("server.py", "--drain").communicate(timeout=PATIENCE)
     lines = world.objects("log/")[key].splitlines()
@@ -258,11 +258,11 @@ def test_client_and_server_run_where_opencv_and_numpy_are_not_installed(world: W
 
 def test_logs_of_long_ago_are_forgotten_and_read_again_where_one_is_needed(world: World) -> None:
     """Or a server that runs for a year would keep a year's rows."""
-    server = Server(world.cloud)
-    days = [f"2026-11-{day}" for day in range(10, 10 + 2 * MOST_DAYS)]
+    server = Server(world.aws)
+    days = [f"2026-11-{day}" for day in range(10, 10 + 2 * MAX_DAYS)]
     for day in (*days, days[0]):
         row = encode_row("1", "me", "[1]", '{"id": "1", "mean": 1}', datetime.now(timezone.utc))
         server.log_of(day).append([row], since=time.time())
-    assert len(server._logs) == MOST_DAYS
+    assert len(server._logs) == MAX_DAYS
     bodies = world.objects("log/").values()
     assert [body.count(b"\n") for body in bodies] == [1] * len(days)

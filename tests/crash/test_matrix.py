@@ -18,7 +18,7 @@ from support.world import PATIENCE, World, until
 from lab2.aws.sqs import Outgoing, batches
 from lab2.stats.protocol import decode_answer, encode_request, new_id
 
-REQUESTS = 25
+REQUEST_QUEUE = 25
 LEASE = 60  # seconds for which a request that is received is nobody else's
 SOON = 3  # seconds that a message taken by somebody who died is hidden here, instead of a minute
 
@@ -26,7 +26,7 @@ SERVER_CALLS = ["GetQueueUrl", "ReceiveMessage", "ListObjectsV2", "PutObject", "
 CLIENT_CALLS = ["GetQueueUrl", "SendMessageBatch", "ReceiveMessage", "DeleteMessageBatch"]
 
 
-def ask(world: World, count: int = REQUESTS) -> list[str]:
+def ask(world: World, count: int = REQUEST_QUEUE) -> list[str]:
     """Put requests on the queue; return their ids."""
     ids = [new_id() for _ in range(count)]
     for batch in batches(enumerate(ids)):

@@ -22,11 +22,11 @@ from support.proxy import ALWAYS, Call, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
 from lab2.aws.append_object import COPY_FROM
-from lab2.aws.resources import IMAGES, LABELS
+from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
 from lab2.labelling.csv_dialect import HEADER
 from lab2.labelling.image_store import digest
 
-ANSWERS = ["1", "0", "u", "1", "1", "0"]  # five labels of four pictures
+ANSWER_QUEUE = ["1", "0", "u", "1", "1", "0"]  # five labels of four pictures
 SAMPLE = (ROOT / "underbase" / "b5ee1b165ac3-IMG_0417.jpg").read_bytes()
 OLD = f"{HEADER}\nold.jpg,1,bob,2026-11-23T12:00:00.000Z,\n".encode()
 MUCH = OLD + b"".join(b"%01000d.jpg,1,bob,2026-11-23T12:00:00.000Z,\n" % number for number in range(5_200))
@@ -36,13 +36,13 @@ LABEL_CALLS = {
     "GetCallerIdentity": ("Query", "/", 1),
     "LIST of the bucket": ("ListObjectsV2", "prefix=underbase%2F", 1),
     "LIST of pictures": ("ListObjectsV2", "prefix=underbase%2F", 2),
-    "GET of a picture": ("GetObject", f"/{IMAGES}", 1),
-    "GET of the last picture": ("GetObject", f"/{IMAGES}", 4),
-    "LIST of labels": ("ListObjectsV2", f"prefix={LABELS}", 1),
-    "GET of labels": ("GetObject", f"/{LABELS}", 1),
-    "PUT of labels": ("PutObject", f"/{LABELS}", 1),
-    "second PUT of labels": ("PutObject", f"/{LABELS}", 2),
-    "last PUT of labels": ("PutObject", f"/{LABELS}", 5),
+    "GET of a picture": ("GetObject", f"/{IMAGE_PREFIX}", 1),
+    "GET of the last picture": ("GetObject", f"/{IMAGE_PREFIX}", 4),
+    "LIST of labels": ("ListObjectsV2", f"prefix={LABEL_KEY}", 1),
+    "GET of labels": ("GetObject", f"/{LABEL_KEY}", 1),
+    "PUT of labels": ("PutObject", f"/{LABEL_KEY}", 1),
+    "second PUT of labels": ("PutObject", f"/{LABEL_KEY}", 2),
+    "last PUT of labels": ("PutObject", f"/{LABEL_KEY}", 5),
 }
 MULTIPART_CALLS = ["CreateMultipartUpload", "UploadPartCopy", "UploadPart", "CompleteMultipartUpload"]
 REFUSALS = {"409": (409, "ConditionalRequestConflict"), "412": (412, "PreconditionFailed"), "500": (500, "Oops"),
@@ -65,13 +65,13 @@ def pictures(world: World, proxy: Proxy) -> World:
     """A world with six pictures and one label of bob's, whose programs speak through the proxy."""
     world.env |= {"AWS_ENDPOINT_URL": proxy.url, "LOGNAME": "eve"}
     for number in range(6):
-        world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=f"{IMAGES}{number}.jpg", Body=SAMPLE)
+        world.aws.s3.put_object(Bucket=world.aws.bucket, Key=f"{IMAGE_PREFIX}{number}.jpg", Body=SAMPLE)
     put(world, OLD)
     return world
 
 
 def put(world: World, body: bytes) -> None:
-    world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=LABELS, Body=body)
+    world.aws.s3.put_object(Bucket=world.aws.bucket, Key=LABEL_KEY, Body=body)
 
 
 def start(world: World, annotator: str) -> subprocess.Popen[str]:
@@ -79,7 +79,9 @@ def start(world: World, annotator: str) -> subprocess.Popen[str]:
 
 
 def answer(
-    program: subprocess.Popen[str], answers: list[str] = ANSWERS, before: Callable[[Round], object] = lambda _: None
+    program: subprocess.Popen[str],
+    answers: list[str] = ANSWER_QUEUE,
+    before: Callable[[Round], object] = lambda _: None,
 ) -> Round:
     """Type an answer to each picture once it is asked for, each after `before`; return what became of it."""
     round, left = Round(program.args[-1]), list(answers)
@@ -116,7 +118,7 @@ def journals(world: World) -> list[Path]:
 
 def assert_exactly(world: World, *rounds: Round, old: bytes = OLD) -> None:
     """The labels are those that were there, and of each round those that were taken, in order; none waits on disk."""
-    assert world.objects(LABELS)[LABELS].startswith(old)
+    assert world.objects(LABEL_KEY)[LABEL_KEY].startswith(old)
     added = rows(world)[old.count(b"\n") - 1 :]
     for round in rounds:
         found = [(row["image"], row["label"]) for row in added if row["annotator"] == round.annotator]
@@ -167,7 +169,7 @@ def test_label_write_refused_for_a_while(pictures: World, proxy: Proxy, fault: s
 
     def append() -> None:
         image = f"{len(rival.taken)}.jpg"
-        put(pictures, pictures.objects(LABELS)[LABELS] + f"{image},1,rival,2026-11-23T12:00:00.000Z,\n".encode())
+        put(pictures, pictures.objects(LABEL_KEY)[LABEL_KEY] + f"{image},1,rival,2026-11-23T12:00:00.000Z,\n".encode())
         rival.taken.append((image, "1"))
 
     victims: list[subprocess.Popen[str]] = []
@@ -304,7 +306,7 @@ def together(programs: list[subprocess.Popen[str]]) -> list[Round]:
 
 
 def _of_labels(call: Call) -> bool:
-    return f"/{LABELS}" in call.path
+    return f"/{LABEL_KEY}" in call.path
 
 
 def _dead(program: subprocess.Popen[str]) -> bool:
@@ -338,11 +340,11 @@ def ended(program: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 def assert_all_are_there(world: World, folder: Path) -> None:
     """Every picture is in the database exactly once, under its name, byte for byte; nothing else is."""
-    stored = world.objects(IMAGES)
+    stored = world.objects(IMAGE_PREFIX)
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert sorted(stored.values()) == sorted(set(files.values()))
     assert all(files[key.partition("-")[2]] == data for key, data in stored.items())
-    assert all(key.startswith(f"{IMAGES}{digest(data)}-") for key, data in stored.items())
+    assert all(key.startswith(f"{IMAGE_PREFIX}{digest(data)}-") for key, data in stored.items())
 
 
 UPLOAD_CALLS = {
@@ -367,7 +369,7 @@ def test_upload(world: World, proxy: Proxy, folder: Path, call: str, fault: str)
     code, output, _ = ended(victims[0])
     assert code == (-signal.SIGKILL if killed else 0)
     assert killed or "12 uploaded, 1 already there, 0 left out." in output
-    before = len(world.objects(IMAGES))
+    before = len(world.objects(IMAGE_PREFIX))
     assert killed or before == 12
     code, output, _ = ended(upload(world, folder))
     assert code == 0 and f"{12 - before} uploaded, {1 + before} already there, 0 left out." in output

@@ -25,16 +25,16 @@ import pytest
 from support.pictures import bomb, chunk, drawing, encoded
 from support.world import PATIENCE, World, until
 
-from lab2.aws.resources import LABELS
+from lab2.aws.resources import LABEL_KEY
 from lab2.aws.sqs import batches
-from lab2.errors import Problem, Refused
-from lab2.labelling.csv_dialect import COLUMNS, HEADER, Form
+from lab2.errors import InvalidInput, UserError
+from lab2.labelling.csv_dialect import COLUMNS, HEADER, CsvDialect
 from lab2.labelling.display.decoder import Decoder
 from lab2.labelling.image_store import stored_name
-from lab2.labelling.journal import left_behind
 from lab2.labelling.label import Label, clean_name
-from lab2.labelling.outbox import Keeper
-from lab2.labelling.picture import Unreadable
+from lab2.labelling.outbox import Outbox
+from lab2.labelling.outbox_file import left_behind
+from lab2.labelling.picture import UnreadableImage
 from lab2.stats.client.output import printer, table
 from lab2.stats.client.series_file import parse_line
 from lab2.stats.protocol import (
@@ -47,7 +47,7 @@ from lab2.stats.protocol import (
     new_id,
 )
 from lab2.stats.series import parse_number
-from lab2.stats.server.log_index import Logged
+from lab2.stats.server.log_index import LogIndex
 from lab2.stats.server.log_row import day_of, decode_row, encode_row
 
 SEED = os.environ.get("LAB2_SEED") or str(random.SystemRandom().randrange(2**32))
@@ -171,7 +171,7 @@ def any_attributes(chance: random.Random, *names: str) -> dict[str, dict[str, An
 
 def send_any(world: World, queue: str, messages: list[tuple[str, dict[str, dict[str, Any]]]]) -> int:
     """Send messages as a stranger would; return how many the queue took."""
-    sqs, url, taken = world.cloud.sqs, world.cloud.queue_url(queue), 0
+    sqs, url, taken = world.aws.sqs, world.aws.queue_url(queue), 0
     for batch in batches(messages):
         entries = [
             {"Id": str(number), "MessageBody": body or " ", "MessageAttributes": attributes}
@@ -220,7 +220,7 @@ def test_any_text_is_a_message_or_refused_with_the_reason(chance: random.Random)
         assert decode_answer(encode_answer(answer)) == answer, body
         assert_harmless(answer.error or "")
         for decode in (decode_request, decode_answer, parse_line, parse_number):
-            with suppress(Refused):
+            with suppress(InvalidInput):
                 decode(body if chance.random() < 0.5 else any_answer(chance))
 
 
@@ -229,7 +229,7 @@ def test_any_answer_is_printed_in_harmless_characters(
 ) -> None:
     shown = [printer(form, [("1", [3.0])]) for form in (None, "csv", "json")]
     for _ in range(1_000):
-        with suppress(Refused):
+        with suppress(InvalidInput):
             answer = decode_answer(any_answer(chance))
             assert_harmless(table([(junk(chance), answer)], chance.randint(20, 120)))
             for show in shown:
@@ -238,7 +238,7 @@ def test_any_answer_is_printed_in_harmless_characters(
 
 
 def test_any_row_of_the_log_is_known_or_passed_over(chance: random.Random) -> None:
-    logged, now = Logged(), datetime.now(timezone.utc)
+    logged, now = LogIndex(), datetime.now(timezone.utc)
     for _ in range(1_000):
         id, body = junk(chance), any_request(chance)
         answer = encode_answer(answer_request(id, body))
@@ -310,10 +310,10 @@ def test_anything_on_the_answer_queue_leaves_a_client_its_own_answer(
 
 
 def test_dead_letters_and_logs_of_strangers_are_shown_harmlessly(world: World, chance: random.Random) -> None:
-    world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key="log/\x1b[2J/00000001.jsonl", Body=b"{}\n")
+    world.aws.s3.put_object(Bucket=world.aws.bucket, Key="log/\x1b[2J/00000001.jsonl", Body=b"{}\n")
     rows = b"\n".join(any_answer(chance).encode() for _ in range(200))
     key = f"log/{datetime.now(timezone.utc):%Y-%m-%d}/00000001.jsonl"
-    world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=key, Body=rows)
+    world.aws.s3.put_object(Bucket=world.aws.bucket, Key=key, Body=rows)
     send_any(world, "lab2_dead", [(any_request(chance)[:99_000], any_attributes(chance, "id")) for _ in range(20)])
     run(world, "server.py", "status", codes=(0,))
     run(world, "server.py", "verify", codes=(1,))
@@ -352,7 +352,7 @@ def series_in(typed: bytes) -> list[str]:
             if not (line := next(lines, "")).strip():
                 more = bool(line)
                 break
-            with suppress(Refused):
+            with suppress(InvalidInput):
                 numbers.append(parse_number(line))
         else:
             more = True
@@ -396,7 +396,7 @@ def test_any_bytes_in_a_file_are_sent_or_refused_line_by_line(
             try:
                 parse_line(line)
                 taken += 1
-            except Refused:
+            except InvalidInput:
                 refused += 1
         code, _, errors = run(world, "client.py", "--file", str(path))
         assert f"{taken} sent, {taken} answered, {refused} refused.\n" in errors, content
@@ -483,22 +483,24 @@ def test_a_setting_that_is_wrong_ends_a_program_with_a_sentence(world: World, pr
 def test_what_is_labelled_and_reported_in_a_bucket_of_strangers_is_kept_and_harmless(
     world: World, chance: random.Random
 ) -> None:
-    put = world.cloud.s3.put_object
+    put = world.aws.s3.put_object
     good = [encoded(".png", drawing(40 + number)) for number in range(8)]
     for number, data in enumerate(good):
         for name in ("\u202e", "\x1b[2J", "\x9b1m"):
-            put(Bucket=world.cloud.bucket, Key=f"underbase/{number:x}00-{name}.png", Body=data)
-        put(Bucket=world.cloud.bucket, Key=f"underbase/{number:x}01-good.png", Body=data)
-        put(Bucket=world.cloud.bucket, Key=f"underbase/{number:x}02-bad.png", Body=mutated(chance, data, 9))
-        put(Bucket=world.cloud.bucket, Key=f"underbase/{number:x}03-bomb.png", Body=BOMBS["png"])
-    rows = [Form().encode(Label(f"{number % 8:x}01-good.png", "1", junk(chance), "t", "1")) for number in range(100)]
+            put(Bucket=world.aws.bucket, Key=f"underbase/{number:x}00-{name}.png", Body=data)
+        put(Bucket=world.aws.bucket, Key=f"underbase/{number:x}01-good.png", Body=data)
+        put(Bucket=world.aws.bucket, Key=f"underbase/{number:x}02-bad.png", Body=mutated(chance, data, 9))
+        put(Bucket=world.aws.bucket, Key=f"underbase/{number:x}03-bomb.png", Body=BOMBS["png"])
+    rows = [
+        CsvDialect().encode(Label(f"{number % 8:x}01-good.png", "1", junk(chance), "t", "1")) for number in range(100)
+    ]
     before = b"\n".join([HEADER.encode(), *rows, *(junk(chance).encode() for _ in range(50))])
-    put(Bucket=world.cloud.bucket, Key=LABELS, Body=before)
+    put(Bucket=world.aws.bucket, Key=LABEL_KEY, Body=before)
     _, output, _ = run(
         world, "hotdog.py", "label", "--annotator", "\x1b[2Jeve", typed=b"1\n0\n\x1b[A\n1\n0\n", codes=(0,)
     )
     assert "4 labels safe in S3" in output
-    after = world.objects(LABELS)[LABELS]
+    after = world.objects(LABEL_KEY)[LABEL_KEY]
     assert after.startswith(before)
     assert_harmless(after[len(before) :].decode())
     assert [row[2] for row in csv.reader(after[len(before) :].decode().split())] == ["[2Jeve"] * 4
@@ -530,9 +532,9 @@ def test_any_label_file_has_a_form_that_keeps_a_label_or_is_refused(chance: rand
         name = clean_name(junk(chance)) or "a.jpg"
         label = Label(name, chance.choice("01"), clean_name(junk(chance)), "2026-11-23T12:00:00.000Z", "0.8")
         try:
-            form = Form.of(head)
+            form = CsvDialect.of(head)
             row = form.encode(label)
-        except Problem as problem:
+        except UserError as problem:
             outcomes[False] += 1
             assert_harmless(str(problem))
             continue
@@ -558,19 +560,19 @@ def test_a_label_is_appended_to_any_label_file_or_waits_on_disk(world: World, ch
     outcomes: Counter[bool] = Counter()
     for number in range(60):
         before = any_label_file(chance)
-        world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=LABELS, Body=before)
+        world.aws.s3.put_object(Bucket=world.aws.bucket, Key=LABEL_KEY, Body=before)
         said: list[str] = []
-        keeper = Keeper(world.cloud, world.home / f"journals-{number}", said.append)
+        outbox = Outbox(world.aws, world.home / f"journals-{number}", said.append)
         label = Label("a.jpg", "1", "eve", f"2026-11-23T12:00:00.{number:03}Z", "0.8")
-        keeper.keep(label)
-        saved = keeper.flush(10)
-        keeper.close()
+        outbox.keep(label)
+        saved = outbox.flush(10)
+        outbox.close()
         outcomes[saved] += 1
-        after = world.objects(LABELS)[LABELS]
+        after = world.objects(LABEL_KEY)[LABEL_KEY]
         assert after.startswith(before)
         if saved:
             assert (
-                Form.of(before).decode(after[len(before) :].splitlines()[-1]) == label
+                CsvDialect.of(before).decode(after[len(before) :].splitlines()[-1]) == label
                 or b"seconds" not in before.lower()
             )
             assert not list((world.home / f"journals-{number}").iterdir())
@@ -611,7 +613,7 @@ def test_any_picture_is_decoded_into_its_box_or_unreadable(decoder: Decoder, kin
         width, height = chance.choice(((60, 40), (1, 1), (300, 7), (960, 640)))
         try:
             picture = decoder.decode(data, width, height)
-        except Unreadable as reason:
+        except UnreadableImage as reason:
             assert_harmless(str(reason))
         else:
             shown += 1
@@ -668,6 +670,6 @@ BOMBS: dict[str, bytes] = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_unreadable_and_the_next_picture_is_shown(decoder: Decoder, name: str) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableImage):
         decoder.decode(BOMBS[name], 960, 640)
     assert decoder.decode(encoded(".png"), 60, 40).width == 60

@@ -20,8 +20,8 @@ from support.world import PATIENCE, ROOT, World
 
 from lab2.labelling.display.decoder import Decoder
 from lab2.labelling.display.terminal_screen import half_blocks
-from lab2.labelling.image_store import Images, digest, stored_name
-from lab2.labelling.picture import Unreadable
+from lab2.labelling.image_store import ImageStore, digest, stored_name
+from lab2.labelling.picture import UnreadableImage
 from lab2.labelling.samples import fill
 
 
@@ -95,8 +95,8 @@ def test_any_shape_fits_the_box(decoder: Decoder, width: int, height: int) -> No
 
 
 def test_a_decoder_that_dies_takes_nothing_along(decoder: Decoder) -> None:
-    decoder._child.process.kill()
-    with pytest.raises(Unreadable, match="crashes"):
+    decoder._process.process.kill()
+    with pytest.raises(UnreadableImage, match="crashes"):
         decoder.decode(encoded(".png"), 60, 40)
     assert decoder.decode(encoded(".png"), 60, 40).width == 60
 
@@ -252,9 +252,9 @@ def test_an_upload_that_aws_refuses_ends_with_one_sentence(proxied: World, proxy
 
 
 def test_sampling_is_uniform_and_costs_one_list(proxied: World, proxy: Proxy) -> None:
-    fill(proxied.cloud)
+    fill(proxied.aws)
     proxy.calls.clear()
-    images = Images(proxied.cloud)
+    images = ImageStore(proxied.aws)
     drawn = Counter(image.name for _ in range(300) for image in images.sample()[:4])
     assert proxy.calls["ListObjectsV2"] == 300
     assert len(drawn) == 24
@@ -263,11 +263,11 @@ def test_sampling_is_uniform_and_costs_one_list(proxied: World, proxy: Proxy) ->
 
 
 def test_a_large_database_is_sampled_from_a_page(proxied: World, proxy: Proxy) -> None:
-    put = proxied.cloud.s3.put_object
+    put = proxied.aws.s3.put_object
     for number in range(1_100):
-        put(Bucket=proxied.cloud.bucket, Key=f"underbase/{digest(b'%d' % number)}-a.jpg", Body=b"x", IfNoneMatch="*")
-    put(Bucket=proxied.cloud.bucket, Key="underbase/", Body=b"", IfNoneMatch="*")
-    images = Images(proxied.cloud)
+        put(Bucket=proxied.aws.bucket, Key=f"underbase/{digest(b'%d' % number)}-a.jpg", Body=b"x", IfNoneMatch="*")
+    put(Bucket=proxied.aws.bucket, Key="underbase/", Body=b"", IfNoneMatch="*")
+    images = ImageStore(proxied.aws)
     drawn: set[str] = set()
     for _ in range(20):
         sample = [image.name for image in images.sample()]

@@ -21,16 +21,16 @@ from support.proxy import Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
 from lab2.aws.append_object import COPY_FROM
-from lab2.aws.resources import LABELS
-from lab2.errors import Problem
-from lab2.labelling.csv_dialect import HEADER, Form
-from lab2.labelling.journal import left_behind, open_journal
+from lab2.aws.resources import LABEL_KEY
+from lab2.errors import UserError
+from lab2.labelling.csv_dialect import HEADER, CsvDialect
 from lab2.labelling.label import Clock, Label, clean_name
-from lab2.labelling.outbox import Keeper
+from lab2.labelling.outbox import Outbox
+from lab2.labelling.outbox_file import left_behind, open_outbox_file
 
 LINE = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1).filter(str.strip)
-FORMS = [Form(), Form(end="\r"), Form(delimiter=";", end="\r"), Form(delimiter="\t"),
-         Form(("timestamp", "note", "label", "annotator", "image"))]  # fmt: skip
+FORMS = [CsvDialect(), CsvDialect(end="\r"), CsvDialect(delimiter=";", end="\r"), CsvDialect(delimiter="\t"),
+         CsvDialect(("timestamp", "note", "label", "annotator", "image"))]  # fmt: skip
 
 
 def label(image: str = "a.jpg", annotator: str = "eve", clock: Clock = Clock()) -> Label:  # noqa: B008 - one for all
@@ -39,18 +39,18 @@ def label(image: str = "a.jpg", annotator: str = "eve", clock: Clock = Clock()) 
 
 def rows(world: World) -> list[dict[str, str]]:
     """Return the rows of the label file as a spreadsheet or pandas reads it."""
-    text = world.objects(LABELS)[LABELS].decode("utf-8-sig")
+    text = world.objects(LABEL_KEY)[LABEL_KEY].decode("utf-8-sig")
     delimiter = ";" if ";" in text.split("\n")[0] else ","
     return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
 
 
 def put(world: World, content: str | bytes) -> None:
     body = content.encode() if isinstance(content, str) else content
-    world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=LABELS, Body=body)
+    world.aws.s3.put_object(Bucket=world.aws.bucket, Key=LABEL_KEY, Body=body)
 
 
-def keeper(world: World) -> Keeper:
-    return Keeper(world.cloud, world.home / "journals", said.append)
+def outbox(world: World) -> Outbox:
+    return Outbox(world.aws, world.home / "journals", said.append)
 
 
 said: list[str] = []
@@ -65,7 +65,7 @@ def nothing_said() -> None:
 
 
 @given(image=LINE, annotator=LINE, form=st.sampled_from(FORMS))
-def test_any_name_survives_in_any_form_of_the_file(image: str, annotator: str, form: Form) -> None:
+def test_any_name_survives_in_any_form_of_the_file(image: str, annotator: str, form: CsvDialect) -> None:
     kept = Label(image, "0", annotator, "2026-11-23T12:00:00.000Z")
     row = form.encode(kept)
     assert form.decode(row) == kept
@@ -76,14 +76,14 @@ def test_any_name_survives_in_any_form_of_the_file(image: str, annotator: str, f
 
 @given(start=st.sampled_from(list("=+-@\t")), rest=st.text("'=+-@ab\"", max_size=5))
 def test_no_cell_is_a_formula_to_a_spreadsheet(start: str, rest: str) -> None:
-    row = Form().encode(Label(start + rest, "1", start + rest, "now")).decode()
+    row = CsvDialect().encode(Label(start + rest, "1", start + rest, "now")).decode()
     assert not any(cell.startswith(("=", "+", "-", "@", "\t")) for cell in next(csv.reader([row])))
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_form_is_recognised_by_its_header(form: Form) -> None:
+def test_a_form_is_recognised_by_its_header(form: CsvDialect) -> None:
     header = form.delimiter.join(form.columns).encode() + form.end.encode() + b"\n"
-    assert Form.of(header) == Form.of(b"\xef\xbb\xbf" + header + b"a.jpg,1") == form
+    assert CsvDialect.of(header) == CsvDialect.of(b"\xef\xbb\xbf" + header + b"a.jpg,1") == form
 
 
 def test_stamps_of_one_process_are_never_the_same() -> None:
@@ -117,12 +117,12 @@ def test_a_file_that_a_spreadsheet_saved_is_added_to_in_its_own_form(world: Worl
     if before:
         put(world, before)
     kept = [label("new.jpg", '=eve, "the" labeller'), label("né.jpg")]
-    keeping = keeper(world)
+    keeping = outbox(world)
     for each in kept:
         keeping.keep(each)
     assert keeping.flush(PATIENCE)
     keeping.close()
-    after = world.objects(LABELS)[LABELS]
+    after = world.objects(LABEL_KEY)[LABEL_KEY]
     assert after.startswith(before.encode())
     found = [tuple(row[name] for name in ("image", "label", "timestamp")) for row in
              ({name.lower(): value for name, value in row.items()} for row in rows(world))]  # fmt: skip
@@ -144,21 +144,21 @@ def test_a_file_that_a_spreadsheet_saved_is_added_to_in_its_own_form(world: Worl
 )
 def test_a_file_that_is_none_is_not_touched_and_labels_wait_on_disk(world: World, before: bytes, sentence: str) -> None:
     put(world, before)
-    first, kept = keeper(world), label()
+    first, kept = outbox(world), label()
     first.keep(kept)
     assert not first.flush(PATIENCE)
     first.close()
     assert sentence in said[0] and len(said) == 1
-    assert world.objects(LABELS)[LABELS] == before
+    assert world.objects(LABEL_KEY)[LABEL_KEY] == before
     put(world, f"{HEADER}\n")
-    second = keeper(world)
+    second = outbox(world)
     assert second.flush(PATIENCE) and second.waiting == 0
     second.close()
     assert [row["timestamp"] for row in rows(world)] == [kept.timestamp]
 
 
 def test_a_file_saved_in_another_form_meanwhile_gets_rows_in_the_new_form(world: World) -> None:
-    keeping = keeper(world)
+    keeping = outbox(world)
     keeping.keep(label("one.jpg"))
     assert keeping.flush(PATIENCE)
     put(world, HEADER.replace(",", ";") + "\r\none.jpg;1;eve;2026-11-23T12:00:00.000Z;0,8\r\n")
@@ -171,13 +171,13 @@ def test_a_file_saved_in_another_form_meanwhile_gets_rows_in_the_new_form(world:
 def test_past_five_megabytes_only_new_rows_travel_and_none_is_doubled(proxied: World, proxy: Proxy) -> None:
     old = label("left.jpg")
     many = "".join(f"{number:012x}-a.jpg,1,bob,2026-11-23T12:00:00.000Z,\r\n" for number in range(120_000))
-    put(proxied, f"\ufeff{HEADER}\r\n{Form(end=chr(13)).encode(old).decode()}\n{many}")
-    assert len(proxied.objects(LABELS)[LABELS]) > COPY_FROM
-    journal = open_journal(proxied.home / "journals")
+    put(proxied, f"\ufeff{HEADER}\r\n{CsvDialect(end=chr(13)).encode(old).decode()}\n{many}")
+    assert len(proxied.objects(LABEL_KEY)[LABEL_KEY]) > COPY_FROM
+    journal = open_outbox_file(proxied.home / "journals")
     journal.add(old)  # its process died after S3 had the row and before it knew
     os.close(journal._file)
     proxy.sent.clear()
-    keeping = keeper(proxied)
+    keeping = outbox(proxied)
     for number in count():
         keeping.keep(label(f"{number}.jpg"))
         if keeping.flush(PATIENCE) and number == 2:
@@ -199,7 +199,7 @@ def test_the_label_is_on_disk_before_anything_crosses_the_network(proxied: World
     def look() -> None:
         on_disk.extend(path.read_text() for path in (proxied.home / "journals").iterdir())
 
-    keeping = keeper(proxied)
+    keeping = outbox(proxied)
     proxy.on("ListObjectsV2", Fault(before=look))
     keeping.keep(kept)
     assert keeping.flush(PATIENCE)
@@ -210,7 +210,7 @@ def test_the_label_is_on_disk_before_anything_crosses_the_network(proxied: World
 @pytest.mark.parametrize("operation", ["PutObject", "ListObjectsV2"])
 def test_a_lost_reply_doubles_no_row(proxied: World, proxy: Proxy, operation: str) -> None:
     proxy.on(operation, Fault(lost=True), times=4)
-    keeping = keeper(proxied)
+    keeping = outbox(proxied)
     kept = [label(f"{number}.jpg") for number in range(3)]
     for each in kept:
         keeping.keep(each)
@@ -223,9 +223,9 @@ def test_what_a_dead_process_left_is_sent_and_said(world: World) -> None:
     kept = [label(f"{number}.jpg") for number in range(3)]
     program = textwrap.dedent("""
         import os, pathlib, signal, sys
-        from lab2.labelling.journal import open_journal
+        from lab2.labelling.outbox_file import open_outbox_file
         from lab2.labelling.label import Label
-        journal = open_journal(pathlib.Path(sys.argv[1]))
+        journal = open_outbox_file(pathlib.Path(sys.argv[1]))
         for line in sys.argv[2:]:
             journal.add(Label(*line.split("|")))
         os.write(journal._file, b'{"image": "torn')
@@ -235,7 +235,7 @@ def test_what_a_dead_process_left_is_sent_and_said(world: World) -> None:
     lines = ["|".join((each.image, each.label, each.annotator, each.timestamp, each.seconds)) for each in kept]
     died = subprocess.run([sys.executable, "-c", program, folder, *lines], cwd=ROOT)
     assert died.returncode == -signal.SIGKILL
-    keeping = keeper(world)
+    keeping = outbox(world)
     assert keeping.flush(PATIENCE)
     keeping.close()
     assert said == ["3 labels left on this disk by an earlier run, safe in S3 now."]
@@ -244,10 +244,10 @@ def test_what_a_dead_process_left_is_sent_and_said(world: World) -> None:
 
 
 def test_labels_of_a_living_program_are_not_sent_by_another(world: World, tmp_path: Path) -> None:
-    living = open_journal(world.home / "journals")
+    living = open_outbox_file(world.home / "journals")
     living.add(label())
     assert left_behind(world.home / "journals") == []
-    other = keeper(world)
+    other = outbox(world)
     assert other.waiting == 0
     other.close()
     assert len(living.waiting) == 1 and living.path.exists()
@@ -258,16 +258,16 @@ def test_labels_of_a_living_program_are_not_sent_by_another(world: World, tmp_pa
 def test_a_full_disk_refuses_the_label_and_spoils_no_earlier_one(tmp_path: Path) -> None:
     program = textwrap.dedent("""
         import pathlib, resource, signal, sys
-        from lab2.labelling.journal import open_journal
+        from lab2.labelling.outbox_file import open_outbox_file
         from lab2.labelling.label import Label
-        from lab2.errors import Problem
+        from lab2.errors import UserError
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-        journal = open_journal(pathlib.Path(sys.argv[1]))
+        journal = open_outbox_file(pathlib.Path(sys.argv[1]))
         for number in range(100):
             try:
                 journal.add(Label(f"{number}.jpg", "1", "eve", "now"))
-            except Problem as problem:
+            except UserError as problem:
                 print(problem)
                 break
         print(len(journal.waiting))
@@ -282,17 +282,17 @@ def test_a_full_disk_refuses_the_label_and_spoils_no_earlier_one(tmp_path: Path)
 
 def test_a_folder_that_can_not_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Problem, match=r"Labels can't be kept .* XDG_STATE_HOME"):
-        open_journal(tmp_path / "file" / "lab2")
+    with pytest.raises(UserError, match=r"Labels can't be kept .* XDG_STATE_HOME"):
+        open_outbox_file(tmp_path / "file" / "lab2")
 
 
 def test_eight_keepers_at_once_lose_and_double_nothing(world: World) -> None:
     program = textwrap.dedent("""
         import pathlib, sys
-        from lab2.labelling.outbox import Keeper
+        from lab2.labelling.outbox import Outbox
         from lab2.labelling.label import Clock, Label
-        from lab2.aws.session import Cloud
-        keeping, clock = Keeper(Cloud(), pathlib.Path(sys.argv[1]), print), Clock()
+        from lab2.aws.session import AwsSession
+        keeping, clock = Outbox(AwsSession(), pathlib.Path(sys.argv[1]), print), Clock()
         for number in range(25):
             keeping.keep(Label(f"{number}.jpg", "1", sys.argv[2], clock.stamp()))
             keeping.flush(0.02)
@@ -307,4 +307,4 @@ def test_eight_keepers_at_once_lose_and_double_nothing(world: World) -> None:
     assert [process.wait(PATIENCE * 2) for process in processes] == [0] * 8
     found = Counter((row["annotator"], row["image"]) for row in rows(world))
     assert found == {(f"labeller {who}", f"{number}.jpg"): 1 for who in range(8) for number in range(25)}
-    assert len(world.objects(LABELS)[LABELS].splitlines()) == 201
+    assert len(world.objects(LABEL_KEY)[LABEL_KEY].splitlines()) == 201

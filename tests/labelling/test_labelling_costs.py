@@ -12,11 +12,11 @@ from support.proxy import Proxy
 from support.world import ROOT, World, until
 
 from lab2.aws.append_object import COPY_FROM
-from lab2.aws.resources import IMAGES, LABELS
-from lab2.aws.session import Cloud
+from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
+from lab2.aws.session import AwsSession
 from lab2.labelling.csv_dialect import HEADER
 from lab2.labelling.label import Clock, Label
-from lab2.labelling.outbox import Keeper
+from lab2.labelling.outbox import Outbox
 
 ROW = b"0123456789ab-IMG_0001.jpg,1,adam,2026-11-23T00:00:00.000Z,0.85\n"
 SMALL, LARGE = 100, 1 + COPY_FROM // len(ROW)  # rows
@@ -24,11 +24,11 @@ SMALL, LARGE = 100, 1 + COPY_FROM // len(ROW)  # rows
 
 def fill(world: World, images: int) -> None:
     """Put so many images into the bucket, all with the same bytes."""
-    data = min((ROOT / IMAGES).iterdir(), key=lambda path: path.stat().st_size).read_bytes()
+    data = min((ROOT / IMAGE_PREFIX).iterdir(), key=lambda path: path.stat().st_size).read_bytes()
 
     def put(number: int) -> None:
         name = f"{number * 2**48 // images:012x}-photo.jpg"
-        world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=IMAGES + name, Body=data)
+        world.aws.s3.put_object(Bucket=world.aws.bucket, Key=IMAGE_PREFIX + name, Body=data)
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(put, range(images)))
@@ -36,7 +36,7 @@ def fill(world: World, images: int) -> None:
 
 def write_rows(world: World, rows: int) -> None:
     body = f"{HEADER}\n".encode() + rows * ROW
-    world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=LABELS, Body=body)
+    world.aws.s3.put_object(Bucket=world.aws.bucket, Key=LABEL_KEY, Body=body)
 
 
 def listen(program: subprocess.Popen[str], words: str) -> None:
@@ -48,8 +48,8 @@ def listen(program: subprocess.Popen[str], words: str) -> None:
     pytest.fail(f"not said: {words}")
 
 
-def keep(keeper: Keeper, clock: Clock, number: int) -> None:
-    keeper.keep(Label(f"{number:012x}-photo.jpg", "1", "eve", clock.stamp(), "0.50"))
+def keep(outbox: Outbox, clock: Clock, number: int) -> None:
+    outbox.keep(Label(f"{number:012x}-photo.jpg", "1", "eve", clock.stamp(), "0.50"))
 
 
 @pytest.mark.parametrize("images", [10, 1_200])
@@ -97,15 +97,15 @@ def test_a_label_costs_few_calls_and_bytes(
     proxied: World, proxy: Proxy, tmp_path: Path, rows: int, most_calls: int, most_bytes: int
 ) -> None:
     write_rows(proxied, rows)
-    keeper, clock = Keeper(proxied.cloud, tmp_path / "labels", print), Clock()
-    keep(keeper, clock, 0)
-    until(lambda: not keeper.waiting)  # the file has been looked at
+    outbox, clock = Outbox(proxied.aws, tmp_path / "labels", print), Clock()
+    keep(outbox, clock, 0)
+    until(lambda: not outbox.waiting)  # the file has been looked at
     proxy.calls.clear()
     proxy.sent.clear()
     for number in range(1, 11):
-        keep(keeper, clock, number)
-        until(lambda: not keeper.waiting)
-    keeper.close()
+        keep(outbox, clock, number)
+        until(lambda: not outbox.waiting)
+    outbox.close()
     assert proxy.calls.total() <= 10 * most_calls, proxy.calls
     assert proxy.sent.total() <= 10 * most_bytes, proxy.sent
 
@@ -114,11 +114,11 @@ def test_labels_that_come_faster_than_they_are_written_share_a_write(
     proxied: World, proxy: Proxy, tmp_path: Path
 ) -> None:
     write_rows(proxied, SMALL)
-    keeper, clock = Keeper(proxied.cloud, tmp_path / "labels", print), Clock()
+    outbox, clock = Outbox(proxied.aws, tmp_path / "labels", print), Clock()
     for number in range(200):
-        keep(keeper, clock, number)
-    until(lambda: not keeper.waiting)
-    keeper.close()
+        keep(outbox, clock, number)
+    until(lambda: not outbox.waiting)
+    outbox.close()
     assert proxy.calls["PutObject"] <= 100
 
 
@@ -128,38 +128,38 @@ def test_sixteen_labellers_at_once_cost_few_calls_a_label(
 ) -> None:
     people, labels = 16, 20
     write_rows(proxied, rows)
-    cloud = Cloud(connections=people)
-    assert cloud.s3
-    keepers = [Keeper(cloud, tmp_path / str(number), print) for number in range(people)]
+    aws = AwsSession(connections=people)
+    assert aws.s3
+    keepers = [Outbox(aws, tmp_path / str(number), print) for number in range(people)]
     proxy.calls.clear()
     proxy.sent.clear()
     start = threading.Barrier(people)
 
-    def label(keeper: Keeper) -> None:
+    def label(outbox: Outbox) -> None:
         clock = Clock()
         start.wait()
         for number in range(labels):
-            person = f"person {keepers.index(keeper)}"
-            keeper.keep(Label(f"{number:012x}-photo.jpg", "1", person, clock.stamp(), "0.50"))
+            person = f"person {keepers.index(outbox)}"
+            outbox.keep(Label(f"{number:012x}-photo.jpg", "1", person, clock.stamp(), "0.50"))
 
-    threads = [threading.Thread(target=label, args=(keeper,)) for keeper in keepers]
+    threads = [threading.Thread(target=label, args=(outbox,)) for outbox in keepers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    until(lambda: not any(keeper.waiting for keeper in keepers), 60)
-    for keeper in keepers:
-        keeper.close()
+    until(lambda: not any(outbox.waiting for outbox in keepers), 60)
+    for outbox in keepers:
+        outbox.close()
     assert proxy.calls.total() <= 4 * people * labels, proxy.calls
     if rows == LARGE:
         assert proxy.sent.total() <= 1_000 * people * labels, proxy.sent
-    assert proxied.objects(LABELS)[LABELS].count(b"\n") == 1 + rows + people * labels
+    assert proxied.objects(LABEL_KEY)[LABEL_KEY].count(b"\n") == 1 + rows + people * labels
 
 
 def test_a_file_uploaded_costs_one_list_and_one_put(proxied: World, proxy: Proxy) -> None:
     folder = proxied.home / "pictures"
     folder.mkdir()
-    picture = min((ROOT / IMAGES).iterdir(), key=lambda path: path.stat().st_size).read_bytes()
+    picture = min((ROOT / IMAGE_PREFIX).iterdir(), key=lambda path: path.stat().st_size).read_bytes()
     files = 40
     for number in range(files):
         (folder / f"{number}.jpg").write_bytes(picture + b"%d" % number)

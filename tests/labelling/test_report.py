@@ -15,7 +15,7 @@ from support.labeller import piped
 from support.proxy import Fault, Proxy
 from support.world import World
 
-from lab2.aws.resources import LABELS
+from lab2.aws.resources import LABEL_KEY
 from lab2.labelling.agreement import fleiss_kappa
 from lab2.labelling.csv_dialect import HEADER
 from lab2.labelling.image_store import PAGE
@@ -33,7 +33,7 @@ def votes(**images: str) -> dict[str, dict[str, Label]]:
 
 
 def put_labels(world: World, rows: str) -> None:
-    world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=LABELS, Body=f"{HEADER}\n{rows}".encode())
+    world.aws.s3.put_object(Bucket=world.aws.bucket, Key=LABEL_KEY, Body=f"{HEADER}\n{rows}".encode())
 
 
 def image_names(world: World) -> list[str]:
@@ -149,7 +149,7 @@ def test_the_last_pictures_without_a_label_are_found_among_thousands(world: Worl
     names = [f"{number:012x}-a.png" for number in range(0, 2**48, 2**48 // (2 * PAGE + 100))]
     data = cv2.imencode(".png", numpy.zeros((8, 8, 3), numpy.uint8))[1].tobytes()
     for name in names:
-        world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=f"underbase/{name}", Body=data)
+        world.aws.s3.put_object(Bucket=world.aws.bucket, Key=f"underbase/{name}", Body=data)
     unlabelled = {names[7], names[1500], names[-1], names[-40]}
     put_labels(world, "".join(f"{name},1,bob,2026-11-23T12:00:00.000Z,\n" for name in names if name not in unlabelled))
     code, output, _ = piped(world, "label", "--pick", "useful", typed="0\n" * 4)
@@ -160,7 +160,7 @@ def test_the_last_pictures_without_a_label_are_found_among_thousands(world: Worl
 def test_a_bucket_without_labels_is_not_asked_for_them(samples: World, proxy: Proxy) -> None:
     """S3 answers "access denied" where a program may not list everything and asks for what is not there."""
     samples.env["AWS_ENDPOINT_URL"] = proxy.url
-    proxy.on("GetObject", Fault(refuse=(403, "AccessDenied")), times=100, only=lambda call: LABELS in call.path)
+    proxy.on("GetObject", Fault(refuse=(403, "AccessDenied")), times=100, only=lambda call: LABEL_KEY in call.path)
     assert piped(samples, "report", typed="")[0] == 0
     code, output, _ = piped(samples, "label", typed="1\n")
     assert code == 0 and "1 label safe in S3." in output

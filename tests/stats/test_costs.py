@@ -13,11 +13,11 @@ from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, World, until
 
 from lab2.aws.pricing import price
-from lab2.aws.session import Cloud
+from lab2.aws.session import AwsSession
 from lab2.aws.sqs import Outgoing, batches
 from lab2.stats.protocol import answer_request, encode_answer, encode_request, new_id
 from lab2.stats.server.log_row import encode_row
-from lab2.stats.server.request_log import DayLog
+from lab2.stats.server.request_log import RequestLog
 
 MONTH = 30 * 86_400  # seconds
 FULL = 16 * 2**10  # bytes of an object of the log that is not written again
@@ -131,8 +131,8 @@ def test_the_bytes_put_for_a_row_do_not_grow_with_the_log(
     world: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-    cloud = Cloud()
-    log = DayLog(cloud.s3, cloud.bucket, "2026-11-24")
+    aws = AwsSession()
+    log = RequestLog(aws.s3, aws.bucket, "2026-11-24")
     body = encode_request([3, 5.5, 8])
     for _ in range(200):
         id = new_id()

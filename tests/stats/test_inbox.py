@@ -9,7 +9,7 @@ from support.proxy import Fault, Proxy
 from support.world import World, until
 
 from lab2.aws.sqs import Message, Outgoing
-from lab2.stats.client.inbox import OFTEN, STALE, Inbox, hiding
+from lab2.stats.client.inbox import OFTEN, STALE, Inbox, hiding_seconds
 from lab2.stats.protocol import answer_request, encode_answer
 
 
@@ -19,7 +19,7 @@ def answered(world: World, *ids: str, client: str = "me") -> None:
 
 
 def receive(inbox: Inbox) -> list[Message]:
-    return [arrival.message for arrival in inbox.receive(0)]
+    return [found.message for found in inbox.receive(0)]
 
 
 def test_an_answer_whose_lease_ran_out_before_it_was_shown_is_not_deleted(world: World) -> None:
@@ -27,7 +27,7 @@ def test_an_answer_whose_lease_ran_out_before_it_was_shown_is_not_deleted(world:
     inbox = Inbox(world.queue("lab2_1"), "me")
     answered(world, "1")
     messages = receive(inbox)
-    inbox.queue.hide(messages, 0)
+    inbox.queue.change_visibility(messages, 0)
     assert receive(inbox) == []
     assert world.depth("lab2_1") == (0, 1)  # if we are killed now, the next run shows it
     assert inbox.delete(messages) == []
@@ -37,7 +37,7 @@ def test_an_answer_whose_lease_ran_out_before_it_was_shown_is_not_deleted(world:
 def test_an_answer_that_waits_longer_than_its_lease_is_not_given_to_another_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab2.stats.client.inbox.LEASE", 3)
+    monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_TIMEOUT", 3)
     inbox, again = Inbox(world.queue("lab2_1"), "me"), Inbox(world.queue("lab2_1"), "me")
     answered(world, "1")
     messages = receive(inbox)
@@ -53,7 +53,7 @@ def test_an_answer_that_waits_longer_than_its_lease_is_not_given_to_another_run(
 def test_an_answer_that_is_no_longer_held_is_there_for_the_next_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab2.stats.client.inbox.LEASE", 1)
+    monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_TIMEOUT", 1)
     answered(world, "1")
     assert receive(Inbox(world.queue("lab2_1"), "me"))  # and is killed
     assert Inbox(world.queue("lab2_1"), "me").receive(5)
@@ -62,7 +62,7 @@ def test_an_answer_that_is_no_longer_held_is_there_for_the_next_run(
 def test_an_answer_whose_lease_could_not_be_renewed_is_not_shown_twice(
     proxied: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab2.stats.client.inbox.LEASE", 2)
+    monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_TIMEOUT", 2)
     inbox = Inbox(proxied.queue("lab2_1"), "me")
     answered(proxied, "1")
     messages = receive(inbox)
@@ -92,7 +92,7 @@ def test_an_answer_that_was_not_deleted_after_all_is_not_shown_again(proxied: Wo
     messages = receive(inbox)
     proxy.on("DeleteMessageBatch", Fault(fail=1, code="ReceiptHandleIsInvalid"))
     assert inbox.delete(messages) == []
-    inbox.queue.hide(messages, 0)
+    inbox.queue.change_visibility(messages, 0)
     assert receive(inbox) == []
     assert proxied.depth("lab2_1") == (0, 0)
 
@@ -102,14 +102,16 @@ def test_answers_of_others_are_released_but_not_at_once(world: World) -> None:
     answered(world, "1", client="you")
     assert receive(inbox) == []
     assert world.depth("lab2_1") == (0, 1)  # or our own open poll would get it before its owner does
-    assert [arrival.message.body for arrival in Inbox(inbox.queue, "you").receive(20)]
+    assert [found.message.body for found in Inbox(inbox.queue, "you").receive(20)]
 
 
 def test_only_what_nobody_comes_for_is_hidden_from_its_owner_for_long() -> None:
     """Every client meets each in turn: what is hidden for longer each time would be kept from its owner for ever."""
-    assert {hiding(age, met) for age in (0, 10, 60, STALE - 1) for met in range(1, OFTEN) for _ in range(50)} == {1, 2}
-    assert {hiding(10, OFTEN) for _ in range(50)} == {4, 8}
-    assert hiding(STALE + 1, 1) == 30
+    assert {
+        hiding_seconds(age, met) for age in (0, 10, 60, STALE - 1) for met in range(1, OFTEN) for _ in range(50)
+    } == {1, 2}
+    assert {hiding_seconds(10, OFTEN) for _ in range(50)} == {4, 8}
+    assert hiding_seconds(STALE + 1, 1) == 30
 
 
 def test_answers_that_nobody_comes_for_do_not_come_back_as_fast_as_new_ones(

@@ -35,7 +35,7 @@ def test_verify_names_rows_that_are_wrong_twice_or_torn(world: World) -> None:
     wrong = json.loads(rows[0])
     wrong["answer"]["mean"] = 7
     rows = [json.dumps(wrong).encode(), rows[1], rows[1], rows[2][:30]]
-    world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=key, Body=b"\n".join(rows))
+    world.aws.s3.put_object(Bucket=world.aws.bucket, Key=key, Body=b"\n".join(rows))
     code, output, _ = server(world, "verify")
     assert code == 1
     assert output.splitlines() == [

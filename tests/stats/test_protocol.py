@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from lab2.errors import Refused
+from lab2.errors import InvalidInput
 from lab2.stats.protocol import answer_request, decode_answer, decode_request, encode_answer, encode_request
 from lab2.stats.series import parse_number
 from lab2.stats.summary import summarise
@@ -63,7 +63,7 @@ def test_a_typed_number_is_taken_exactly(number: float) -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_a_positive_number_is_refused_with_the_reason(typed: str, reason: str) -> None:
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(InvalidInput, match=reason):
         parse_number(typed)
 
 
@@ -71,7 +71,7 @@ def test_what_is_not_a_positive_number_is_refused_with_the_reason(typed: str, re
 def test_anything_typed_is_a_number_or_refused(typed: str) -> None:
     try:
         number = parse_number(typed)
-    except Refused:
+    except InvalidInput:
         return
     assert math.isfinite(number) and number >= 0
 
@@ -107,5 +107,5 @@ def test_any_body_gets_an_answer(body: str) -> None:
 
 @given(some.text() | json_values.map(str))
 def test_anything_on_the_answer_queue_is_an_answer_or_refused(body: str) -> None:
-    with suppress(Refused):
+    with suppress(InvalidInput):
         decode_answer(body)

@@ -13,19 +13,19 @@ from support.proxy import ALWAYS, Fault, Proxy
 from support.world import World, until
 
 from lab2.stats.protocol import new_id
-from lab2.stats.server.log_row import Row, day_of, decode_row, encode_row
-from lab2.stats.server.request_log import GATHER, MOST_OTHERS, DayLog
+from lab2.stats.server.log_row import LogRow, day_of, decode_row, encode_row
+from lab2.stats.server.request_log import GATHER, MAX_OTHERS, RequestLog
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 DAY = "2026-11-23"
 SINCE = NOW.timestamp()
 
 
-def open_log(world: World) -> DayLog:
-    return DayLog(world.cloud.s3, world.cloud.bucket, DAY)
+def open_log(world: World) -> RequestLog:
+    return RequestLog(world.aws.s3, world.aws.bucket, DAY)
 
 
-def row(id: str, request: str = "[1]") -> Row:
+def row(id: str, request: str = "[1]") -> LogRow:
     return encode_row(id, "me", request, '{"id": "x", "mean": 1}', NOW)
 
 
@@ -75,7 +75,7 @@ def test_neither_long_idleness_nor_a_write_that_hung_makes_a_server_slow(
     proxy.on("PutObject", Fault(before=lambda: threading.Event().wait(0.5)), times=ALWAYS)
     idle.append([row("new")], SINCE)
     assert idle._object.took == 0.2
-    assert idle.pause <= (1 + MOST_OTHERS) * 0.2
+    assert idle.pause <= (1 + MAX_OTHERS) * 0.2
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3], ids=lambda nth: f"from GET {nth} on")
@@ -122,10 +122,10 @@ def test_a_server_gets_its_turn_beside_one_that_never_rests(world: World) -> Non
 @pytest.mark.parametrize("key", ["", "notes.txt", "00000009 (copy).jsonl", "9/00000001.jsonl"])
 def test_what_a_stranger_puts_beside_the_log_does_no_harm(world: World, key: str) -> None:
     open_log(world).append([row("1")], SINCE)
-    world.cloud.s3.put_object(Bucket=world.cloud.bucket, Key=f"log/{DAY}/{key}", Body=b"")
+    world.aws.s3.put_object(Bucket=world.aws.bucket, Key=f"log/{DAY}/{key}", Body=b"")
     open_log(world).append([row("1"), row("2")], SINCE)
     assert logged(world) == ["1", "2"]
-    world.cloud.s3.delete_object(Bucket=world.cloud.bucket, Key=f"log/{DAY}/00000001.jsonl")
+    world.aws.s3.delete_object(Bucket=world.aws.bucket, Key=f"log/{DAY}/00000001.jsonl")
     open_log(world).append([row("3")], SINCE)
     assert logged(world) == ["3"]
 

@@ -12,13 +12,13 @@ import pexpect
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World
 
-from lab2.aws.resources import LABELS
+from lab2.aws.resources import LABEL_KEY
 
 HELP = "1 hot dog, 0 not, u back, s skip, q end: "
 
 
 def rows(world: World) -> list[dict[str, str]]:
-    text = world.objects(LABELS).get(LABELS, b"").decode()
+    text = world.objects(LABEL_KEY).get(LABEL_KEY, b"").decode()
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 

@@ -25,7 +25,6 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
 from support.world import PATIENCE, ROOT, World, start_emulator  # noqa: E402
 
-from lab2.aws import emulator as local  # noqa: E402
 from lab2.aws.sqs import BATCH, Outgoing  # noqa: E402
 from lab2.stats.protocol import decode_answer, encode_request, new_id  # noqa: E402
 
@@ -141,9 +140,9 @@ def soaked_world(home: Path) -> Iterator[World]:
     try:
         for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "LAB2_BUCKET"):
             os.environ.pop(name, None)
-        os.environ |= {"AWS_ENDPOINT_URL": url, "AWS_REGION": local.REGION, "AWS_ACCESS_KEY_ID": local.ACCOUNT,
+        os.environ |= {"AWS_ENDPOINT_URL": url, "AWS_REGION": emulator.REGION, "AWS_ACCESS_KEY_ID": emulator.ACCOUNT,
                        "AWS_SECRET_ACCESS_KEY": "test"}  # fmt: skip
-        local.deploy((ROOT / "aws.yaml").read_text())
+        emulator.deploy((ROOT / "aws.yaml").read_text())
         yield World(dict(os.environ), home)
     finally:
         emulator.terminate()

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from lab2.aws.session import Cloud
+from lab2.aws.session import AwsSession
 from lab2.aws.sqs import Message, Queue
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,11 +71,11 @@ class World:
 
     env: dict[str, str]
     home: Path
-    cloud: Cloud = field(default_factory=Cloud)
+    aws: AwsSession = field(default_factory=AwsSession)
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def queue(self, name: str) -> Queue:
-        return Queue(self.cloud.sqs, self.cloud.queue_url(name))
+        return Queue(self.aws.sqs, self.aws.queue_url(name))
 
     def drain(self, name: str) -> list[Message]:
         """Receive and delete all that is visible in a queue now."""
@@ -88,14 +88,14 @@ class World:
     def depth(self, name: str) -> tuple[int, int]:
         """Return how many messages of a queue are visible and how many are invisible."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        reply = self.cloud.sqs.get_queue_attributes(QueueUrl=self.cloud.queue_url(name), AttributeNames=names)
+        reply = self.aws.sqs.get_queue_attributes(QueueUrl=self.aws.queue_url(name), AttributeNames=names)
         return int(reply["Attributes"][names[0]]), int(reply["Attributes"][names[1]])
 
     def objects(self, prefix: str) -> dict[str, bytes]:
         """Return the objects of the bucket whose keys start with `prefix`, in the order of their keys."""
-        pages = self.cloud.s3.get_paginator("list_objects_v2").paginate(Bucket=self.cloud.bucket, Prefix=prefix)
+        pages = self.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=self.aws.bucket, Prefix=prefix)
         keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
-        return {key: self.cloud.s3.get_object(Bucket=self.cloud.bucket, Key=key)["Body"].read() for key in keys}
+        return {key: self.aws.s3.get_object(Bucket=self.aws.bucket, Key=key)["Body"].read() for key in keys}
 
     def start(
         self, program: str, *args: str, env: dict[str, str] | None = None, **options: Any

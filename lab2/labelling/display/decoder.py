@@ -9,17 +9,17 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from lab2.errors import Problem
-from lab2.labelling.display.process import Child, Gone, Line, parent, quiet_opencv
-from lab2.labelling.picture import Picture, Unreadable
+from lab2.errors import UserError
+from lab2.labelling.display.process import Channel, ProcessDied, WorkerProcess, parent, quiet_opencv
+from lab2.labelling.picture import Picture, UnreadableImage
 
 if TYPE_CHECKING:
     import numpy
 
     Pixels = numpy.ndarray[Any, numpy.dtype[Any]]
 
-MOST_PIXELS = 100_000_000  # a 109 KB PNG can unpack to 5 GB
-MOST_MEMORY = 6 * 2**30  # bytes of address space for a decoder: OpenCV reserves much and uses little
+MAX_PIXELS = 100_000_000  # a 109 KB PNG can unpack to 5 GB
+MAX_MEMORY = 6 * 2**30  # bytes of address space for a decoder: OpenCV reserves much and uses little
 GROUND = 128  # the grey behind transparent pictures
 
 NO_OPENCV = (
@@ -33,67 +33,67 @@ class Decoder:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._child = Child("lab2.labelling.display.decoder")
+        self._process = WorkerProcess("lab2.labelling.display.decoder")
 
     def decode(self, data: bytes, width: int, height: int) -> Picture:
-        """Return the picture, as large as fits into width x height; Unreadable where the bytes are not one."""
+        """Return the picture, as large as fits into width x height; UnreadableImage where the bytes are not one."""
         with self._lock:
             try:
-                reply, pixels = self._child.ask({"width": width, "height": height}, data)
-            except Gone:
-                self._child.close()
-                self._child = Child("lab2.labelling.display.decoder")
-                raise Unreadable("decoding it crashes OpenCV") from None
+                reply, pixels = self._process.ask({"width": width, "height": height}, data)
+            except ProcessDied:
+                self._process.close()
+                self._process = WorkerProcess("lab2.labelling.display.decoder")
+                raise UnreadableImage("decoding it crashes OpenCV") from None
         if "problem" in reply:
-            raise Problem(reply["problem"])
+            raise UserError(reply["problem"])
         if "reason" in reply:
-            raise Unreadable(reply["reason"])
+            raise UnreadableImage(reply["reason"])
         return Picture(reply["width"], reply["height"], pixels)
 
     def close(self) -> None:
-        self._child.close()
+        self._process.close()
 
 
 # ---- in the process of its own ----------------------------------------------------------------
 
 
-def main(line: Line) -> None:
+def main(channel: Channel) -> None:
     import resource
 
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     quiet_opencv()
-    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MOST_PIXELS)
+    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MAX_PIXELS)
     problem = ""
     try:
         import cv2  # noqa: F401 - only to know early
     except ImportError as error:
         problem = NO_OPENCV.format(error)
     while True:
-        box, data = line.receive()
+        box, data = channel.receive()
         try:
             if problem:
-                line.send({"problem": problem})
+                channel.send({"problem": problem})
                 continue
             pixels = decode(data, box["width"], box["height"])
-        except Unreadable as reason:
-            line.send({"reason": str(reason)})
+        except UnreadableImage as reason:
+            channel.send({"reason": str(reason)})
         else:
-            line.send({"width": pixels.shape[1], "height": pixels.shape[0]}, pixels.tobytes())
+            channel.send({"width": pixels.shape[1], "height": pixels.shape[0]}, pixels.tobytes())
 
 
 def decode(data: bytes, width: int, height: int) -> Pixels:
     import cv2
 
     if not data:
-        raise Unreadable("it is empty")
+        raise UnreadableImage("it is empty")
     try:
         pixels = _decode(data, width, height)
     except (cv2.error, MemoryError) as error:
         if "PIXELS" not in str(error):
-            raise Unreadable(_what_is_wrong(data)) from None
-        raise Unreadable(f"it has more than {MOST_PIXELS // 10**6} megapixels") from None
+            raise UnreadableImage(_what_is_wrong(data)) from None
+        raise UnreadableImage(f"it has more than {MAX_PIXELS // 10**6} megapixels") from None
     if pixels is None:
-        raise Unreadable(_what_is_wrong(data))
+        raise UnreadableImage(_what_is_wrong(data))
     return pixels
 
 
@@ -132,7 +132,7 @@ def _jpeg_flags(data: bytes, width: int, height: int) -> int:
     import cv2
 
     full_width, full_height, start = _jpeg_size(data)
-    if full_width * full_height > MOST_PIXELS:  # OpenCV looks at the reduced size
+    if full_width * full_height > MAX_PIXELS:  # OpenCV looks at the reduced size
         raise MemoryError("PIXELS")
     if data.rfind(b"\xff\xd9", start) < 0:  # OpenCV 4 shows what there is of one that is cut short
         raise cv2.error("no end")
@@ -210,5 +210,5 @@ def _what_is_wrong(data: bytes) -> str:
 
 
 if __name__ == "__main__":
-    with suppress(Gone):
+    with suppress(ProcessDied):
         main(parent())

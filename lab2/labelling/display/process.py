@@ -23,11 +23,11 @@ SIZES = struct.Struct(">QQ")  # of a frame's two parts, before them
 Frame = tuple[dict[str, Any], bytes]
 
 
-class Gone(Exception):
+class ProcessDied(Exception):
     """The process at the other end has ended, or does not answer."""
 
 
-class Line:
+class Channel:
     """One end of the line between two processes."""
 
     def __init__(self, end: socket.socket) -> None:
@@ -39,7 +39,7 @@ class Line:
             self._end.sendall(SIZES.pack(len(text), len(data)) + text)
             self._end.sendall(data)
         except OSError:
-            raise Gone from None
+            raise ProcessDied from None
 
     def receive(self) -> Frame:
         """Return the next frame, waiting for it."""
@@ -51,7 +51,7 @@ class Line:
         try:
             return bool(wait([self._end], timeout))
         except (OSError, ValueError):  # ours is closed
-            raise Gone from None
+            raise ProcessDied from None
 
     def close(self) -> None:
         self._end.close()
@@ -63,14 +63,14 @@ class Line:
             try:
                 part = self._end.recv(size - len(data), socket.MSG_WAITALL)
             except OSError:
-                raise Gone from None
+                raise ProcessDied from None
             if not part:
-                raise Gone
+                raise ProcessDied
             data = data + part if data else part
         return data
 
 
-class Child(Line):
+class WorkerProcess(Channel):
     """The line to a new process that runs the module's `main`; it ends when the line is closed.
 
     It is deaf to Ctrl-C, and what native libraries say on its way is not shown.
@@ -87,10 +87,10 @@ class Child(Line):
         super().__init__(ours)
 
     def ask(self, head: dict[str, Any], data: bytes | memoryview = b"", patience: float = 60.0) -> Frame:
-        """Send a frame and return the reply; Gone where none comes within `patience` seconds."""
+        """Send a frame and return the reply; ProcessDied where none comes within `patience` seconds."""
         self.send(head, data)
         if not self.ready(patience):
-            raise Gone
+            raise ProcessDied
         return self.receive()
 
     def close(self) -> None:
@@ -100,9 +100,9 @@ class Child(Line):
         self.process.wait()
 
 
-def parent() -> Line:
+def parent() -> Channel:
     """Return the line to the process that started this one."""
-    return Line(socket.socket(fileno=int(sys.argv[1])))
+    return Channel(socket.socket(fileno=int(sys.argv[1])))
 
 
 def quiet_opencv() -> None:

@@ -13,10 +13,10 @@ from lab2.labelling.display.screen import REFLEX
 from lab2.labelling.picture import Picture
 
 HELP = "1 hot dog, 0 not, u back, s skip, q end"
-ANSWERS = {"1": "1", "0": "0", "u": "u", "s": "s", "q": "q"}
+TYPED_ANSWERS = {"1": "1", "0": "0", "u": "u", "s": "s", "q": "q"}
 
 
-class Terminal:
+class TerminalScreen:
     """Pictures as half blocks, two pixels a character; answers are typed. Where there are no colours, names."""
 
     def __init__(self) -> None:
@@ -42,8 +42,8 @@ class Terminal:
             except EOFError:
                 print()
                 typed = "q"
-            if typed in ANSWERS:
-                return ANSWERS[typed], time.monotonic() - started
+            if typed in TYPED_ANSWERS:
+                return TYPED_ANSWERS[typed], time.monotonic() - started
             print(f"Please type one of these: {HELP}.")
 
     def hide(self) -> None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from lab2.errors import Problem
+from lab2.errors import UserError
 from lab2.labelling.display.drawing import BAR, HEIGHT, WIDTH
-from lab2.labelling.display.process import Child, Gone
+from lab2.labelling.display.process import ProcessDied, WorkerProcess
 from lab2.labelling.picture import Picture
 
 PATIENCE = 20.0  # seconds for the window to open
 
 
 class Window:
-    """The window as the program sees it. Gone where it can't be opened, or has died."""
+    """The window as the program sees it. ProcessDied where it can't be opened, or has died."""
 
     def __init__(self) -> None:
-        self._child = Child("lab2.labelling.display.window_process")
+        self._process = WorkerProcess("lab2.labelling.display.window_process")
         self._ready = False
 
     @property
@@ -25,34 +25,34 @@ class Window:
         return WIDTH, HEIGHT - BAR
 
     def wait_until_ready(self) -> None:
-        """Return when a window can be opened; Gone where there is no display, Problem where OpenCV is missing."""
+        """Return when a window can be opened; ProcessDied: no display; UserError: no OpenCV."""
         if not self._ready:
-            if not self._child.ready(PATIENCE):
-                raise Gone
-            reply, _ = self._child.receive()
+            if not self._process.ready(PATIENCE):
+                raise ProcessDied
+            reply, _ = self._process.receive()
             if "problem" in reply:
-                raise Problem(reply["problem"])
+                raise UserError(reply["problem"])
             self._ready = True
 
     def ask(self, picture: Picture, name: str, place: str, status: Callable[[], str]) -> tuple[str, float]:
         """Show the picture, not its name, which may give the answer away; return the answer and its seconds."""
         shown = status()
-        self._child.ask(
+        self._process.ask(
             {"width": picture.width, "height": picture.height, "place": place, "status": shown},
             picture.pixels,
             PATIENCE,
         )
-        while not self._child.ready(0.05):
+        while not self._process.ready(0.05):
             if (now := status()) != shown:
                 shown = now
-                self._child.send({"status": shown})
-        reply, _ = self._child.receive()
+                self._process.send({"status": shown})
+        reply, _ = self._process.receive()
         return reply["answer"], reply["seconds"]
 
     def hide(self) -> None:
         """Close the window until the next picture."""
-        with suppress(Gone):
-            self._child.send({"hide": True})
+        with suppress(ProcessDied):
+            self._process.send({"hide": True})
 
     def close(self) -> None:
-        self._child.close()
+        self._process.close()

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from lab2.labelling.display.decoder import NO_OPENCV
 from lab2.labelling.display.drawing import BAR, GROUND, HEIGHT, WIDTH, write
-from lab2.labelling.display.process import Gone, Line, parent, quiet_opencv
+from lab2.labelling.display.process import Channel, ProcessDied, parent, quiet_opencv
 from lab2.labelling.display.screen import REFLEX
 from lab2.labelling.display.window import PATIENCE
-from lab2.labelling.display.x11 import Keyboard
+from lab2.labelling.display.x11 import X11Keyboard
 
 if TYPE_CHECKING:
     import numpy
@@ -25,7 +25,7 @@ TITLE = "Hot dog or not"
 LONGEST_REPEAT_DELAY = 0.7  # seconds after which a key that is held starts to repeat, at most
 PAINTING, OPENINGS = 0.7, 5  # seconds for it to be painted, and how often it is opened until it is
 KEYS = "1 hot dog   0 not   u back   s skip   q end"
-ANSWERS = {
+KEY_ANSWERS = {
     ord("1"): "1", 0xFFB1: "1", 0xFF9C: "1", ord("&"): "1",  # numeric pad with and without Num Lock; AZERTY
     ord("0"): "0", 0xFFB0: "0", 0xFF9E: "0", 0xE0: "0",
     ord("u"): "u", ord("U"): "u", 0xFF08: "u", 8: "u",
@@ -38,15 +38,15 @@ SILENT = {*range(0xFFE1, 0xFFEF), 0xFF7F, 0xFE03}  # Shift, Control, Num Lock an
 class Canvas:
     """The window itself: what is on it, and which key presses count."""
 
-    def __init__(self, line: Line) -> None:
-        self.line = line
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
         self.picture: numpy.ndarray[Any, Any] | None = None  # None: nothing to answer
         self.place = self.status = self.refusal = ""
         self.open = False
         self.appeared = self.last_event = 0.0
         self.last_key = -1
         try:
-            self.keyboard: Keyboard | None = Keyboard()
+            self.keyboard: X11Keyboard | None = X11Keyboard()
         except OSError:
             self.keyboard = None
         self.held = 0  # keys that have been down since before the last event
@@ -56,15 +56,15 @@ class Canvas:
 
         while True:
             if self.picture is None:
-                if not self.line.ready(0.02):
+                if not self.channel.ready(0.02):
                     if self.open:
                         cv2.pollKey()  # keeps the window alive; the key answers nothing
                     continue
             else:
                 self._wait_for_key()
-                if not self.line.ready():
+                if not self.channel.ready():
                     continue
-            self._obey(*self.line.receive())
+            self._obey(*self.channel.receive())
 
     def _obey(self, order: dict[str, Any], pixels: bytes) -> None:
         import cv2
@@ -81,7 +81,7 @@ class Canvas:
             shape = order["height"], order["width"], 3
             self.picture = numpy.frombuffer(pixels, numpy.uint8).reshape(shape)
             self._show()
-            self.line.send({"shown": True})
+            self.channel.send({"shown": True})
         elif self.picture is not None:
             self._draw()
 
@@ -155,8 +155,8 @@ class Canvas:
         elif key == -1:
             self.held &= self._down()
         elif self._counts(key) and key not in SILENT:
-            if key in ANSWERS:
-                self._answer(ANSWERS[key])
+            if key in KEY_ANSWERS:
+                self._answer(KEY_ANSWERS[key])
             else:
                 name = f"'{chr(key)}'" if 32 < key < 127 else "That key"
                 self.refusal = f"{name} is no answer.   {KEYS}"
@@ -174,7 +174,7 @@ class Canvas:
 
     def _answer(self, answer: str) -> None:
         self.picture = None
-        self.line.send({"answer": answer, "seconds": time.monotonic() - self.appeared})
+        self.channel.send({"answer": answer, "seconds": time.monotonic() - self.appeared})
 
     def _down(self) -> int:
         return self.keyboard.down() if self.keyboard else 0
@@ -189,19 +189,19 @@ class Canvas:
             return False
 
 
-def main(line: Line) -> None:
+def main(channel: Channel) -> None:
     quiet_opencv()
     try:
         import cv2  # noqa: F401 - only to know early
     except ImportError as error:
-        return line.send({"problem": NO_OPENCV.format(error)})
-    canvas = Canvas(line)
+        return channel.send({"problem": NO_OPENCV.format(error)})
+    canvas = Canvas(channel)
     if sys.platform == "linux" and canvas.keyboard is None:
         return None  # there is no display, and Qt would abort
-    line.send({"ready": True})
+    channel.send({"ready": True})
     return canvas.run()
 
 
 if __name__ == "__main__":
-    with suppress(Gone, OSError):
+    with suppress(ProcessDied, OSError):
         main(parent())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 
 
-class Keyboard:
+class X11Keyboard:
     """The keyboard of the display that DISPLAY names. OSError where there is none."""
 
     def __init__(self) -> None:

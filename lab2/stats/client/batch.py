@@ -7,36 +7,38 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from lab2.aws.retry import Trouble
+from lab2.aws.retry import OutageReporter
 from lab2.aws.sqs import BATCH, Message
-from lab2.errors import Refused
-from lab2.stats.client.connection import Exchange, Series
-from lab2.stats.client.inbox import Arrival
+from lab2.errors import InvalidInput
+from lab2.stats.client.connection import Connection, Series
+from lab2.stats.client.inbox import ReceivedAnswer
 from lab2.stats.client.output import printer
 from lab2.stats.client.series_file import parse_line, read_lines
 from lab2.stats.protocol import Answer, new_id
 from lab2.terminal import Progress
-from lab2.workers import Stage
+from lab2.workers import BatchWorker
 
-MOST_RECEIVERS = 8
+MAX_RECEIVERS = 8
 PAUSE = 0.05  # seconds after a receive: the next one finds more
 
 
-class Bulk:
+class BatchRequest:
     """Many requests under way. `sent` and `received` count them."""
 
-    def __init__(self, exchange: Exchange, series: Sequence[list[float]]) -> None:
-        self.exchange = exchange
+    def __init__(self, connection: Connection, series: Sequence[list[float]]) -> None:
+        self.connection = connection
         self.requests: list[Series] = [(new_id(), numbers) for numbers in series]
         self.sent = self.received = 0
-        self._arrivals: dict[str, Arrival] = {}
+        self._answers: dict[str, ReceivedAnswer] = {}
         self._open = {id for id, _ in self.requests}
         self._change = threading.Condition()
         self._done = threading.Event()
         self._receivers: set[threading.Thread] = set()
-        self._receiving = Trouble("Receiving")
-        self._send = Stage(Trouble("Sending"), self._send_batch, BATCH, threads=8)
-        self._delete: Stage[Message] = Stage(Trouble("Deleting"), exchange.inbox.delete, BATCH, threads=4, linger=1.0)
+        self._receiving = OutageReporter("Receiving")
+        self._send = BatchWorker(OutageReporter("Sending"), self._send_batch, BATCH, threads=8)
+        self._delete: BatchWorker[Message] = BatchWorker(
+            OutageReporter("Deleting"), connection.inbox.delete, BATCH, threads=4, linger=1.0
+        )
 
     def answers(self, patience: float, progress: Callable[[], object]) -> Iterator[Answer | None]:
         """Send all; yield the answers in the order of the requests, None where none comes for `patience` seconds.
@@ -47,17 +49,17 @@ class Bulk:
         self._start_receiver()
         deadline = time.monotonic() + patience
         for id, _ in self.requests:
-            while id not in self._arrivals and time.monotonic() < deadline:
+            while id not in self._answers and time.monotonic() < deadline:
                 before = self.received, self.sent
                 with self._change:
                     self._change.wait(0.1)
                 progress()
                 if (self.received, self.sent) != before:
                     deadline = time.monotonic() + patience
-            arrival = self._arrivals.pop(id, None)
-            yield arrival.answer if arrival else None
-            if arrival:
-                self._delete.put([arrival.message])
+            found = self._answers.pop(id, None)
+            yield found.answer if found else None
+            if found:
+                self._delete.put([found.message])
 
     def close(self) -> None:
         """Delete what has been shown, and stop.
@@ -72,7 +74,7 @@ class Bulk:
         self._delete.close()
 
     def _send_batch(self, batch: list[Series]) -> list[Series]:
-        again = self.exchange.send(batch)
+        again = self.connection.send(batch)
         with self._change:
             self.sent += len(batch) - len(again)
         return again
@@ -80,7 +82,7 @@ class Bulk:
     def _start_receiver(self) -> None:
         """Start one more receiver. The first one stays, the others go when they find little."""
         with self._change:
-            if len(self._receivers) < MOST_RECEIVERS:
+            if len(self._receivers) < MAX_RECEIVERS:
                 receiver = threading.Thread(target=self._receive, args=(not self._receivers,), daemon=True)
                 self._receivers.add(receiver)
                 receiver.start()
@@ -88,15 +90,15 @@ class Bulk:
     def _receive(self, stays: bool) -> None:
         while not self._done.is_set() and self._open:
             try:
-                arrivals = self.exchange.inbox.receive(wait=1 if stays else 0)
+                received = self.connection.inbox.receive(wait=1 if stays else 0)
             except Exception as error:
-                self._done.wait(self._receiving.failed(error))
+                self._done.wait(self._receiving.record_failure(error))
                 continue
-            self._receiving.over()
+            self._receiving.record_success()
             with self._change:
-                self._keep(arrivals)
+                self._keep(received)
                 self._change.notify_all()
-            if len(arrivals) == BATCH:
+            if len(received) == BATCH:
                 self._start_receiver()
             elif stays:
                 self._done.wait(PAUSE)
@@ -105,37 +107,39 @@ class Bulk:
         with self._change:
             self._receivers.discard(threading.current_thread())
 
-    def _keep(self, arrivals: Iterable[Arrival]) -> None:
-        for arrival in arrivals:
-            if arrival.answer and arrival.answer.id in self._open:
-                self._open.discard(arrival.answer.id)
-                self._arrivals[arrival.answer.id] = arrival
+    def _keep(self, received: Iterable[ReceivedAnswer]) -> None:
+        for found in received:
+            if found.answer and found.answer.id in self._open:
+                self._open.discard(found.answer.id)
+                self._answers[found.answer.id] = found
                 self.received += 1
 
 
-def send_file(connect: Callable[[], Exchange], path: str, form: str | None, patience: float) -> int:
+def send_file(connect: Callable[[], Connection], path: str, form: str | None, patience: float) -> int:
     """Send one message per line of a file, and print the answers in the order of the lines; return the exit code."""
     good, bad = [], 0
     for number, line in enumerate(read_lines(path), 1):
         try:
             if line.strip():
                 good.append((str(number), parse_line(line)))
-        except Refused as reason:
+        except InvalidInput as reason:
             bad += 1
             print(f"Line {number} is not sent: {reason}.", file=sys.stderr)
-    bulk = Bulk(connect(), [numbers for _, numbers in good])
+    request = BatchRequest(connect(), [numbers for _, numbers in good])
     show = printer(form, good)
     missing: list[str] = []
     try:
         with Progress(len(good), "answers") as progress:
-            for (line, _), answer in zip(good, bulk.answers(patience, lambda: progress(bulk.received)), strict=True):
+            for (line, _), answer in zip(
+                good, request.answers(patience, lambda: progress(request.received)), strict=True
+            ):
                 if answer:
                     show(line, answer)
                 else:
                     missing.append(line)
     finally:
-        bulk.close()
+        request.close()
         if missing:
             print(f"Not answered yet: line {', '.join(missing[:20])}{' ...' * (len(missing) > 20)}.", file=sys.stderr)
-        print(f"{bulk.sent:,} sent, {bulk.received:,} answered, {bad:,} refused.", file=sys.stderr)
+        print(f"{request.sent:,} sent, {request.received:,} answered, {bad:,} refused.", file=sys.stderr)
     return 1 if bad or missing else 0

@@ -12,52 +12,52 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from lab2.errors import Problem, Refused
-from lab2.stats.series import MOST_NUMBERS, parse_number, shortest
+from lab2.errors import InvalidInput, UserError
+from lab2.stats.series import MAX_NUMBERS, parse_number, shortest
 from lab2.terminal import printable
 
 # What is imported up there is all that the first prompt waits for.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lab2.aws.retry import Trouble
-    from lab2.stats.client.connection import Exchange
+    from lab2.aws.retry import OutageReporter
+    from lab2.stats.client.connection import Connection
 
 GLANCE = 1  # seconds to wait for an answer before the next question
 POLL = 5  # seconds of a long poll when there is nothing to type; Ctrl-C in one may hide an answer for a while
 HEAD_START = 0.01  # seconds for the first prompt before the imports behind it take the processor
 
 
-class Connecting:
+class BackgroundConnection:
     """Connects in a thread; a failure is said at once, by `interrupt`, and raised where the link is needed."""
 
-    def __init__(self, connect: Callable[[], Exchange]) -> None:
+    def __init__(self, connect: Callable[[], Connection]) -> None:
         self.connect = connect
-        self.problem: Problem | None = None
-        self.trouble: Trouble
-        self._exchange: Exchange | None = None
+        self.problem: UserError | None = None
+        self.outages: OutageReporter
+        self._connection: Connection | None = None
         self._thread = threading.Timer(HEAD_START, self._connect)
         self._thread.daemon = True
         self._thread.start()
 
-    def exchange(self) -> Exchange:
-        """Return the exchange as soon as it is there; Problem where it can't be had."""
+    def connection(self) -> Connection:
+        """Return the connection as soon as it is there; UserError where it can't be had."""
         self._thread.join()
         if self.problem:
             raise self.problem
-        assert self._exchange
-        return self._exchange
+        assert self._connection
+        return self._connection
 
     def settle(self) -> None:
         """Wait until the connecting is over, so that what it started can be stopped."""
         self._thread.join(10)
 
     def _connect(self) -> None:
-        from lab2.aws.retry import Trouble
+        from lab2.aws.retry import OutageReporter
 
-        self.trouble = Trouble("Listening")
+        self.outages = OutageReporter("Listening")
         try:
-            self._exchange = self.connect()
-        except Problem as problem:
+            self._connection = self.connect()
+        except UserError as problem:
             self.problem = problem
             os.kill(os.getpid(), signal.SIGUSR1)
 
@@ -65,14 +65,14 @@ class Connecting:
 class Conversation:
     """What a person and the client say to each other."""
 
-    def __init__(self, connect: Callable[[], Exchange], client: str, patience: float, private: bool) -> None:
+    def __init__(self, connect: Callable[[], Connection], client: str, patience: float, private: bool) -> None:
         self.connect, self.client, self.patience, self.private = connect, client, patience, private
         self.sent: dict[str, str] = {}  # what the messages of this run are called, by id
         self.waiting: set[str] = set()  # ids of those not answered yet
         self.fine = True
         self._reading = False
         signal.signal(signal.SIGUSR1, self._heard)
-        self.link = Connecting(connect)
+        self.link = BackgroundConnection(connect)
 
     def ask_and_answer(self) -> None:
         """Ask for messages until there is enough, showing answers in between; then wait for the rest."""
@@ -92,9 +92,9 @@ class Conversation:
     def ask_series(self) -> tuple[list[float], bool]:
         """Return the numbers of one message, and whether more may be typed after them."""
         numbers: list[float] = []
-        for number in range(1, MOST_NUMBERS + 1):
+        for number in range(1, MAX_NUMBERS + 1):
             try:
-                typed = self.read(f"Number {number} of {MOST_NUMBERS} (Enter ends): ", numbers)
+                typed = self.read(f"Number {number} of {MAX_NUMBERS} (Enter ends): ", numbers)
             except EOFError:
                 print()
                 return numbers, False
@@ -106,7 +106,7 @@ class Conversation:
                 break
             try:
                 numbers.append(parse_number(typed))
-            except Refused as reason:
+            except InvalidInput as reason:
                 print(fitted(f"  Not taken: {reason}."), file=sys.stderr)
         return numbers, True
 
@@ -118,7 +118,7 @@ class Conversation:
                 if self.link.problem:
                     raise self.link.problem
                 line = input(prompt).strip()
-            except Problem as problem:
+            except UserError as problem:
                 print(f"\n{problem}", file=sys.stderr)
                 self.reconnect(typed)
             else:
@@ -138,12 +138,12 @@ class Conversation:
         id = new_id()
         while True:
             try:
-                exchange = self.link.exchange()
+                connection = self.link.connection()
                 self.sent.setdefault(id, str(len(self.sent) + 1))
                 self.waiting.add(id)  # before it is sent: an answer may come to one that seemed to fail
-                if not exchange.send([(id, numbers)]):
+                if not connection.send([(id, numbers)]):
                     break
-            except Problem as problem:
+            except UserError as problem:
                 print(problem, file=sys.stderr)
                 self.reconnect(numbers)
         deadline = time.monotonic() + GLANCE
@@ -165,31 +165,31 @@ class Conversation:
                 print()
         if not again:
             unsent = f" Send it later with: client.py {plainly(typed)}" if typed else ""
-            raise Problem(f"Nothing more was sent.{unsent}")
-        self.link = Connecting(self.connect)
+            raise UserError(f"Nothing more was sent.{unsent}")
+        self.link = BackgroundConnection(self.connect)
 
     def show(self, wait: int) -> None:
         """Print the answers that are there, waiting up to `wait` seconds for one; delete what was printed."""
-        from lab2.aws.errors import explained
-        from lab2.aws.resources import ANSWERS
+        from lab2.aws.errors import user_errors
+        from lab2.aws.resources import ANSWER_QUEUE
         from lab2.stats.client.output import table
 
-        inbox = self.link.exchange().inbox
-        with explained(f"queue {ANSWERS}"):
-            arrivals = inbox.receive(wait)
+        inbox = self.link.connection().inbox
+        with user_errors(f"queue {ANSWER_QUEUE}"):
+            received = inbox.receive(wait)
             rows = []
-            for arrival in arrivals:
-                answer = arrival.answer
+            for found in received:
+                answer = found.answer
                 if answer is None:
-                    print(f"What came here is no answer: {printable(arrival.message.body)[:60]}", file=sys.stderr)
+                    print(f"What came here is no answer: {printable(found.message.body)[:60]}", file=sys.stderr)
                 else:
                     rows.append((self.sent.get(answer.id, "earlier"), answer))
                     self.waiting.discard(answer.id)
                     self.fine = self.fine and answer.error is None
             if rows:
                 print(table(rows, shutil.get_terminal_size().columns), flush=True)
-            if arrivals:
-                inbox.delete([arrival.message for arrival in arrivals])
+            if received:
+                inbox.delete([found.message for found in received])
 
     def wait(self) -> None:
         """Show answers until all messages of this run are answered, for `patience` seconds at most."""
@@ -210,10 +210,10 @@ class Conversation:
         """Show the answers that come within `seconds`; say once if AWS fails, and pause."""
         try:
             self.show(seconds)
-        except Problem as problem:
-            time.sleep(self.link.trouble.failed(problem))
+        except UserError as problem:
+            time.sleep(self.link.outages.record_failure(problem))
         else:
-            self.link.trouble.over()
+            self.link.outages.record_success()
 
     def _heard(self, *_: object) -> None:
         if self._reading and self.link.problem:

@@ -10,18 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab2.aws.sqs import Message, Queue, batches
-from lab2.errors import Refused
+from lab2.errors import InvalidInput
 from lab2.stats.protocol import Answer, decode_answer
 
-LEASE = 30  # seconds in which an answer is shown and deleted, or renewed; then it is there again for our next run
+ANSWER_VISIBILITY_TIMEOUT = (
+    30  # seconds in which an answer is shown and deleted, or renewed; then it is there again for our next run
+)
 OFTEN = 10  # receives of an answer by us alone after which its owner is probably not here
-MOST_MET = 10_000  # messages of others whose receives are counted
+MAX_MET = 10_000  # messages of others whose receives are counted
 STALE = 300.0  # seconds after which whoever has not come for an answer is not in a hurry
 ABANDONED = 3600.0  # seconds after which anybody may delete an answer
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class ReceivedAnswer:
     """An answer as it came: None for a message to us that is no answer."""
 
     message: Message
@@ -39,19 +41,19 @@ class Inbox:
         self._met: Counter[str] = Counter()  # how often we received a message of somebody else's
         self._lock = threading.Lock()
 
-    def receive(self, wait: int) -> list[Arrival]:
+    def receive(self, wait: int) -> list[ReceivedAnswer]:
         """Return answers of ours that were not returned before, waiting up to `wait` seconds for any message.
 
         What belongs to others is released for them, what nobody wants is deleted, what is not deleted yet stays ours.
         """
         self._renew()
-        until = time.monotonic() + LEASE
-        ours: dict[str, Arrival] = {}
+        until = time.monotonic() + ANSWER_VISIBILITY_TIMEOUT
+        ours: dict[str, ReceivedAnswer] = {}
         others: list[Message] = []
         useless: list[Message] = []
-        for message in self.queue.receive(wait, LEASE):
-            arrival = _read(message)
-            id = arrival.answer.id if arrival.answer else message.id
+        for message in self.queue.receive(wait, ANSWER_VISIBILITY_TIMEOUT):
+            found = _read(message)
+            id = found.answer.id if found.answer else message.id
             if not self._is_ours(message):
                 abandoned = message.sent < time.time() - ABANDONED
                 (useless if abandoned else others).append(message)
@@ -60,19 +62,21 @@ class Inbox:
             elif id in self._first or id in ours:
                 useless.append(message)  # a copy
             else:
-                ours[id] = arrival
+                ours[id] = found
         if useless:
             self.queue.delete(useless)
         if others:
-            if len(self._met) > MOST_MET:
+            if len(self._met) > MAX_MET:
                 self._met.clear()
             self._met.update(message.id for message in others)
             met = min(self._met[message.id] for message in others)
-            self.queue.hide(others, hiding(time.time() - max(message.sent for message in others), met))
+            self.queue.change_visibility(
+                others, hiding_seconds(time.time() - max(message.sent for message in others), met)
+            )
         # Only now: what is lost to an error above comes back, and must not count as a copy then.
-        for id, arrival in ours.items():
-            self._first[id] = arrival.message.id
-            self._hold(arrival.message, until)
+        for id, found in ours.items():
+            self._first[id] = found.message.id
+            self._hold(found.message, until)
         return list(ours.values())
 
     def delete(self, messages: Sequence[Message]) -> list[Message]:
@@ -93,18 +97,20 @@ class Inbox:
         """Renew the leases that run out before long, many together; one that is missed comes back."""
         now = time.monotonic()
         with self._lock:  # each is renewed by one thread
-            if min(self._until.values(), default=now + LEASE) > now + LEASE / 3:
+            if min(self._until.values(), default=now + ANSWER_VISIBILITY_TIMEOUT) > now + ANSWER_VISIBILITY_TIMEOUT / 3:
                 return
-            due = [self._open[id] for id, until in self._until.items() if until < now + LEASE * 2 / 3]
-            self._until.update((message.id, now + LEASE) for message in due)
+            due = [
+                self._open[id] for id, until in self._until.items() if until < now + ANSWER_VISIBILITY_TIMEOUT * 2 / 3
+            ]
+            self._until.update((message.id, now + ANSWER_VISIBILITY_TIMEOUT) for message in due)
         for batch in batches(due):
-            self.queue.hide(batch, LEASE)
+            self.queue.change_visibility(batch, ANSWER_VISIBILITY_TIMEOUT)
 
     def _is_ours(self, message: Message) -> bool:
         return self.private or message.attributes.get("client", self.client) == self.client
 
 
-def hiding(age: float, met: int) -> int:
+def hiding_seconds(age: float, met: int) -> int:
     """Return the seconds to hide an answer of somebody else's, sent `age` seconds ago and received `met` times by us.
 
     Not none: another poll of ours may be open, and would get it before its owner does. Longer only for one that
@@ -114,8 +120,8 @@ def hiding(age: float, met: int) -> int:
     return 30 if age > STALE else random.choice((1, 2)) * (1 if met < OFTEN else 4)
 
 
-def _read(message: Message) -> Arrival:
+def _read(message: Message) -> ReceivedAnswer:
     try:
-        return Arrival(message, decode_answer(message.body))
-    except Refused:
-        return Arrival(message, None)
+        return ReceivedAnswer(message, decode_answer(message.body))
+    except InvalidInput:
+        return ReceivedAnswer(message, None)

@@ -14,10 +14,10 @@ from lab2.terminal import printable
 SUMMARY = ("mean", "median", "max", "min")
 HEADER = ("message", "numbers", *SUMMARY)
 
-Row = tuple[str, Answer]  # what the message is called, and its answer
+AnswerRow = tuple[str, Answer]  # what the message is called, and its answer
 
 
-def table(rows: Sequence[Row], width: int) -> str:
+def table(rows: Sequence[AnswerRow], width: int) -> str:
     """Return the answers in lines of at most `width` columns: a table, or a block an answer where that is too wide."""
     good = [_cells(name, answer) for name, answer in rows if answer.error is None]
     bad = [f"message {printable(name)} was refused: {printable(answer.error)}" for name, answer in rows if answer.error]

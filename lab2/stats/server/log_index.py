@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from itertools import chain
 
 from lab2.aws.sqs import batches
-from lab2.stats.server.log_row import Row, _decoded, decode_row
+from lab2.stats.server.log_row import LogRow, _decoded, decode_row
 
-MANY = 100  # rows a statement of sqlite: at each one Python lets another thread go first
+ROWS_PER_STATEMENT = 100  # rows a statement of sqlite: at each one Python lets another thread go first
 
 
-class Logged:
+class LogIndex:
     """The rows that are logged, by request id, in a temporary file: memory stays flat however many."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Logged:
     def add(self, rows: Sequence[bytes]) -> None:
         with self._lock:
             self._rows.execute("BEGIN")
-            for some in batches(_decoded(rows), MANY):
+            for some in batches(_decoded(rows), ROWS_PER_STATEMENT):
                 values = ", ".join(["(?, ?)"] * len(some))
                 pairs = [value for row in some for value in (row.id, row)]
                 self._rows.execute(f"INSERT OR IGNORE INTO logged VALUES {values}", pairs)
@@ -34,17 +34,17 @@ class Logged:
     def missing(self, rows: Sequence[bytes]) -> list[bytes]:
         first = _first(_decoded(rows))
         known: set[str] = set()
-        for ids in batches(first, MANY):
+        for ids in batches(first, ROWS_PER_STATEMENT):
             known.update(self._select("id IN {}", ids))
         return [row for id, row in first.items() if id not in known]
 
-    def earlier(self, rows: Sequence[Row]) -> list[str | None]:
+    def earlier(self, rows: Sequence[LogRow]) -> list[str | None]:
         """Return for each row the answer that another row gave its request before, None where this one is logged.
 
         All requests are logged: where not by another row, by the first one of these.
         """
         logged: dict[str, bytes] = dict(_first(rows))
-        for some in batches(list(logged.items()), MANY):
+        for some in batches(list(logged.items()), ROWS_PER_STATEMENT):
             logged.update(self._select("id IN {} AND row NOT IN {}", *zip(*some, strict=True)))
         others = (decode_row(logged[row.id]) if logged[row.id] != row else None for row in rows)
         return [other.answer if other else None for other in others]
@@ -57,9 +57,9 @@ class Logged:
             return dict(self._rows.execute(sql, list(chain.from_iterable(lists))))
 
 
-def _first(rows: Sequence[Row]) -> dict[str, Row]:
+def _first(rows: Sequence[LogRow]) -> dict[str, LogRow]:
     """Return the first row of each request, by id, in their order."""
-    first: dict[str, Row] = {}
+    first: dict[str, LogRow] = {}
     for row in rows:
         first.setdefault(row.id, row)
     return first

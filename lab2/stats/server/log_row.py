@@ -10,7 +10,7 @@ from functools import lru_cache
 DAY = 86_400  # seconds
 
 
-class Row(bytes):
+class LogRow(bytes):
     """A row of the log: a JSON line without its end, that knows the id of its request."""
 
     id: str
@@ -21,10 +21,10 @@ class Row(bytes):
         return json.dumps(json.loads(self)["answer"])
 
 
-def encode_row(id: str, client: str, request: str, answer: str, now: datetime) -> Row:
+def encode_row(id: str, client: str, request: str, answer: str, now: datetime) -> LogRow:
     """Return the row of a request; `answer` is the body of its answer."""
     head = f'"time": "{_stamp(now)}", "id": {json.dumps(id)}, "client": {json.dumps(client)}'
-    row = Row(f'{{{head}, "request": {json.dumps(request)}, "answer": {answer}}}'.encode())
+    row = LogRow(f'{{{head}, "request": {json.dumps(request)}, "answer": {answer}}}'.encode())
     row.id = id
     return row
 
@@ -34,11 +34,11 @@ def _stamp(now: datetime) -> str:
     return now.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def decode_row(line: bytes) -> Row | None:
+def decode_row(line: bytes) -> LogRow | None:
     """Return the row in a line of the log; None where somebody else wrote it."""
     try:
         fields = json.loads(line)
-        row = Row(line)
+        row = LogRow(line)
         row.id = str(fields["id"])
         row.id.encode()  # half a surrogate pair is no id of ours, and sqlite does not take it
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -46,8 +46,8 @@ def decode_row(line: bytes) -> Row | None:
     return row if "answer" in fields else None
 
 
-def _decoded(rows: Sequence[bytes]) -> list[Row]:
-    decoded = (row if isinstance(row, Row) else decode_row(row) for row in rows)
+def _decoded(rows: Sequence[bytes]) -> list[LogRow]:
+    decoded = (row if isinstance(row, LogRow) else decode_row(row) for row in rows)
     return [row for row in decoded if row is not None]
 
 

@@ -13,42 +13,48 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count, takewhile
-from typing import Any
+from typing import TYPE_CHECKING
 
-from lab2.aws.append_object import AppendLog
-from lab2.aws.resources import LOG
+from lab2.aws.append_object import AppendObject
+from lab2.aws.resources import LOG_PREFIX
 from lab2.aws.retry import jitter
-from lab2.stats.server.log_index import Logged
+from lab2.stats.server.log_index import LogIndex
 
-FULL = 16 * 2**10  # bytes
-MOST = 4 * 2**20  # bytes of rows in one write: no object gets so large that an AppendLog does not read it whole
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import ObjectTypeDef
+
+SEALED_BYTES = 16 * 2**10  # bytes
+MAX_WRITE_BYTES = (
+    4 * 2**20
+)  # bytes of rows in one write: no object gets so large that an AppendObject does not read it whole
 GATHER, LONGEST = 0.15, 1.0  # seconds between our writes under load, for each server that writes
-MOST_OTHERS = 8  # servers that are waited for; whoever was idle for long finds more objects than that
+MAX_OTHERS = 8  # servers that are waited for; whoever was idle for long finds more objects than that
 RESENT = 15 * 60  # seconds within which a client may send one request twice
 
-_KEY = re.compile(re.escape(LOG) + r"[^/]+/[0-9]{8}\.jsonl")
+_KEY = re.compile(re.escape(LOG_PREFIX) + r"[^/]+/[0-9]{8}\.jsonl")
 
 
-class DayLog:
+class RequestLog:
     """The log of one day (UTC). One thread appends to it. `logged` are the rows that are known of it."""
 
-    def __init__(self, s3: Any, bucket: str, day: str) -> None:
-        self.s3, self.bucket, self.prefix, self.logged = s3, bucket, f"{LOG}{day}/", Logged()
+    def __init__(self, s3: S3Client, bucket: str, day: str) -> None:
+        self.s3, self.bucket, self.prefix, self.logged = s3, bucket, f"{LOG_PREFIX}{day}/", LogIndex()
         self._others = 0.0  # how many other servers there seem to be, by how often they were first
         self._older = list(objects(s3, bucket, self.prefix))  # not read yet; oldest first
         self._number = self._number_of(self._older.pop()) if self._older else 1
         self._object = self._open()
-        self._object.catch_up()
+        self._object.refresh()
 
     def append(self, rows: Sequence[bytes], since: float) -> None:
         """Return when all rows are durable, each once; `since` is when the oldest of them was sent."""
         self._read_back(since - RESENT)
         self._refused = 0
         if self._others >= 1:
-            self._catch_up()  # they have surely written since our last append
+            self._refresh()  # they have surely written since our last append
         for portion in _portions(rows):
             self._append(portion)
-        self._others = min(MOST_OTHERS, self._others + self._refused if self._refused else 0.8 * self._others)
+        self._others = min(MAX_OTHERS, self._others + self._refused if self._refused else 0.8 * self._others)
 
     @property
     def pause(self) -> float:
@@ -61,27 +67,31 @@ class DayLog:
 
     def _append(self, rows: Sequence[bytes]) -> None:
         for attempt in count(1):
-            if self._object.size >= FULL:
+            if self._object.size >= SEALED_BYTES:
                 self._start(self._number + 1)
             if self._object.try_append(rows):
                 return
-            if self._object.size >= FULL:
+            if self._object.size >= SEALED_BYTES:
                 self._refused += 1
                 if attempt > 1:  # the next one may be free: once, a PUT finds out sooner than a LIST
-                    self._catch_up()
+                    self._refresh()
             else:
                 time.sleep(jitter(attempt))
 
-    def _catch_up(self) -> None:
+    def _refresh(self) -> None:
         """Know what others have written to objects that are newer than ours, and go on at the newest."""
-        newer = [] if self._object.size < FULL else list(objects(self.s3, self.bucket, self.prefix, self._object.key))
+        newer = (
+            []
+            if self._object.size < SEALED_BYTES
+            else list(objects(self.s3, self.bucket, self.prefix, self._object.key))
+        )
         if not newer:
             return
-        is_full = newer[-1]["Size"] >= FULL
+        is_full = newer[-1]["Size"] >= SEALED_BYTES
         self._read(newer if is_full else newer[:-1])  # first of all: what can't be read must not count as known
         self._start(self._number_of(newer[-1]) + is_full)
         if not is_full:
-            self._object.catch_up(exists=True)
+            self._object.refresh(exists=True)
 
     def _start(self, number: int) -> None:
         """Go on with a new object, which is first tried as if nobody had written to it yet."""
@@ -89,10 +99,10 @@ class DayLog:
         self._object = self._open()
         self._object.known = True
 
-    def _open(self) -> AppendLog:
-        return AppendLog(self.s3, self.bucket, f"{self.prefix}{self._number:08}.jsonl", self.logged)
+    def _open(self) -> AppendObject:
+        return AppendObject(self.s3, self.bucket, f"{self.prefix}{self._number:08}.jsonl", self.logged)
 
-    def _number_of(self, entry: dict[str, Any]) -> int:
+    def _number_of(self, entry: ObjectTypeDef) -> int:
         return int(entry["Key"].removeprefix(self.prefix)[:8])
 
     def _read_back(self, since: float) -> None:
@@ -101,13 +111,13 @@ class DayLog:
         self._read(recent)
         del self._older[len(self._older) - len(recent) :]  # only now: what can't be read yet is not known
 
-    def _read(self, entries: Sequence[dict[str, Any]]) -> None:
+    def _read(self, entries: Sequence[ObjectTypeDef]) -> None:
         """Know the rows of these objects."""
         for body in bodies(self.s3, self.bucket, entries):
             self.logged.add(body.splitlines())
 
 
-def objects(s3: Any, bucket: str, prefix: str, after: str = "") -> Iterator[dict[str, Any]]:
+def objects(s3: S3Client, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectTypeDef]:
     """Yield the entries (Key, Size, LastModified) of the log's objects under a prefix, by key, those behind `after`.
 
     What somebody else has put there, like the folders that the console makes, is passed over.
@@ -116,10 +126,10 @@ def objects(s3: Any, bucket: str, prefix: str, after: str = "") -> Iterator[dict
         yield from (entry for entry in page.get("Contents", ()) if _KEY.fullmatch(entry["Key"]))
 
 
-def bodies(s3: Any, bucket: str, entries: Sequence[dict[str, Any]]) -> Iterator[bytes]:
+def bodies(s3: S3Client, bucket: str, entries: Sequence[ObjectTypeDef]) -> Iterator[bytes]:
     """Yield the bytes of these objects in their order, read several at a time."""
 
-    def body(entry: dict[str, Any]) -> bytes:
+    def body(entry: ObjectTypeDef) -> bytes:
         content: bytes = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
         return content
 
@@ -131,7 +141,7 @@ def _portions(rows: Sequence[bytes]) -> Iterator[list[bytes]]:
     portion: list[bytes] = []
     size = 0
     for row in rows:
-        if portion and size + len(row) > MOST:
+        if portion and size + len(row) > MAX_WRITE_BYTES:
             yield portion
             portion, size = [], 0
         portion.append(row)

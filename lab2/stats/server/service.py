@@ -12,28 +12,28 @@ from datetime import datetime, timezone
 
 from lab2.aws.errors import error_code
 from lab2.aws.pricing import Meter
-from lab2.aws.resources import ANSWERS, LOG, REQUESTS
-from lab2.aws.retry import Trouble
-from lab2.aws.session import Cloud
+from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
+from lab2.aws.retry import OutageReporter
+from lab2.aws.session import AwsSession
 from lab2.aws.sqs import BATCH, Message, Outgoing, Queue, batches
-from lab2.stats.protocol import MOST_CHARACTERS, answer_request, encode_answer
-from lab2.stats.server.log_row import Row, day_of, encode_row
-from lab2.stats.server.request_log import DayLog
-from lab2.workers import Stage
+from lab2.stats.protocol import MAX_CHARACTERS, answer_request, encode_answer
+from lab2.stats.server.log_row import LogRow, day_of, encode_row
+from lab2.stats.server.request_log import RequestLog
+from lab2.workers import BatchWorker
 
-LEASE = 60  # seconds for which a received request is ours alone; renewed while we hold it
+REQUEST_VISIBILITY_TIMEOUT = 60  # seconds for which a received request is ours alone; renewed while we hold it
 # An idle poll of 4 s and a pause cost 25 cents a month, and a stopped server is gone within 5 s: a poll must
 # not be cut off, for a message may be on its way in it.
 POLL, PAUSE = 4, 0.15
-MOST_POLLERS = 8
-MOST_HELD = 4_000  # requests in hand: what is not logged yet holds the pollers back
-MOST_DAYS = 5  # logs that are kept open: around midnight there are two, and a request waits for four days at most
-MOST_REFUSED = 3  # times that a private queue is asked to take an answer; the answer is in the log all the same
+MAX_POLLERS = 8
+MAX_HELD = 4_000  # requests in hand: what is not logged yet holds the pollers back
+MAX_DAYS = 5  # logs that are kept open: around midnight there are two, and a request waits for four days at most
+MAX_REFUSED = 3  # times that a private queue is asked to take an answer; the answer is in the log all the same
 LAST_EFFORT = 20.0  # seconds for what is in hand when the server is stopped and AWS is away
 HEARTBEAT = 60.0
 MISSING_QUEUE = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
 _NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")  # an id or client that is echoed
-_PRIVATE_QUEUE = re.compile(re.escape(ANSWERS) + r"-[A-Za-z0-9_-]{1,70}")
+_PRIVATE_QUEUE = re.compile(re.escape(ANSWER_QUEUE) + r"-[A-Za-z0-9_-]{1,70}")
 
 
 @dataclass(slots=True, eq=False)
@@ -45,7 +45,7 @@ class Request:
     client: str | None
     reply_to: str
     day: str
-    row: Row
+    row: LogRow
     answer: str
     refused: int = 0  # times that its private queue did not take the answer
     leased: float = field(default_factory=time.monotonic)
@@ -56,30 +56,30 @@ class Request:
 
 
 class Server:
-    """Pollers, and three stages that every request goes through: log, answer, delete."""
+    """Pollers, and three workers that every request goes through: log, answer, delete."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud = cloud
-        self.requests = Queue(cloud.sqs, cloud.queue_url(REQUESTS))
-        self.answers = cloud.queue_url(ANSWERS)
-        cloud.check_bucket(LOG)
+    def __init__(self, aws: AwsSession) -> None:
+        self.aws = aws
+        self.requests = Queue(aws.sqs, aws.queue_url(REQUEST_QUEUE))
+        self.answers = aws.queue_url(ANSWER_QUEUE)
+        aws.check_bucket(LOG_PREFIX)
         self.meter = Meter()
-        self.meter.watch(cloud.sqs)
-        self.meter.watch(cloud.s3)
+        self.meter.watch(aws.sqs)
+        self.meter.watch(aws.s3)
         self.stopping = threading.Event()
         self.received = self.answered = self.writes = 0
         self.last_poll = time.monotonic()
-        self._logs: dict[str, DayLog] = {}
+        self._logs: dict[str, RequestLog] = {}
         self._held: set[Request] = set()
         self._pollers: list[threading.Thread] = []
         self._emptied = threading.Event()  # set where the last receive was not full: more may be long in coming
-        self._polling = Trouble("Receiving")
+        self._polling = OutageReporter("Receiving")
         self._lock = threading.Lock()
-        self._log = Stage(Trouble("Logging"), self._write, size=MOST_HELD)
-        self._answer = Stage(
-            Trouble("Answering"), self._send, size=BATCH, threads=16, key=lambda request: request.reply_to
+        self._log = BatchWorker(OutageReporter("Logging"), self._write, size=MAX_HELD)
+        self._answer = BatchWorker(
+            OutageReporter("Answering"), self._send, size=BATCH, threads=16, key=lambda request: request.reply_to
         )
-        self._delete = Stage(Trouble("Deleting"), self._forget, size=BATCH, threads=8, linger=1.0)
+        self._delete = BatchWorker(OutageReporter("Deleting"), self._forget, size=BATCH, threads=8, linger=1.0)
 
     def run(self, drain: bool = False) -> None:
         """Serve until `stopping` is set, or with `drain` until no request is left."""
@@ -106,7 +106,7 @@ class Server:
     def _start_poller(self, drain: bool = False) -> None:
         """Start one more poller. The first one stays, the others go when they find nothing."""
         with self._lock:
-            if len(self._pollers) < MOST_POLLERS and not self.stopping.is_set():
+            if len(self._pollers) < MAX_POLLERS and not self.stopping.is_set():
                 first = not self._pollers
                 poller = threading.Thread(target=self._poll, args=(first and not drain,), daemon=True)
                 self._pollers.append(poller)
@@ -114,15 +114,15 @@ class Server:
 
     def _poll(self, stays: bool) -> None:
         while not self.stopping.is_set():
-            if len(self._held) >= MOST_HELD or (self._held and self._log.trouble.tries):
+            if len(self._held) >= MAX_HELD or (self._held and self._log.outages.tries):
                 self.stopping.wait(0.05)  # what can't be logged is not asked for: each receive counts against it
                 continue
             try:
-                messages = self.requests.receive(POLL if stays else 1, LEASE)
+                messages = self.requests.receive(POLL if stays else 1, REQUEST_VISIBILITY_TIMEOUT)
             except Exception as error:
-                self.stopping.wait(self._polling.failed(error))
+                self.stopping.wait(self._polling.record_failure(error))
                 continue
-            self._polling.over()
+            self._polling.record_success()
             self.last_poll = time.monotonic()
             self._take(messages)
             if len(messages) == BATCH:
@@ -151,10 +151,10 @@ class Server:
         client = attributes["client"] if _NAME.fullmatch(attributes.get("client", "")) else None
         reply_to = self.answers
         if _PRIVATE_QUEUE.fullmatch(attributes.get("reply_to", "")):
-            reply_to = self.answers[: -len(ANSWERS)] + attributes["reply_to"]
+            reply_to = self.answers[: -len(ANSWER_QUEUE)] + attributes["reply_to"]
         answer = encode_answer(answer_request(id, message.body))
         # A body too long to be a request is cut in the log, but stays too long: it is refused alike when verified.
-        row = encode_row(id, client or "", message.body[: MOST_CHARACTERS + 1], answer, now)
+        row = encode_row(id, client or "", message.body[: MAX_CHARACTERS + 1], answer, now)
         message = replace(message, body="", attributes={})  # a megabyte of somebody's is not kept
         return Request(message, id, client, reply_to, day_of(id, message.sent), row, answer)
 
@@ -173,19 +173,19 @@ class Server:
         self._answer.put(requests)
         self._emptied.wait(pause)  # what comes meanwhile goes together
 
-    def log_of(self, day: str) -> DayLog:
+    def log_of(self, day: str) -> RequestLog:
         """Return the log of a day; those of earlier days are forgotten, and read again where one is needed."""
         if day not in self._logs:
-            if len(self._logs) == MOST_DAYS:
+            if len(self._logs) == MAX_DAYS:
                 del self._logs[min(self._logs)]
-            self._logs[day] = DayLog(self.cloud.s3, self.cloud.bucket, day)
+            self._logs[day] = RequestLog(self.aws.s3, self.aws.bucket, day)
         return self._logs[day]
 
     def _send(self, requests: list[Request]) -> list[Request]:
         to = requests[0].reply_to
         failed = answers = [request.outgoing for request in requests]
         try:
-            failed = Queue(self.cloud.sqs, to).send(answers)
+            failed = Queue(self.aws.sqs, to).send(answers)
         except Exception as error:
             if to == self.answers or not error_code(error):
                 raise
@@ -195,7 +195,7 @@ class Server:
         if to != self.answers:  # whoever made it may have made it so that it takes nothing: no thread waits for it
             for request in again:
                 request.refused += 1
-            again = [request for request in again if request.refused < MOST_REFUSED]
+            again = [request for request in again if request.refused < MAX_REFUSED]
             self._answer.put(again)
         self.answered += len(requests) - len(again)
         self._delete.put(request for request in requests if request not in again)
@@ -211,12 +211,16 @@ class Server:
     def _keep_leases(self) -> None:
         """Renew the lease of every request that is in hand for long, so that nobody else takes it up meanwhile."""
         while True:
-            time.sleep(LEASE / 6)
+            time.sleep(REQUEST_VISIBILITY_TIMEOUT / 6)
             with self._lock:
-                aging = [request for request in self._held if time.monotonic() - request.leased > LEASE / 3]
+                aging = [
+                    request
+                    for request in self._held
+                    if time.monotonic() - request.leased > REQUEST_VISIBILITY_TIMEOUT / 3
+                ]
             for batch in batches(aging):
                 with suppress(Exception):  # a lease that is lost does no harm: the log knows the request
-                    self.requests.hide([request.message for request in batch], LEASE)
+                    self.requests.change_visibility([request.message for request in batch], REQUEST_VISIBILITY_TIMEOUT)
                     for request in batch:
                         request.leased = time.monotonic()
 
@@ -227,12 +231,12 @@ class Server:
             poller.join()
         self._emptied.set()
         deadline = time.monotonic() + LAST_EFFORT
-        for stage in (self._log, self._answer, self._delete):
-            stage.flush(max(0.0, deadline - time.monotonic()))
-            stage.close()
+        for worker in (self._log, self._answer, self._delete):
+            worker.flush(max(0.0, deadline - time.monotonic()))
+            worker.close()
         with suppress(Exception):  # AWS is away: the leases run out
             for batch in batches(list(self._held)):
-                self.requests.hide([request.message for request in batch], 0)
+                self.requests.change_visibility([request.message for request in batch], 0)
 
 
 def say(line: str) -> None:

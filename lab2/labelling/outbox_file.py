@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from lab2.errors import Problem
+from lab2.errors import UserError
 from lab2.labelling.label import Label
 
 
-class Journal:
-    """One journal file, open and locked. OSError where another process has it, or it is gone."""
+class OutboxFile:
+    """One outbox file file, open and locked. OSError where another process has it, or it is gone."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -32,7 +32,7 @@ class Journal:
         self._lock = threading.Lock()
 
     def add(self, label: Label) -> None:
-        """Return when the label is on disk; Problem where it can't be, and then it is not kept at all."""
+        """Return when the label is on disk; UserError where it can't be, and then it is not kept at all."""
         line = json.dumps(asdict(label)).encode() + b"\n"
         with self._lock:
             end = os.fstat(self._file).st_size
@@ -43,7 +43,7 @@ class Journal:
             except OSError as error:
                 with suppress(OSError):
                     os.ftruncate(self._file, end)
-                raise Problem(f"This label was not taken: {self.path} can't be written ({_reason(error)}).") from None
+                raise UserError(f"This label was not taken: {self.path} can't be written ({_reason(error)}).") from None
             self.waiting[label.identity] = label
 
     def remove(self, labels: Iterable[Label]) -> None:
@@ -65,31 +65,31 @@ class Journal:
             self._file = -1
 
 
-def open_journal(folder: Path) -> Journal:
-    """Return a new journal in the folder; Problem where none can be written there."""
+def open_outbox_file(folder: Path) -> OutboxFile:
+    """Return a new outbox file in the folder; UserError where none can be written there."""
     try:
         while True:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with suppress(BlockingIOError, FileNotFoundError):  # another process looked whether it is left behind
-                return Journal(folder / f"{os.getpid()}-{os.urandom(4).hex()}.jsonl")
+                return OutboxFile(folder / f"{os.getpid()}-{os.urandom(4).hex()}.jsonl")
     except OSError as error:
-        raise Problem(
+        raise UserError(
             f"Labels can't be kept on this disk ({_reason(error)}: {folder}), so none is taken. "
             "Make room there, or choose another folder: export XDG_STATE_HOME=..."
         ) from None
 
 
-def left_behind(folder: Path) -> list[Journal]:
-    """Return the journals in the folder whose processes have died, locked for this process."""
-    journals = []
+def left_behind(folder: Path) -> list[OutboxFile]:
+    """Return the files in the folder whose processes have died, locked for this process."""
+    files = []
     for path in sorted(folder.glob("*.jsonl")):
         with suppress(OSError):
-            journals.append(Journal(path))
-    return journals
+            files.append(OutboxFile(path))
+    return files
 
 
 def _read(path: Path) -> dict[tuple[str, str, str], Label]:
-    """Return the labels of a journal by identity; a last line that was torn was never taken."""
+    """Return the labels of a outbox file by identity; a last line that was torn was never taken."""
     labels = {}
     for line in path.read_bytes().splitlines():
         with suppress(ValueError, TypeError):
