@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.fuzz import SEED
 from support.proxy import Proxy
 from support.world import PATIENCE, ROOT, World, start_emulator
 
@@ -28,6 +29,13 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield url
     process.terminate()
     process.wait(PATIENCE)
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """Chance that is another in each run and test, and the same again with LAB2_SEED."""
+    print(f"LAB2_SEED={SEED}")
+    return random.Random(f"{SEED} {request.node.name}")
 
 
 @pytest.fixture

@@ -1,0 +1,94 @@
+"""Whatever lies in the place of the label file, no label is lost and nothing in it is destroyed."""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections import Counter
+
+from support.fuzz import (
+    assert_harmless,
+    junk,
+    mutated,
+)
+from support.world import World
+
+from lab2.aws.resources import LABEL_KEY
+from lab2.errors import UserError
+from lab2.labelling.csv_dialect import COLUMNS, HEADER, CsvDialect
+from lab2.labelling.label import Label, clean_name
+from lab2.labelling.outbox import Outbox
+from lab2.labelling.outbox_file import left_behind
+
+
+def any_label_file(chance: random.Random) -> bytes:
+    """Return what somebody may have put in the place of the label file."""
+    columns = (
+        chance.sample((*COLUMNS, "note", junk(chance, 2)), k=chance.randint(1, 7)) if chance.random() < 0.5 else COLUMNS
+    )
+    delimiter, end = chance.choice(",,;\t|"), chance.choice(("\n", "\r\n", "\r", "\n\n"))
+    lines = [delimiter.join(columns)]
+    lines += [delimiter.join(junk(chance, 1) for _ in columns) for _ in range(chance.randrange(4))]
+    text = (end.join(lines) + chance.choice(("", end))).encode(chance.choice(("utf-8", "utf-8-sig", "utf-16")))
+    kind = chance.randrange(4)
+    return chance.randbytes(chance.randrange(200)) if kind == 0 else mutated(chance, text) if kind < 3 else text
+
+
+def test_any_label_file_has_a_form_that_keeps_a_label_or_is_refused(chance: random.Random) -> None:
+    outcomes: Counter[bool] = Counter()
+    for _ in range(4_000):
+        head = any_label_file(chance)
+        name = clean_name(junk(chance)) or "a.jpg"
+        label = Label(name, chance.choice("01"), clean_name(junk(chance)), "2026-11-23T12:00:00.000Z", "0.8")
+        try:
+            form = CsvDialect.of(head)
+            row = form.encode(label)
+        except UserError as problem:
+            outcomes[False] += 1
+            assert_harmless(str(problem))
+            continue
+        outcomes[True] += 1
+        assert b"\n" not in row, head
+        found = form.decode(row)
+        assert found and found.identity == label.identity and found.label == label.label, (head, row)
+        header = (
+            next((line for line in head.split(b"\n") if line.strip()), HEADER.encode())
+            .decode("utf-8-sig", "replace")
+            .rstrip("\r")
+        )
+        names, cells = (
+            next(csv.reader([line], delimiter=form.delimiter)) for line in (header, row.decode().strip("\r"))
+        )
+        assert (label.timestamp, "timestamp") in zip(cells, (name.strip().lower() for name in names), strict=True), head
+        for line in head.split(b"\n"):
+            form.decode(line)
+    assert min(outcomes[True], outcomes[False]) > 200, outcomes
+
+
+def test_a_label_is_appended_to_any_label_file_or_waits_on_disk(world: World, chance: random.Random) -> None:
+    outcomes: Counter[bool] = Counter()
+    for number in range(60):
+        before = any_label_file(chance)
+        world.aws.s3.put_object(Bucket=world.aws.bucket, Key=LABEL_KEY, Body=before)
+        said: list[str] = []
+        outbox = Outbox(world.aws, world.home / f"journals-{number}", said.append)
+        label = Label("a.jpg", "1", "eve", f"2026-11-23T12:00:00.{number:03}Z", "0.8")
+        outbox.keep(label)
+        saved = outbox.flush(10)
+        outbox.close()
+        outcomes[saved] += 1
+        after = world.objects(LABEL_KEY)[LABEL_KEY]
+        assert after.startswith(before)
+        if saved:
+            assert (
+                CsvDialect.of(before).decode(after[len(before) :].splitlines()[-1]) == label
+                or b"seconds" not in before.lower()
+            )
+            assert not list((world.home / f"journals-{number}").iterdir())
+        else:
+            assert after == before and said
+            (journal,) = left_behind(world.home / f"journals-{number}")
+            assert list(journal.waiting.values()) == [label]
+            journal.close()
+            assert_harmless("".join(said))
+    assert len(outcomes) == 2, outcomes

@@ -1,0 +1,72 @@
+"""Whatever bytes a picture is made of, it is shown or unreadable."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import numpy
+import pytest
+from support.bombs import BOMBS
+from support.fuzz import (
+    assert_harmless,
+    mutated,
+)
+from support.pictures import chunk, drawing, encoded
+
+from lab2.labelling.display.decoder import Decoder
+from lab2.labelling.picture import UnreadableImage
+
+
+@pytest.fixture
+def decoder() -> Iterator[Decoder]:
+    decoder = Decoder()
+    yield decoder
+    decoder.close()
+
+
+def noise(chance: random.Random, kind: str) -> bytes:
+    """Return a picture of this kind: large or small, with or without colour and transparency."""
+    shape = chance.choice(((40, 60, 3), (1, 1, 3), (33, 7, 3), (64, 64), (20, 30, 4)))
+    if kind in (".jpg", ".bmp", ".gif"):
+        shape = shape[:2] if len(shape) == 2 and kind != ".gif" else (*shape[:2], 3)
+    return encoded(kind, numpy.frombuffer(chance.randbytes(int(numpy.prod(shape))), numpy.uint8).reshape(shape))
+
+
+@pytest.mark.parametrize("kind", [".jpg", ".png", ".webp", ".gif", ".tiff", ".bmp"])
+def test_any_picture_is_decoded_into_its_box_or_unreadable(decoder: Decoder, kind: str, chance: random.Random) -> None:
+    good, shown = encoded(kind, drawing()), 0
+    for number in range(400):
+        data = mutated(chance, noise(chance, kind), 3)
+        if kind == ".png" and chance.random() < 0.5:
+            data = with_checksums(data)
+        width, height = chance.choice(((60, 40), (1, 1), (300, 7), (960, 640)))
+        try:
+            picture = decoder.decode(data, width, height)
+        except UnreadableImage as reason:
+            assert_harmless(str(reason))
+        else:
+            shown += 1
+            assert 0 < picture.width <= width and 0 < picture.height <= height, data
+            assert len(picture.pixels) == 3 * picture.width * picture.height, data
+        if number % 50 == 49:
+            assert decoder.decode(good, 60, 40).width == 60
+    print(f"{shown} of 400 shown")
+    assert shown < 400
+
+
+def with_checksums(data: bytes) -> bytes:
+    """Return the PNG with checksums that are right, so that a decoder looks at what is in its chunks."""
+    whole, at = data[:8], 8
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        whole += chunk(data[at + 4 : at + 8], data[at + 8 : at + 8 + length])
+        at += 12 + length
+    return whole
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_unreadable_and_the_next_picture_is_shown(decoder: Decoder, name: str) -> None:
+    with pytest.raises(UnreadableImage):
+        decoder.decode(BOMBS[name], 960, 640)
+    assert decoder.decode(encoded(".png"), 60, 40).width == 60

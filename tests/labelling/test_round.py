@@ -1,0 +1,75 @@
+"""Which pictures need a label most."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import cv2
+import numpy
+from support.labeller import piped
+from support.proxy import Fault, Proxy
+from support.world import World
+
+from lab2.aws.resources import LABEL_KEY
+from lab2.labelling.csv_dialect import HEADER
+from lab2.labelling.image_store import PAGE
+from lab2.labelling.label import Label
+from lab2.labelling.round import usefulness
+
+
+def votes(**images: str) -> dict[str, dict[str, Label]]:
+    """Return votes: for each image a digit an annotator, who are called a, b, c ..."""
+    return {
+        image: {name: Label(image, label, name, "", "2.0") for name, label in zip("abcdef", labels, strict=False)}
+        for image, labels in images.items()
+    }
+
+
+def put_labels(world: World, rows: str) -> None:
+    world.aws.s3.put_object(Bucket=world.aws.bucket, Key=LABEL_KEY, Body=f"{HEADER}\n{rows}".encode())
+
+
+def image_names(world: World) -> list[str]:
+    return [key.removeprefix("underbase/") for key in world.objects("underbase/")]
+
+
+def test_no_label_is_needed_most_then_one_then_a_tie() -> None:
+    given = votes(none="", one="1", tie="10", agreed="11", tied="1010", mine="1")
+    need = {image: usefulness(labels, "d" if image != "mine" else "a") for image, labels in given.items()}
+    assert need == {"none": 0, "one": 1, "tie": 2, "agreed": 3, "tied": None, "mine": None}
+    assert usefulness(given["tied"], "z") == 2
+
+
+def test_useful_pictures_are_labelled_by_everybody_before_anybody_sees_one_twice(samples: World) -> None:
+    names = image_names(samples)
+    count = len(names)
+    for annotator in ("ada", "bob"):
+        for _ in range(count // 4):
+            code, *_ = piped(samples, "label", "--pick", "useful", "--annotator", annotator, typed="1\n" * 4)
+            assert code == 0
+        told = json.loads(piped(samples, "report", "--json", typed="")[1])
+        assert Counter(image["hot_dog"] for image in told["images"]) == {1 if annotator == "ada" else 2: count}
+    code, output, _ = piped(samples, "label", "--pick", "useful", "--annotator", "ada", typed="")
+    assert code == 0 and "ada has labelled every picture" in output
+
+
+def test_the_last_pictures_without_a_label_are_found_among_thousands(world: World) -> None:
+    names = [f"{number:012x}-a.png" for number in range(0, 2**48, 2**48 // (2 * PAGE + 100))]
+    data = cv2.imencode(".png", numpy.zeros((8, 8, 3), numpy.uint8))[1].tobytes()
+    for name in names:
+        world.aws.s3.put_object(Bucket=world.aws.bucket, Key=f"underbase/{name}", Body=data)
+    unlabelled = {names[7], names[1500], names[-1], names[-40]}
+    put_labels(world, "".join(f"{name},1,bob,2026-11-23T12:00:00.000Z,\n" for name in names if name not in unlabelled))
+    code, output, _ = piped(world, "label", "--pick", "useful", typed="0\n" * 4)
+    assert code == 0
+    assert all(name in output for name in unlabelled)
+
+
+def test_a_bucket_without_labels_is_not_asked_for_them(samples: World, proxy: Proxy) -> None:
+    """S3 answers "access denied" where a program may not list everything and asks for what is not there."""
+    samples.env["AWS_ENDPOINT_URL"] = proxy.url
+    proxy.on("GetObject", Fault(refuse=(403, "AccessDenied")), times=100, only=lambda call: LABEL_KEY in call.path)
+    assert piped(samples, "report", typed="")[0] == 0
+    code, output, _ = piped(samples, "label", typed="1\n")
+    assert code == 0 and "1 label safe in S3." in output

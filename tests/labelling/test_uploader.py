@@ -1,0 +1,144 @@
+"""Files from this disk into the image database: what is stored and what is left out, and why."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from pathlib import Path
+
+import pexpect
+import pytest
+from support.pictures import bomb, drawing, encoded, turned
+from support.proxy import Fault, Proxy
+from support.world import PATIENCE, ROOT, World
+
+from lab2.labelling.image_store import digest, stored_name
+
+
+def upload(world: World, *paths: Path | str) -> tuple[int, str, str]:
+    """Upload; return exit code, output and errors."""
+    program = world.start("hotdog.py", "upload", *map(str, paths))
+    output, errors = program.communicate(timeout=PATIENCE)
+    return program.returncode, output, errors
+
+
+def names(world: World) -> list[str]:
+    return [key.removeprefix("underbase/") for key in world.objects("underbase/")]
+
+
+def test_bad_files_are_left_out_with_their_reasons_and_the_others_go_on(world: World) -> None:
+    folder = world.home / "pictures"
+    (folder / "holidays").mkdir(parents=True)
+    good = encoded(".jpg")
+    bad = {
+        "empty.jpg": (b"", "it is empty"),
+        "notes.txt": (b"hello", "it is not an image"),
+        "cut.jpg": (good[: len(good) // 2], "it is damaged or cut short"),
+        "cut.png": (encoded(".png")[:-20], "it is damaged or cut short"),
+        "cut.webp": (encoded(".webp")[:-8], "it is damaged or cut short"),
+        "phone.heic": (b"\0\0\0\x18ftypheic" + bytes(100), "HEIC"),
+        "bomb.png": (bomb(), "more than 100 megapixels"),
+    }
+    for name, (data, _) in bad.items():
+        (folder / name).write_bytes(data)
+    (folder / "good.jpg").write_bytes(good)
+    (folder / "gone.jpg").symlink_to(folder / "nowhere.jpg")
+    os.mkfifo(folder / "pipe.jpg")
+    with (folder / "huge.jpg").open("wb") as huge:
+        huge.truncate(200 * 2**20)
+    code, output, errors = upload(world, folder)
+    assert code == 1
+    assert output == "1 uploaded, 0 already there, 11 left out.\n"
+    for name, (_, reason) in bad.items():
+        assert re.search(rf"{name} is left out: .*{reason}", errors), errors
+    for name, reason in (("gone", "can't be read"), ("pipe", "not a file"), ("huge", "100 MB"), ("holidays", "folder")):
+        assert re.search(rf"{name}.* is left out: .*{reason}", errors), errors
+    assert len(errors.splitlines()) == 11
+    assert list(world.objects("underbase/").values()) == [good]
+
+
+def test_the_same_picture_is_stored_once_and_two_of_one_name_both_survive(world: World) -> None:
+    one, two = turned(".jpg", 6), encoded(".jpg", drawing(80, 80))
+    for folder, data in (("a", one), ("b", two)):
+        (world.home / folder).mkdir()
+        (world.home / folder / "IMG_0001.jpg").write_bytes(data)
+    for copy in range(5):
+        (world.home / "a" / f"copy {copy}.jpg").write_bytes(one)
+    code, output, errors = upload(world, world.home / "a", world.home / "b")
+    assert (code, output, errors) == (0, "2 uploaded, 5 already there, 0 left out.\n", "")
+    assert sorted(world.objects("underbase/").values()) == sorted([one, two])
+    assert upload(world, world.home / "b")[1] == "0 uploaded, 1 already there, 0 left out.\n"
+
+
+def test_the_samples_have_the_names_that_upload_gives(world: World) -> None:
+    samples = {path.name: path.read_bytes() for path in (ROOT / "underbase").iterdir()}
+    assert {name: stored_name(name, digest(data)) for name, data in samples.items()} == {name: name for name in samples}
+    assert upload(world, ROOT / "underbase")[1] == f"{len(samples)} uploaded, 0 already there, 0 left out.\n"
+    assert names(world) == sorted(samples)
+
+
+def test_paths_are_taken_as_people_and_terminals_write_them(world: World) -> None:
+    folder = world.home / "fotos d'été"
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"{number}.png").write_bytes(encoded(".png", drawing(40 + number)))
+    quoted = str(folder / "1.png").replace("'", "'\\''")
+    typed = [
+        str(folder / "0.png"),
+        f"'{quoted}'",
+        str(folder / "2.png").replace(" ", "\\ ").replace("'", "\\'"),
+        f'"{folder}/3.png" "{folder}/0.png"',
+        "~/fotos d'été/4.png",
+    ]
+    program = world.start("hotdog.py")
+    output, errors = program.communicate("".join(f"u\n{path}\n" for path in typed) + "q\n", timeout=PATIENCE)
+    assert errors == ""
+    assert output.count("1 uploaded") == 5 and output.count("1 already there") == 1
+    assert program.returncode == 0
+
+
+@pytest.mark.parametrize("typed", ["/nowhere", "~nobody/x.jpg", "'", "a\0b", "\udcff"])
+def test_a_path_that_is_not_there_gets_one_sentence_and_the_menu(world: World, typed: str) -> None:
+    program = world.start("hotdog.py", errors="surrogateescape")
+    output, errors = program.communicate(f"1\n{typed}\n3\n", timeout=PATIENCE)
+    assert len(errors.splitlines()) == 1 and "can't be read" in errors
+    assert output.count("1 upload   2 label   3 quit") == 2
+    assert program.returncode == 1
+
+
+def test_an_interrupted_upload_says_what_is_done_and_can_be_started_again(proxied: World, proxy: Proxy) -> None:
+    folder = proxied.home / "many"
+    folder.mkdir()
+    for number in range(30):
+        (folder / f"{number}.png").write_bytes(encoded(".png", drawing(40 + number)))
+    network = threading.Event()
+    stall = proxy.on("PutObject", Fault(before=lambda: network.wait(PATIENCE)), nth=8, times=10**9)
+    child = pexpect.spawn(sys.executable, [str(ROOT / "hotdog.py")], env=proxied.env, timeout=PATIENCE, encoding="utf8")
+    child.sendline("upload")
+    child.expect("File or folder: ")
+    child.sendline(str(folder))
+    child.expect("of 30")  # the bar
+    child.sendintr()
+    network.set()
+    child.expect(r"(\d+) uploaded, 0 already there, 0 left out; (\d+) not done. Start again to go on.")
+    uploaded = int(child.match[1])
+    assert uploaded == len(names(proxied)) and uploaded + int(child.match[2]) == 30
+    proxy.forget(stall)
+    child.expect("3 quit")
+    child.sendline("u")
+    child.sendline(str(folder))
+    child.expect(f"{30 - uploaded} uploaded, {uploaded} already there, 0 left out")
+    child.sendline("q")
+    child.expect(pexpect.EOF)
+    assert len(names(proxied)) == 30
+
+
+def test_an_upload_that_aws_refuses_ends_with_one_sentence(proxied: World, proxy: Proxy) -> None:
+    (proxied.home / "a.png").write_bytes(encoded(".png"))
+    proxy.on("PutObject", Fault(refuse=(403, "AccessDenied")), times=10**9)
+    program = proxied.start("hotdog.py", "upload", "a.png")
+    output, errors = program.communicate(timeout=PATIENCE)
+    assert "1 not done" in output and "denied" in errors and "Traceback" not in errors
+    assert program.returncode == 2
