@@ -1,3 +1,3 @@
 """lab2: statistics over queues, and hot dog or not, on AWS."""
 
-__version__ = "1.0.0"
+__version__ = "1.1.0.dev0"

@@ -12,6 +12,7 @@ import pytest
 from support.labeller import piped
 from support.world import PATIENCE, ROOT, World
 
+from lab2 import __version__
 from lab2.aws.resources import DEPLOY, LABEL_KEY
 from lab2.labelling.csv_dialect import HEADER
 from lab2.stats.protocol import answer_request, encode_answer
@@ -70,7 +71,7 @@ def test_help_fits_80_columns_and_the_readme_names_what_it_offers(world: World, 
     offered = set(re.findall(r"(?<![\w-])--[a-z-]+", told)) - {"--help", "--version"}
     assert {option for option in offered if option not in README} == set()
     version = world.start(program, "--version")
-    assert re.fullmatch(rf"{program} \d+\.\d+\.\d+\n", version.communicate(timeout=PATIENCE)[0])
+    assert re.fullmatch(rf"{program} {re.escape(__version__)}\n", version.communicate(timeout=PATIENCE)[0])
 
 
 def test_the_upload_and_report_of_the_readme(world: World) -> None:

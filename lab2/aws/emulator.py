@@ -26,6 +26,7 @@ from lab2.errors import UserError
 
 # In a checkout the data lies beside the programs; where lab2 was installed by pip, in the user's folder for data.
 HOME = ROOT / ".local" if bundled("aws.yaml").parent == ROOT else Path.home() / ".local" / "share" / "lab2"
+REQUIREMENT = "ministack==1.5.33"  # the extra `local` in pyproject.toml
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -83,7 +84,7 @@ def _start_emulator(port: int) -> None:
     try:
         import ministack  # noqa: F401 - only to say so early where it is missing
     except ImportError:
-        raise UserError("The local emulator is not installed. Try: pip install -r requirements-dev.txt") from None
+        raise UserError(f"The local emulator is not installed. Try: pip install {REQUIREMENT}") from None
     _spawn("emulator", [sys.executable, "-m", "ministack"], {
         "BIND_HOST": HOST,  # the default is every interface
         "GATEWAY_PORT": str(port),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 REQUEST_QUEUE = "lab2"
@@ -10,8 +11,6 @@ DEAD_LETTER_QUEUE = "lab2_dead"
 LOG_PREFIX = "log/"
 IMAGE_PREFIX = "underbase/"
 LABEL_KEY = "underbase.csv"
-DEPLOY = "aws cloudformation deploy --stack-name lab2 --template-file aws.yaml --capabilities CAPABILITY_NAMED_IAM"
-
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOT = PACKAGE.parent  # the checkout, or the folder that pip installed the package into
 
@@ -20,3 +19,8 @@ def bundled(name: str) -> Path:
     """Return the path of a file or folder that comes with lab2: at the top of a checkout, in the package of a wheel."""
     path = ROOT / name
     return path if (ROOT / "aws.yaml").exists() else PACKAGE / "bundled" / name
+
+
+# In a checkout the path of the template is the short one; where lab2 was installed by pip, it is somewhere in there.
+_TEMPLATE = "aws.yaml" if bundled("aws.yaml").parent == ROOT else shlex.quote(str(bundled("aws.yaml")))
+DEPLOY = f"aws cloudformation deploy --stack-name lab2 --template-file {_TEMPLATE} --capabilities CAPABILITY_NAMED_IAM"

@@ -19,6 +19,8 @@ from lab2.stats.series import check_series, parse_number
 # The rest is imported behind it, by `connect`, and where it is used.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from lab2.stats.client.connection import Connection
 
 EPILOG = """\
@@ -115,5 +117,10 @@ def main() -> int:
         return 0 if conversation.fine else 1
 
 
-if __name__ == "__main__":
+def command() -> NoReturn:
+    """Run lab2-client."""
     run(main)
+
+
+if __name__ == "__main__":
+    command()

@@ -10,6 +10,7 @@ import sys
 from contextlib import ExitStack, suppress
 from io import TextIOWrapper
 from pathlib import Path
+from typing import NoReturn
 
 from lab2.aws import emulator
 from lab2.aws.session import AwsSession
@@ -160,5 +161,10 @@ def main() -> int:
     return code
 
 
-if __name__ == "__main__":
+def command() -> NoReturn:
+    """Run lab2-hotdog."""
     run(main)
+
+
+if __name__ == "__main__":
+    command()

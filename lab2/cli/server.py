@@ -9,6 +9,7 @@ import threading
 import traceback
 from contextlib import ExitStack, nullcontext
 from datetime import datetime, timezone
+from typing import NoReturn
 
 from lab2.aws import emulator
 from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
@@ -69,5 +70,10 @@ def die(failure: threading.ExceptHookArgs) -> None:
     os._exit(70)
 
 
-if __name__ == "__main__":
+def command() -> NoReturn:
+    """Run lab2-server."""
     run(main)
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,121 @@
+"""The package: what pip installs is what a checkout has, and its commands run from any folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+from support.world import PATIENCE, ROOT, free_port
+
+from lab2 import __version__
+from lab2.aws import emulator
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # pytest brings it
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+COMMANDS = ["lab2-client", "lab2-server", "lab2-hotdog"]
+
+
+def requirements(name: str) -> set[str]:
+    """Return the requirements that a file lists, without comments and without the files it includes."""
+    lines = (ROOT / name).read_text().splitlines()
+    return {line for line in lines if line and not line.startswith(("#", "-r"))}
+
+
+def test_requirements_files_agree_with_the_package() -> None:
+    extras = {name: set(listed) for name, listed in PROJECT["optional-dependencies"].items()}
+    assert requirements("requirements.txt") == set(PROJECT["dependencies"]) | extras["labeller"]
+    assert requirements("requirements-dev.txt") == extras["local"] | extras["dev"]
+    assert extras["local"] == {emulator.REQUIREMENT}
+
+
+def test_launchers_are_short() -> None:
+    for launcher in ("client.py", "server.py", "hotdog.py"):
+        assert len((ROOT / launcher).read_text().splitlines()) <= 30
+
+
+def test_the_module_says_which_commands_there_are(tmp_path: Path) -> None:
+    told = output([sys.executable, "-m", "lab2"], tmp_path, PYTHONPATH=str(ROOT))
+    assert __version__ in told and re.findall(r"^ +(lab2-\w+)", told, re.MULTILINE) == list(PROJECT["scripts"])
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    output([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)], ROOT)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def output(command: list[str], folder: Path, **environment: str) -> str:
+    """Return what a command prints on stdout; fail unless it succeeds."""
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | environment, text=True, timeout=10 * PATIENCE,
+        capture_output=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_wheel_holds_what_git_has(wheel: Path) -> None:
+    tracked = set(output(["git", "ls-files", "lab2", "aws.yaml", "underbase", "underbase.csv"], ROOT).split())
+    expected = {path if path.startswith("lab2/") else f"lab2/bundled/{path}" for path in tracked}
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert expected <= held and "lab2/py.typed" in held
+
+
+def test_the_unpacked_wheel_runs_with_the_emulator_from_another_folder(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path / "unpacked")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    told = output(
+        [sys.executable, "-m", "lab2.cli.client", "--local", "3", "5.5", "8"], elsewhere,
+        PYTHONPATH=str(tmp_path / "unpacked"), HOME=str(tmp_path), GATEWAY_PORT=str(free_port()),
+    )  # fmt: skip
+    assert told.splitlines()[-1].split() == ["1", "3", "5.5", "8", "5.5", "5.5", "8", "3"]
+    assert list(elsewhere.iterdir()) == []
+    assert (tmp_path / ".local" / "share" / "lab2" / "s3").is_dir()
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the commands of a fresh virtual environment that has the wheel and what it needs."""
+    folder = tmp_path_factory.mktemp("venv")
+    output([sys.executable, "-m", "venv", str(folder)], folder)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, f"lab2[labeller,local] @ {wheel.as_uri()}"], check=True, timeout=10 * PATIENCE)
+    yield folder / "bin"
+
+
+@pytest.mark.long  # pip takes its time
+@pytest.mark.timeout(600)
+def test_the_installed_commands_run_from_another_folder(installed: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    home = {"HOME": str(tmp_path), "GATEWAY_PORT": str(free_port()), "PYTHONPATH": ""}
+    for command in COMMANDS:
+        assert output([str(installed / command), "--version"], elsewhere, **home) == f"{command} {__version__}\n"
+    told = output([str(installed / "lab2-client"), "--local", "3", "5.5", "8"], elsewhere, **home)
+    assert told.splitlines()[-1].split() == ["1", "3", "5.5", "8", "5.5", "5.5", "8", "3"]
+    assert "1 right" in output([str(installed / "lab2-server"), "verify", "--local"], elsewhere, **home)
+    person = pexpect.spawn(
+        str(installed / "lab2-hotdog"), ["--local"], cwd=str(elsewhere), env=os.environ | home, timeout=PATIENCE
+    )
+    person.expect_exact("> ")
+    person.sendline("quit")
+    person.expect(pexpect.EOF)
+    person.close()
+    assert person.exitstatus == 0
+    report = output([str(installed / "lab2-hotdog"), "report", "--local"], elsewhere, **home)
+    assert "24" in report  # the sample pictures came with the wheel
+    assert list(elsewhere.iterdir()) == []
