@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lab2.aws.errors import error_code
-from lab2.aws.retry import jitter
+from lab2.aws.errors import EXISTS_CODES, MISSING_KEY_CODES, RACE_CODES, error_code
+from lab2.aws.retry import conflict_backoff
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 COPY_FROM = 5 * 2**20  # bytes; S3 takes no smaller part but as the last
 SLOW = 5.0  # seconds of a write; one that took longer hung, and says nothing of the next
-EXISTS = {"PreconditionFailed", "412"}  # what S3 says of a new object that is there already
-CONFLICT_CODES = EXISTS | {"ConditionalRequestConflict", "409", "NoSuchKey", "404", "NoSuchUpload"}
+RANGE_CODES = {"InvalidRange", "416"}  # the object is shorter
+CONFLICT_CODES = EXISTS_CODES | RACE_CODES | MISSING_KEY_CODES | {"NoSuchUpload"}  # someone else was first
 
 
 class RowIndex(Protocol):
@@ -69,7 +69,7 @@ class AppendObject:
         attempt = 0
         while not self.try_append(rows):
             attempt += 1
-            self.sleep(jitter(attempt, self.took))
+            self.sleep(conflict_backoff(attempt, self.took))
             self.refresh()  # a small question before many bytes that may be refused once more
 
     def try_append(self, rows: Sequence[bytes]) -> bool:
@@ -84,7 +84,7 @@ class AppendObject:
             self._write(rows)
         except (ClientError, BotoCoreError) as error:
             self.took = min(SLOW, time.monotonic() - started)
-            self.refresh(exists=error_code(error) in EXISTS)  # whatever was said, what is in the object counts
+            self.refresh(exists=error_code(error) in EXISTS_CODES)  # whatever was said, what is in the object counts
             if not self.seen.missing(rows):
                 return True
             if error_code(error) in CONFLICT_CODES:
@@ -111,7 +111,7 @@ class AppendObject:
         except ClientError as error:
             if error_code(error) in ("304", "NotModified"):
                 return None
-            if error_code(error) in ("InvalidRange", "416", "NoSuchKey", "404"):
+            if error_code(error) in MISSING_KEY_CODES | RANGE_CODES:
                 return self._open()  # it is shorter than it was: not an append
             raise
         tail = reply["Body"].read()
@@ -131,7 +131,7 @@ class AppendObject:
             span = f"bytes={start}-{'' if end is None else end - 1}"
             body: bytes = self.s3.get_object(Bucket=self.bucket, Key=self.key, Range=span)["Body"].read()
         except ClientError as error:
-            if error_code(error) in ("NoSuchKey", "404", "InvalidRange", "416"):
+            if error_code(error) in MISSING_KEY_CODES | RANGE_CODES:
                 return b""
             raise
         return body

@@ -5,6 +5,12 @@ from __future__ import annotations
 from lab2.aws.resources import DEPLOY
 from lab2.errors import UserError
 
+MISSING_QUEUE_CODES = {"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"}
+# What S3 says to a conditional write: the object exists, or is another one than we knew; another write is under way.
+EXISTS_CODES = {"PreconditionFailed", "412"}
+RACE_CODES = {"ConditionalRequestConflict", "409"}
+MISSING_KEY_CODES = {"NoSuchKey", "404"}
+
 
 class user_errors:
     """Context in which what botocore raises comes out as a UserError: one sentence for the user."""
@@ -26,7 +32,7 @@ def explain(error: BaseException, what: str = "AWS") -> str | None:
 
     if isinstance(error, exceptions.ClientError):
         code = error_code(error)
-        if code in ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "NoSuchBucket"):
+        if code in MISSING_QUEUE_CODES or code == "NoSuchBucket":
             return f"There is no {what} in this account and region. Deploy it with: {DEPLOY}"
         if code in ("AccessDenied", "AccessDeniedException", "403"):
             return f"Access to {what} is denied. Attach this program's policy: aws.yaml makes it, its Outputs name it."

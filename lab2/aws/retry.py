@@ -33,7 +33,7 @@ class OutageReporter:
             if self.tries == 1:
                 self.since = time.monotonic()
                 self.say(f"{self.what} fails, will go on trying: {sentence}")
-            return random.uniform(0.5, 1.0) * min(LONGEST_PAUSE, 0.25 * 2.0 ** min(self.tries, 10))
+            return backoff(self.tries, 0.25, LONGEST_PAUSE, least=0.5)
 
     def record_success(self) -> None:
         if self.tries:
@@ -43,9 +43,18 @@ class OutageReporter:
                 self.tries = 0
 
 
-def jitter(attempt: int, took: float = 0.0) -> float:
-    """Return the seconds to wait before one more attempt, so that writers who met don't meet again.
+def backoff(attempt: int, base: float, longest: float, least: float = 0.0) -> float:
+    """Return the seconds to wait after a failed attempt (1, 2, ...): exponential backoff with jitter.
 
-    The longer a write `took`, the longer others are in its way.
+    It is a random share, from `least` to 1, of `base` doubled at each attempt, `longest` at most. With `least` 0 it is
+    full jitter: clients that failed together spread out evenly.
     """
-    return random.uniform(0, min(1.0, 0.01 * 2**attempt) + took * min(2**attempt, 4))
+    return random.uniform(least, 1.0) * min(longest, base * 2.0 ** min(attempt, 32))
+
+
+def conflict_backoff(attempt: int, took: float = 0.0) -> float:
+    """Return the seconds to wait after a conditional write was refused, so that writers who met don't meet again.
+
+    The longer a write `took` (seconds), the longer others are in its way.
+    """
+    return backoff(attempt, 0.01, 1.0) + backoff(attempt, took, 4 * took)

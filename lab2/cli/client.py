@@ -98,6 +98,7 @@ def main() -> int:
         )
         try:
             if options.file:
+                conversation.link.wait_for_imports()
                 from lab2.stats.client.batch import send_file
 
                 return send_file(conversation.link.connection, options.file, options.format, options.wait)

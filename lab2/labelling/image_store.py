@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from lab2.aws.errors import error_code, user_errors
+from lab2.aws.errors import EXISTS_CODES, MISSING_KEY_CODES, RACE_CODES, error_code, user_errors
 from lab2.aws.resources import IMAGE_PREFIX
-from lab2.aws.retry import jitter
+from lab2.aws.retry import conflict_backoff
 from lab2.aws.session import AwsSession
 from lab2.labelling.local_files import MAX_BYTES
 from lab2.labelling.picture import Picture, UnreadableImage
@@ -26,7 +26,6 @@ from lab2.terminal import printable
 PAGE = 1_000  # keys that S3 lists at a time, at most
 LONGEST_NAME = 100  # characters
 TRIES = 5  # of a PUT while another one of the same key is under way
-THERE, CONFLICT = {"PreconditionFailed", "412"}, {"ConditionalRequestConflict", "409"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class ImageStore:
                 reply = self.aws.s3.get_object(Bucket=self.aws.bucket, Key=IMAGE_PREFIX + image.name)
                 data: bytes = reply["Body"].read()
         except Exception as error:
-            if error_code(error.__cause__ or error) in ("NoSuchKey", "404"):
+            if error_code(error.__cause__ or error) in MISSING_KEY_CODES:
                 raise UnreadableImage("it is no longer there") from None
             raise
         return data
@@ -117,10 +116,10 @@ class ImageStore:
             try:
                 self.aws.s3.put_object(Bucket=self.aws.bucket, Key=key, Body=data, ContentType=kind, IfNoneMatch="*")
             except Exception as error:
-                if error_code(error) in CONFLICT and attempt < TRIES:
-                    time.sleep(jitter(attempt))
+                if error_code(error) in RACE_CODES and attempt < TRIES:
+                    time.sleep(conflict_backoff(attempt))
                     continue
-                if error_code(error) not in THERE:
+                if error_code(error) not in EXISTS_CODES:
                     raise  # else it is ours after a lost reply, or another program's
             return
 

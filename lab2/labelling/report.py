@@ -10,7 +10,7 @@ from statistics import median
 
 from lab2.labelling.agreement import fleiss_kappa
 from lab2.labelling.label import Label, Votes
-from lab2.terminal import printable
+from lab2.terminal import align, column_widths, printable
 
 ENOUGH_LABELS = 3  # labels of an image are enough to be counted as "3+"
 MAX_DISPUTED = 10  # images to name
@@ -129,8 +129,8 @@ def _median_seconds(labels: Iterable[Label]) -> float | None:
 def _aligned(rows: Sequence[Sequence[object]], width: int) -> list[str]:
     """Return rows as lines with columns to the right, a last one that starts with text to the left."""
     cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths = column_widths(cells)
     if not isinstance(rows[-1][-1], int):
         widths[-1] = 0
-    lines = ["   ".join(cell.rjust(room) for cell, room in zip(row, widths, strict=True)) for row in cells]
+    lines = [align(row, widths, gap=3) for row in cells]
     return [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines]

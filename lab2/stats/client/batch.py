@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from lab2.aws.poller import Poller
 from lab2.aws.retry import OutageReporter
 from lab2.aws.sqs import BATCH, Message
 from lab2.errors import InvalidInput
@@ -32,9 +33,9 @@ class BatchRequest:
         self._answers: dict[str, ReceivedAnswer] = {}
         self._open = {id for id, _ in self.requests}
         self._change = threading.Condition()
-        self._done = threading.Event()
-        self._receivers: set[threading.Thread] = set()
-        self._receiving = OutageReporter("Receiving")
+        self._poller = Poller(
+            self._receive, OutageReporter("Receiving"), max_threads=MAX_RECEIVERS, pause=PAUSE, few=BATCH - 1
+        )
         self._send = BatchWorker(OutageReporter("Sending"), self._send_batch, BATCH, threads=8)
         self._delete: BatchWorker[Message] = BatchWorker(
             OutageReporter("Deleting"), connection.inbox.delete, BATCH, threads=4, linger=1.0
@@ -46,7 +47,7 @@ class BatchRequest:
         An answer is deleted when the next one is asked for: it has been shown by then.
         """
         self._send.put(self.requests)
-        self._start_receiver()
+        self._poller.start()
         deadline = time.monotonic() + patience
         for id, _ in self.requests:
             while id not in self._answers and time.monotonic() < deadline:
@@ -66,10 +67,9 @@ class BatchRequest:
 
         A poll that is open is waited for: what came to it later would be hidden from the next run.
         """
-        self._done.set()
+        self._poller.stop()
         self._send.close()
-        for receiver in list(self._receivers):
-            receiver.join()
+        self._poller.join()
         self._delete.flush(10)
         self._delete.close()
 
@@ -79,33 +79,12 @@ class BatchRequest:
             self.sent += len(batch) - len(again)
         return again
 
-    def _start_receiver(self) -> None:
-        """Start one more receiver. The first one stays, the others go when they find little."""
+    def _receive(self, patient: bool) -> int:
+        received = self.connection.inbox.receive(wait=1 if patient else 0)
         with self._change:
-            if len(self._receivers) < MAX_RECEIVERS:
-                receiver = threading.Thread(target=self._receive, args=(not self._receivers,), daemon=True)
-                self._receivers.add(receiver)
-                receiver.start()
-
-    def _receive(self, stays: bool) -> None:
-        while not self._done.is_set() and self._open:
-            try:
-                received = self.connection.inbox.receive(wait=1 if stays else 0)
-            except Exception as error:
-                self._done.wait(self._receiving.record_failure(error))
-                continue
-            self._receiving.record_success()
-            with self._change:
-                self._keep(received)
-                self._change.notify_all()
-            if len(received) == BATCH:
-                self._start_receiver()
-            elif stays:
-                self._done.wait(PAUSE)
-            else:
-                break
-        with self._change:
-            self._receivers.discard(threading.current_thread())
+            self._keep(received)
+            self._change.notify_all()
+        return len(received)
 
     def _keep(self, received: Iterable[ReceivedAnswer]) -> None:
         for found in received:
@@ -113,6 +92,8 @@ class BatchRequest:
                 self._open.discard(found.answer.id)
                 self._answers[found.answer.id] = found
                 self.received += 1
+        if not self._open:
+            self._poller.stop()
 
 
 def send_file(connect: Callable[[], Connection], path: str, form: str | None, patience: float) -> int:

@@ -35,6 +35,7 @@ class BackgroundConnection:
         self.problem: UserError | None = None
         self.outages: OutageReporter
         self._connection: Connection | None = None
+        self._imported = threading.Event()
         self._thread = threading.Timer(HEAD_START, self._connect)
         self._thread.daemon = True
         self._thread.start()
@@ -47,14 +48,23 @@ class BackgroundConnection:
         assert self._connection
         return self._connection
 
+    def wait_for_imports(self) -> None:
+        """Return when the thread has imported what the client needs.
+
+        Python lets two threads that import what the other is importing see half a module: only one may import.
+        """
+        self._imported.wait()
+
     def settle(self) -> None:
         """Wait until the connecting is over, so that what it started can be stopped."""
         self._thread.join(10)
 
     def _connect(self) -> None:
         from lab2.aws.retry import OutageReporter
+        from lab2.stats.client import batch  # noqa: F401 - and with it all that the main thread uses later
 
         self.outages = OutageReporter("Listening")
+        self._imported.set()
         try:
             self._connection = self.connect()
         except UserError as problem:
@@ -133,6 +143,7 @@ class Conversation:
         if not numbers:
             print("No numbers, so nothing was sent.", file=sys.stderr)
             return
+        self.link.wait_for_imports()
         from lab2.stats.protocol import new_id
 
         id = new_id()

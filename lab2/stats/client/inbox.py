@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab2.aws.sqs import Message, Queue, batches
+from lab2.aws.leases import Leases
+from lab2.aws.sqs import Message, Queue
 from lab2.errors import InvalidInput
 from lab2.stats.protocol import Answer, decode_answer
 
-ANSWER_VISIBILITY_TIMEOUT = (
-    30  # seconds in which an answer is shown and deleted, or renewed; then it is there again for our next run
-)
+# Seconds in which an answer is shown and deleted, or renewed; after that our next run receives it.
+ANSWER_VISIBILITY_TIMEOUT = 30
 OFTEN = 10  # receives of an answer by us alone after which its owner is probably not here
 MAX_MET = 10_000  # messages of others whose receives are counted
 STALE = 300.0  # seconds after which whoever has not come for an answer is not in a hurry
@@ -36,29 +35,27 @@ class Inbox:
     def __init__(self, queue: Queue, client: str, private: bool = False) -> None:
         self.queue, self.client, self.private = queue, client, private
         self._first: dict[str, str] = {}  # the message in which an answer was returned, by the answer's id
-        self._open: dict[str, Message] = {}  # the messages returned and not deleted yet, as last received
-        self._until: dict[str, float] = {}  # when their leases run out, or a little before
+        self._leases = Leases(queue, ANSWER_VISIBILITY_TIMEOUT)  # the messages returned and not deleted yet
         self._met: Counter[str] = Counter()  # how often we received a message of somebody else's
-        self._lock = threading.Lock()
 
     def receive(self, wait: int) -> list[ReceivedAnswer]:
         """Return answers of ours that were not returned before, waiting up to `wait` seconds for any message.
 
         What belongs to others is released for them, what nobody wants is deleted, what is not deleted yet stays ours.
         """
-        self._renew()
-        until = time.monotonic() + ANSWER_VISIBILITY_TIMEOUT
+        self._leases.renew()
+        now = time.monotonic()
         ours: dict[str, ReceivedAnswer] = {}
         others: list[Message] = []
         useless: list[Message] = []
-        for message in self.queue.receive(wait, ANSWER_VISIBILITY_TIMEOUT):
+        for message in self.queue.receive(wait, self._leases.timeout):
             found = _read(message)
             id = found.answer.id if found.answer else message.id
             if not self._is_ours(message):
                 abandoned = message.sent < time.time() - ABANDONED
                 (useless if abandoned else others).append(message)
-            elif message.id in self._open:
-                self._hold(message, until)  # its lease ran out before it was deleted: this receipt counts now
+            elif message.id in self._leases:
+                self._leases.hold([message], now)  # its lease ran out before it was deleted: this receipt counts now
             elif id in self._first or id in ours:
                 useless.append(message)  # a copy
             else:
@@ -76,35 +73,14 @@ class Inbox:
         # Only now: what is lost to an error above comes back, and must not count as a copy then.
         for id, found in ours.items():
             self._first[id] = found.message.id
-            self._hold(found.message, until)
+            self._leases.hold([found.message], now)
         return list(ours.values())
 
     def delete(self, messages: Sequence[Message]) -> list[Message]:
         """Delete up to ten messages whose answers have been shown; return those to try again."""
-        failed = self.queue.delete([self._open[message.id] for message in messages])
-        again = {message.id for message in failed}
-        with self._lock:
-            for message in messages:
-                if message.id not in again:
-                    del self._open[message.id], self._until[message.id]
-        return [message for message in messages if message.id in again]
-
-    def _hold(self, message: Message, until: float) -> None:
-        with self._lock:
-            self._open[message.id], self._until[message.id] = message, until
-
-    def _renew(self) -> None:
-        """Renew the leases that run out before long, many together; one that is missed comes back."""
-        now = time.monotonic()
-        with self._lock:  # each is renewed by one thread
-            if min(self._until.values(), default=now + ANSWER_VISIBILITY_TIMEOUT) > now + ANSWER_VISIBILITY_TIMEOUT / 3:
-                return
-            due = [
-                self._open[id] for id, until in self._until.items() if until < now + ANSWER_VISIBILITY_TIMEOUT * 2 / 3
-            ]
-            self._until.update((message.id, now + ANSWER_VISIBILITY_TIMEOUT) for message in due)
-        for batch in batches(due):
-            self.queue.change_visibility(batch, ANSWER_VISIBILITY_TIMEOUT)
+        failed = {message.id for message in self.queue.delete([self._leases[message.id] for message in messages])}
+        self._leases.release(message for message in messages if message.id not in failed)
+        return [message for message in messages if message.id in failed]
 
     def _is_ours(self, message: Message) -> bool:
         return self.private or message.attributes.get("client", self.client) == self.client

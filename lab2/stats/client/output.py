@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from lab2.stats.protocol import Answer, encode_answer
 from lab2.stats.series import shortest
-from lab2.terminal import printable
+from lab2.terminal import align, column_widths, printable
 
 SUMMARY = ("mean", "median", "max", "min")
 HEADER = ("message", "numbers", *SUMMARY)
@@ -23,10 +23,9 @@ def table(rows: Sequence[AnswerRow], width: int) -> str:
     bad = [f"message {printable(name)} was refused: {printable(answer.error)}" for name, answer in rows if answer.error]
     lines: list[str] = []
     if good:
-        columns = list(zip(HEADER, *good, strict=True))
-        widths = [max(map(len, column)) for column in columns]
+        widths = column_widths([HEADER, *good])
         if sum(widths) + 2 * (len(widths) - 1) <= width:
-            lines += [_line(cells, widths) for cells in (HEADER, *good)]
+            lines += [align(cells, widths) for cells in (HEADER, *good)]
         else:
             for cells in good:
                 lines += _block(cells, width)
@@ -65,11 +64,7 @@ def printer(form: str | None, requests: Sequence[tuple[str, list[float]]]) -> Ca
     lines = [name for name, _ in requests]
     widths = [max(map(len, ["line", *lines])), max(map(len, ["numbers", *numbers])), *[max(6, one + 2)] * 4]
     if requests:
-        print(_line(("line", *HEADER[1:]), widths))
+        print(align(("line", *HEADER[1:]), widths))
     return lambda name, answer: print(
-        f"{name}: refused: {printable(answer.error)}" if answer.error else _line(_cells(name, answer), widths)
+        f"{name}: refused: {printable(answer.error)}" if answer.error else align(_cells(name, answer), widths)
     )
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=False))

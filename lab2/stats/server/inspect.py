@@ -15,7 +15,7 @@ from lab2.aws.sqs import Queue
 from lab2.errors import UserError
 from lab2.stats.protocol import answer_request, encode_answer
 from lab2.stats.server.request_log import bodies, objects
-from lab2.terminal import printable
+from lab2.terminal import align, column_widths, printable
 
 if TYPE_CHECKING:
     from types_boto3_sqs.literals import QueueAttributeNameType
@@ -43,21 +43,22 @@ def verify(aws: AwsSession, day: str = "") -> int:
 
 def status(aws: AwsSession, now: datetime) -> str:
     """Return a screen on the queues, the dead letters and today's log."""
-    lines = [f"{'queue':<10} {'waiting':>9} {'in work':>9}"]
+    rows = [("queue", "waiting", "in work")]
     for name in (REQUEST_QUEUE, ANSWER_QUEUE, DEAD_LETTER_QUEUE):
         waiting, working = _depth(aws, name)
-        lines.append(f"{name:<10} {waiting:>9,} {working:>9,}")
+        rows.append((name, f"{waiting:,}", f"{working:,}"))
+    lines = [align(row, column_widths(rows)) for row in rows]
     lines.append(f"Oldest request: {_oldest(aws, now)}")
     for message in Queue(aws.sqs, aws.queue_url(DEAD_LETTER_QUEUE)).receive(visibility=0):  # a look, no more
         lines.append(f"Dead letter {message.id}: {printable(message.body)[:60]}")
     day = f"{now.astimezone(timezone.utc):%Y-%m-%d}"
-    rows = [row for _, row in read_log(aws, day) if row]
-    lines.append(f"Log of {day}: {len(rows):,} requests")
-    if rows:
+    logged = [row for _, row in read_log(aws, day) if row]
+    lines.append(f"Log of {day}: {len(logged):,} requests")
+    if logged:
         hour_ago = f"{now.astimezone(timezone.utc) - timedelta(hours=1):%Y-%m-%dT%H:%M:%S}"
-        lately = sum(str(row.get("time", "")) >= hour_ago for row in rows)
+        lately = sum(str(row.get("time", "")) >= hour_ago for row in logged)
         lines[-1] += f", {lately:,} of them in the last hour"
-        lines.append(f"Last: {printable(json.dumps(rows[-1]))[:200]}")
+        lines.append(f"Last: {printable(json.dumps(logged[-1]))[:200]}")
     return "\n".join(lines)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from lab2.aws.append_object import AppendObject
 from lab2.aws.resources import LOG_PREFIX
-from lab2.aws.retry import jitter
+from lab2.aws.retry import conflict_backoff
 from lab2.stats.server.log_index import LogIndex
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class RequestLog:
                 if attempt > 1:  # the next one may be free: once, a PUT finds out sooner than a LIST
                     self._refresh()
             else:
-                time.sleep(jitter(attempt))
+                time.sleep(conflict_backoff(attempt))
 
     def _refresh(self) -> None:
         """Know what others have written to objects that are newer than ours, and go on at the newest."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
-from lab2.aws.errors import error_code
+from lab2.aws.errors import MISSING_QUEUE_CODES, error_code
+from lab2.aws.leases import Leases
+from lab2.aws.poller import Poller
 from lab2.aws.pricing import Meter
 from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
 from lab2.aws.retry import OutageReporter
 from lab2.aws.session import AwsSession
-from lab2.aws.sqs import BATCH, Message, Outgoing, Queue, batches
+from lab2.aws.sqs import BATCH, Message, Outgoing, Queue
 from lab2.stats.protocol import MAX_CHARACTERS, answer_request, encode_answer
 from lab2.stats.server.log_row import LogRow, day_of, encode_row
 from lab2.stats.server.request_log import RequestLog
@@ -31,7 +32,6 @@ MAX_DAYS = 5  # logs that are kept open: around midnight there are two, and a re
 MAX_REFUSED = 3  # times that a private queue is asked to take an answer; the answer is in the log all the same
 LAST_EFFORT = 20.0  # seconds for what is in hand when the server is stopped and AWS is away
 HEARTBEAT = 60.0
-MISSING_QUEUE = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
 _NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")  # an id or client that is echoed
 _PRIVATE_QUEUE = re.compile(re.escape(ANSWER_QUEUE) + r"-[A-Za-z0-9_-]{1,70}")
 
@@ -48,7 +48,6 @@ class Request:
     row: LogRow
     answer: str
     refused: int = 0  # times that its private queue did not take the answer
-    leased: float = field(default_factory=time.monotonic)
 
     @property
     def outgoing(self) -> Outgoing:
@@ -56,7 +55,7 @@ class Request:
 
 
 class Server:
-    """Pollers, and three workers that every request goes through: log, answer, delete."""
+    """A poller, and three workers that every request goes through: log, answer, delete."""
 
     def __init__(self, aws: AwsSession) -> None:
         self.aws = aws
@@ -70,24 +69,24 @@ class Server:
         self.received = self.answered = self.writes = 0
         self.last_poll = time.monotonic()
         self._logs: dict[str, RequestLog] = {}
-        self._held: set[Request] = set()
-        self._pollers: list[threading.Thread] = []
+        self._leases = Leases(self.requests, REQUEST_VISIBILITY_TIMEOUT)  # the requests in hand
         self._emptied = threading.Event()  # set where the last receive was not full: more may be long in coming
-        self._polling = OutageReporter("Receiving")
-        self._lock = threading.Lock()
         self._log = BatchWorker(OutageReporter("Logging"), self._write, size=MAX_HELD)
         self._answer = BatchWorker(
             OutageReporter("Answering"), self._send, size=BATCH, threads=16, key=lambda request: request.reply_to
         )
         self._delete = BatchWorker(OutageReporter("Deleting"), self._forget, size=BATCH, threads=8, linger=1.0)
+        self._poller = Poller(
+            self._receive, OutageReporter("Receiving"), max_threads=MAX_POLLERS, pause=PAUSE, ready=self._ready
+        )
 
     def run(self, drain: bool = False) -> None:
         """Serve until `stopping` is set, or with `drain` until no request is left."""
-        self._start_poller(drain)
+        self._poller.start(patient=not drain)
         threading.Thread(target=self._keep_leases, daemon=True).start()
         started = time.monotonic()
         while not self.stopping.wait(HEARTBEAT if not drain else 0.05):
-            if drain and not self._pollers:
+            if drain and not self._poller.running:
                 break
             if time.monotonic() - started >= HEARTBEAT:
                 started = time.monotonic()
@@ -97,53 +96,28 @@ class Server:
     def report(self) -> str:
         """Return counts so far, calls per request and what a million such requests would cost."""
         line = (f"{self.received:,} requests, {self.answered:,} answers, {self.writes:,} log writes, "
-                f"{len(self._held):,} in hand; {self.meter.total:,} API calls")  # fmt: skip
+                f"{len(self._leases):,} in hand; {self.meter.total:,} API calls")  # fmt: skip
         if self.received:
             line += (f", {self.meter.total / self.received:.2f} a request, "
                      f"${self.meter.dollars / self.received * 1e6:.2f} a million requests")  # fmt: skip
         return line
 
-    def _start_poller(self, drain: bool = False) -> None:
-        """Start one more poller. The first one stays, the others go when they find nothing."""
-        with self._lock:
-            if len(self._pollers) < MAX_POLLERS and not self.stopping.is_set():
-                first = not self._pollers
-                poller = threading.Thread(target=self._poll, args=(first and not drain,), daemon=True)
-                self._pollers.append(poller)
-                poller.start()
+    def _ready(self) -> bool:
+        """Back-pressure: what can't be logged is not received, for receives count towards the dead-letter queue."""
+        return len(self._leases) < MAX_HELD and not (len(self._leases) and self._log.outages.tries)
 
-    def _poll(self, stays: bool) -> None:
-        while not self.stopping.is_set():
-            if len(self._held) >= MAX_HELD or (self._held and self._log.outages.tries):
-                self.stopping.wait(0.05)  # what can't be logged is not asked for: each receive counts against it
-                continue
-            try:
-                messages = self.requests.receive(POLL if stays else 1, REQUEST_VISIBILITY_TIMEOUT)
-            except Exception as error:
-                self.stopping.wait(self._polling.record_failure(error))
-                continue
-            self._polling.record_success()
-            self.last_poll = time.monotonic()
-            self._take(messages)
-            if len(messages) == BATCH:
-                self._emptied.clear()
-                self._start_poller()
-            else:
-                self._emptied.set()
-            if not messages and not stays:
-                break
-            if not messages:
-                self.stopping.wait(PAUSE)
-        with self._lock:
-            self._pollers.remove(threading.current_thread())
-
-    def _take(self, messages: Sequence[Message]) -> None:
+    def _receive(self, patient: bool) -> int:
+        messages = self.requests.receive(POLL if patient else 1, REQUEST_VISIBILITY_TIMEOUT)
+        self.last_poll = time.monotonic()
+        self._leases.hold(messages)
+        self.received += len(messages)
         now = datetime.now(timezone.utc)
-        requests = [self._read(message, now) for message in messages]
-        with self._lock:
-            self.received += len(requests)
-            self._held.update(requests)
-        self._log.put(requests)
+        self._log.put(self._read(message, now) for message in messages)
+        if len(messages) == BATCH:
+            self._emptied.clear()
+        else:
+            self._emptied.set()
+        return len(messages)
 
     def _read(self, message: Message, now: datetime) -> Request:
         attributes = message.attributes
@@ -189,7 +163,7 @@ class Server:
         except Exception as error:
             if to == self.answers or not error_code(error):
                 raise
-            if error_code(error) in MISSING_QUEUE:
+            if error_code(error) in MISSING_QUEUE_CODES:
                 failed = []  # a private queue that is gone, and with it whoever asked
         again = [request for request in requests if request.outgoing in failed]
         if to != self.answers:  # whoever made it may have made it so that it takes nothing: no thread waits for it
@@ -203,40 +177,28 @@ class Server:
 
     def _forget(self, requests: list[Request]) -> list[Request]:
         failed = self.requests.delete([request.message for request in requests])
-        again = [request for request in requests if request.message in failed]
-        with self._lock:
-            self._held.difference_update(request for request in requests if request not in again)
-        return again
+        self._leases.release(request.message for request in requests if request.message not in failed)
+        return [request for request in requests if request.message in failed]
 
     def _keep_leases(self) -> None:
-        """Renew the lease of every request that is in hand for long, so that nobody else takes it up meanwhile."""
+        """Renew the leases of requests that are in hand for long, so that nobody else receives them meanwhile."""
         while True:
             time.sleep(REQUEST_VISIBILITY_TIMEOUT / 6)
-            with self._lock:
-                aging = [
-                    request
-                    for request in self._held
-                    if time.monotonic() - request.leased > REQUEST_VISIBILITY_TIMEOUT / 3
-                ]
-            for batch in batches(aging):
-                with suppress(Exception):  # a lease that is lost does no harm: the log knows the request
-                    self.requests.change_visibility([request.message for request in batch], REQUEST_VISIBILITY_TIMEOUT)
-                    for request in batch:
-                        request.leased = time.monotonic()
+            with suppress(Exception):  # a lease that is lost does no harm: the log knows the request
+                self._leases.renew()
 
     def _finish(self) -> None:
         """Finish what is in hand, and release what can't be finished."""
         self.stopping.set()
-        for poller in list(self._pollers):
-            poller.join()
+        self._poller.stop()
+        self._poller.join()
         self._emptied.set()
         deadline = time.monotonic() + LAST_EFFORT
         for worker in (self._log, self._answer, self._delete):
             worker.flush(max(0.0, deadline - time.monotonic()))
             worker.close()
         with suppress(Exception):  # AWS is away: the leases run out
-            for batch in batches(list(self._held)):
-                self.requests.change_visibility([request.message for request in batch], 0)
+            self._leases.give_back()
 
 
 def say(line: str) -> None:

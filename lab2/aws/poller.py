@@ -1,0 +1,79 @@
+"""Adaptive long polling: one thread stays on a queue, more join while receives come back full."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from lab2.aws.sqs import BATCH
+from lab2.workers import FailureReporter
+
+
+class Poller:
+    """Threads that call `receive` until stopped. `receive(patient)` returns how many messages came.
+
+    The first thread is `patient`: it stays, and pauses for `pause` seconds after a receive of at most `few` messages.
+    The others come one at a time after each full receive, `max_threads` in all, and go after one of at most `few`.
+    While `ready` says no, nothing is received: back-pressure.
+    """
+
+    def __init__(
+        self,
+        receive: Callable[[bool], int],
+        outages: FailureReporter,
+        *,
+        max_threads: int,
+        pause: float,
+        few: int = 0,
+        ready: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.receive, self.outages, self.ready = receive, outages, ready
+        self.max_threads, self.pause, self.few = max_threads, pause, few
+        self._threads: set[threading.Thread] = set()
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+
+    def start(self, patient: bool = True) -> None:
+        """Start the first thread; one that is not `patient` goes like the others when it finds few messages."""
+        self._start_thread(patient)
+
+    @property
+    def running(self) -> bool:
+        return bool(self._threads)
+
+    def stop(self) -> None:
+        """Start no more receives. Those that are open go on, for messages may be on their way in them."""
+        self._stopped.set()
+
+    def join(self) -> None:
+        for thread in list(self._threads):
+            thread.join()
+
+    def _start_thread(self, patient: bool = False) -> None:
+        with self._lock:
+            if len(self._threads) < self.max_threads and not self._stopped.is_set():
+                thread = threading.Thread(target=self._run, args=(patient,), name=self.outages.what, daemon=True)
+                self._threads.add(thread)
+                thread.start()
+
+    def _run(self, patient: bool) -> None:
+        try:
+            while not self._stopped.is_set():
+                if not self.ready():
+                    self._stopped.wait(0.05)
+                    continue
+                try:
+                    count = self.receive(patient)
+                except Exception as error:
+                    self._stopped.wait(self.outages.record_failure(error))
+                    continue
+                self.outages.record_success()
+                if count == BATCH:
+                    self._start_thread()
+                if count <= self.few:
+                    if not patient:
+                        break
+                    self._stopped.wait(self.pause)
+        finally:
+            with self._lock:
+                self._threads.discard(threading.current_thread())
