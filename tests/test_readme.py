@@ -1,15 +1,17 @@
-"""The README is true: its session, its examples and its options are those of the programs."""
+"""README and docs are true: their sessions, examples, options, links and commands are those of the programs."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pexpect
 import pytest
-from support.labeller import piped
 from support.world import PATIENCE, ROOT, World
 
 from lab2 import __version__
@@ -17,18 +19,48 @@ from lab2.aws.resources import DEPLOY, LABEL_KEY
 from lab2.labelling.csv_dialect import HEADER
 from lab2.stats.protocol import answer_request, encode_answer
 
-README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {page.name: page.read_text() for page in PAGES}
+ALL = "\n".join(TEXTS.values())
+PROGRAMS = ("client.py", "server.py", "hotdog.py")
+
+# Examples of the programs that end by themselves, with what is typed into them; the others wait for a person.
+EXAMPLES = {
+    match[1].rstrip(): "1\n0\n1\n0\n"
+    for match in re.finditer(rf"^    (python (?:{'|'.join(map(re.escape, PROGRAMS))})\b[^#\n]*)", ALL, re.MULTILINE)
+}
+FOR_PEOPLE = {"python client.py", "python server.py", "python hotdog.py", "python client.py --listen"}
 
 
-def block(start: str) -> str:
-    """Return the indented block of the README that starts with a line like this."""
-    lines = README[README.index(f"    {start}") :].split("\n")
+def block(page: str, start: str) -> str:
+    """Return the indented block of a page that starts with a line like this."""
+    text = TEXTS[page]
+    lines = text[text.index(f"    {start}") :].split("\n")
     end = next(number for number, line in enumerate(lines) if not line.startswith("    "))
     return "\n".join(line[4:] for line in lines[:end])
 
 
+def python(page: str) -> str:
+    """Return the Python example of a page."""
+    (code,) = re.findall(r"```python\n(.*?)```", TEXTS[page], re.DOTALL)
+    return str(code)
+
+
+def run(code: str, world: World) -> str:
+    env = world.env | {"AWS_DEFAULT_REGION": world.env["AWS_REGION"]}  # boto3 by itself reads this one only
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=world.home, env=env, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_readme_is_one_page() -> None:
+    assert len(TEXTS["README.md"].splitlines()) <= 120
+
+
 def test_the_session_is_what_a_person_sees(world: World, server: object) -> None:
-    command, *expected = block("$ python client.py --local").split("\n")
+    command, *expected = block("README.md", "$ python client.py --local").split("\n")
     program, *args = command.removeprefix("$ python ").replace(" --local", "").split()
     person = pexpect.spawn(sys.executable, [str(ROOT / program), *args], env=world.env, cwd=str(world.home),
                            encoding="utf-8", timeout=PATIENCE, dimensions=(40, 80))  # fmt: skip
@@ -45,47 +77,87 @@ def test_the_session_is_what_a_person_sees(world: World, server: object) -> None
 
 
 def test_the_answer_shown_is_what_the_server_computes() -> None:
-    shown = block('{"id"').split("\n")
+    shown = block("protocol.md", '{"id"').split("\n")
     for line, request in zip(shown, ("[3, 5.5]", "[-1]"), strict=True):
         assert line == encode_answer(answer_request(json.loads(line)["id"], request))
+
+
+def test_the_client_of_the_protocol_gets_its_answer(world: World, server: object) -> None:
+    assert run(python("protocol.md"), world) == "5.5 5.5 8 3\n"
 
 
 def test_the_lines_of_pandas_count_a_person_s_last_label(world: World) -> None:
     rows = ["a.jpg,0,ada,2026-11-23T12:00:00.000Z,1", "a.jpg,1,ada,2026-11-23T12:00:01.000Z,1",
             "a.jpg,1,bob,2026-11-23T12:00:02.000Z,1", "b.jpg,0,bob,2026-11-23T12:00:03.000Z,1"]  # fmt: skip
     (world.home / LABEL_KEY).write_text("\n".join([HEADER, *rows, ""]))
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len([line for line in code.splitlines() if line]) == 4
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=world.home, capture_output=True, text=True, timeout=PATIENCE
-    )
-    assert [line.split() for line in done.stdout.splitlines()[2:]] == [["b.jpg", "0.0", "1"], ["a.jpg", "1.0", "2"]]
+    told = run(python("label-file.md"), world)
+    assert [line.split() for line in told.splitlines()[2:]] == [["b.jpg", "0.0", "1"], ["a.jpg", "1.0", "2"]]
+    assert HEADER in TEXTS["label-file.md"]
 
 
-@pytest.mark.parametrize("program", ["client.py", "server.py", "hotdog.py"])
-def test_help_fits_80_columns_and_the_readme_names_what_it_offers(world: World, program: str) -> None:
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_help_fits_80_columns_and_the_docs_name_what_it_offers(world: World, program: str) -> None:
     done = world.start(program, "--help", env={"COLUMNS": "80"})
     told, _ = done.communicate(timeout=PATIENCE)
     assert done.returncode == 0 and max(map(len, told.splitlines())) <= 80
     assert "exit codes:" in told
-    offered = set(re.findall(r"(?<![\w-])--[a-z-]+", told)) - {"--help", "--version"}
-    assert {option for option in offered if option not in README} == set()
+    offered = set(re.findall(r"(?<![\w-])--[a-z-]+", told))
+    assert {option for option in offered if option not in TEXTS["README.md"] + TEXTS["operations.md"]} == set()
+    named = {option for line in EXAMPLES if program in line for option in re.findall(r"(?<![\w-])--[a-z-]+", line)}
+    assert named <= offered
     version = world.start(program, "--version")
-    assert re.fullmatch(rf"{program} {re.escape(__version__)}\n", version.communicate(timeout=PATIENCE)[0])
+    assert version.communicate(timeout=PATIENCE)[0] == f"{program} {__version__}\n"
 
 
-def test_the_upload_and_report_of_the_readme(world: World) -> None:
-    (sample, *_) = sorted((ROOT / "underbase").iterdir())
-    code, output, _ = piped(world, "upload", str(ROOT / "underbase"), str(sample), typed="")
-    assert code == 0 and "24 uploaded, 1 already there" in output
-    assert piped(world, "report", "--sheet", "sheet.png", typed="")[0] == 0
+@pytest.fixture
+def folder(samples: World) -> World:
+    """A world with the sample pictures, whose home has the programs and the files that the examples name."""
+    world = samples
+    for program in PROGRAMS:
+        (world.home / program).symlink_to(ROOT / program)
+    (world.home / "series.txt").write_text("3 5.5 8\n1;2\n")
+    (world.home / "photos").mkdir()
+    (world.home / "more").mkdir()
+    for number, sample in enumerate(sorted((ROOT / "underbase").iterdir())):
+        shutil.copy(sample, world.home / "photos")
+        if not number:
+            shutil.copy(sample, world.home / "more" / "IMG_0001.jpg")
+    return world
 
 
-def test_its_commands_links_and_makefile_targets_exist() -> None:
+@pytest.mark.parametrize("example", sorted(EXAMPLES.keys() - FOR_PEOPLE))
+def test_the_examples_run(folder: World, example: str) -> None:
+    server = folder.start("server.py") if "client.py" in example else None
+    if "server.py verify" in example:
+        assert shell("python client.py 4 --wait 0.1", folder)[0] == 1  # nobody answers yet
+        assert shell("python server.py --drain", folder)[0] == 0
+    code, output, errors = shell(example, folder)
+    assert code == 0, errors
+    assert output or example.count(">") or "sheet" in example
+    if server:
+        server.terminate()
+
+
+def shell(command: str, world: World) -> tuple[int, str, str]:
+    """Run a line of the docs as a person would type it; return exit code, stdout and stderr."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(["sh", "-c", command], cwd=world.home, env=world.env | {"PATH": path}, text=True,
+                          input=EXAMPLES.get(command, ""), capture_output=True, timeout=2 * PATIENCE)  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_commands_links_and_makefile_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    for text in (README, (ROOT / "CONTRIBUTING.md").read_text()):
+    for page, text in zip(PAGES, TEXTS.values(), strict=True):
         for target in re.findall(r"\bmake ([a-z]+)\b(?=`|  +#|\n)", text):
             assert f"\n{target}:" in makefile, target
-        for path in re.findall(r"\]\(([^)#:]+)\)", text):
-            assert (ROOT / path).exists(), path
-    assert DEPLOY in README
+        for path in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+            assert (page.parent / path).exists(), f"{page.name}: {path}"
+    for path in re.findall(r"`((?:lab2|tests|docs|bench|tools)/[\w/.]+)`", ALL):
+        assert (ROOT / path).exists() or path.endswith("/"), path
+    assert DEPLOY in TEXTS["README.md"] and DEPLOY in TEXTS["operations.md"]
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    linked = set(re.findall(r"\]\(docs/([\w-]+\.md)", TEXTS["README.md"]))
+    assert linked == {page.name for page in PAGES if page.parent == ROOT / "docs"}
