@@ -6,7 +6,6 @@ leave stops what was started. Locks die with their process, so a program that wa
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import signal
@@ -47,8 +46,8 @@ def running(service: str | None = None) -> Iterator[None]:
     }
     for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "LAB2_BUCKET"):
         os.environ.pop(name, None)
-    with _lock("users", fcntl.LOCK_SH) as users:
-        with _lock("starting", fcntl.LOCK_EX):
+    with _lock("users", shared=True) as users:
+        with _lock("starting"):
             _start_emulator(port)
             _deploy()
             if service and not _held("server"):
@@ -56,8 +55,8 @@ def running(service: str | None = None) -> Iterator[None]:
         try:
             yield
         finally:
-            with _lock("starting", fcntl.LOCK_EX):
-                if _last(users):
+            with _lock("starting"):
+                if _take(users):  # we are the last
                     _stop("server")
                     _stop("emulator")
 
@@ -65,7 +64,7 @@ def running(service: str | None = None) -> Iterator[None]:
 @contextmanager
 def serving() -> Iterator[None]:
     """Context in which this process is a server of the emulator, so that clients start none."""
-    with _lock("server", fcntl.LOCK_SH):
+    with _lock("server", shared=True):
         yield
 
 
@@ -146,7 +145,7 @@ def _queues_exist() -> bool:
 
 def _spawn(name: str, command: list[str], environment: dict[str, str]) -> None:
     """Start a process of its own session that holds the lock `name` as long as it lives."""
-    with _lock(name, fcntl.LOCK_SH) as lock, (HOME / f"{name}.log").open("w") as log:
+    with _lock(name, shared=True) as lock, (HOME / f"{name}.log").open("w") as log:
         process = subprocess.Popen(
             command, env=os.environ | environment, cwd=HOME, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True, pass_fds=[lock.fileno()],
@@ -169,25 +168,27 @@ def _stop(name: str) -> None:
 
 
 @contextmanager
-def _lock(name: str, how: int) -> Iterator[IO[str]]:
+def _lock(name: str, shared: bool = False) -> Iterator[IO[str]]:
+    """Context in which this process holds the lock `name`, alone or `shared`; waits for it."""
+    import fcntl
+
     with (HOME / f"{name}.lock").open("a") as file:
-        fcntl.flock(file, how)
+        fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield file
 
 
 def _held(name: str) -> bool:
     """Tell whether some process holds the lock `name`."""
     with (HOME / f"{name}.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
+        return not _take(file)
 
 
-def _last(users: IO[str]) -> bool:
+def _take(file: IO[str]) -> bool:
+    """Lock the file for this process alone; False where another process holds the lock too."""
+    import fcntl
+
     try:
-        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

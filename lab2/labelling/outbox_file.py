@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import threading
@@ -19,6 +18,8 @@ class OutboxFile:
     """One outbox file file, open and locked. OSError where another process has it, or it is gone."""
 
     def __init__(self, path: Path) -> None:
+        import fcntl
+
         self.path = path
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:

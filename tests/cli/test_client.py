@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -146,17 +145,6 @@ def test_ctrl_c_drops_the_unfinished_message_and_waits_for_the_others(world: Wor
         person.sendintr()
         person.expect("Not answered yet: message 1")
         assert exit_code(person) == 130
-
-
-def test_the_first_prompt_waits_for_no_import_that_takes_long(world: World) -> None:
-    person = pexpect.spawn(sys.executable, ["-X", "importtime", str(ROOT / "client.py")], env=world.env,
-                           cwd=str(world.home), encoding="utf-8", timeout=PATIENCE)  # fmt: skip
-    person.expect("Number 1 of 10")
-    imported = set(re.findall(r"\| +(\S+)\r\n", person.before))
-    assert "argparse" in imported
-    assert not imported & {"boto3", "botocore", "csv", "dataclasses", "datetime", "inspect", "json", "random", "typing"}
-    person.expect(r"\| +boto3\b")
-    person.close(force=True)
 
 
 def test_an_unreachable_aws_is_heard_while_typing_and_nothing_typed_is_lost(world: World) -> None:

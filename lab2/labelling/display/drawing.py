@@ -1,17 +1,27 @@
-"""Text drawn on pixels."""
+"""What is drawn on pixels: a line of text, and a contact sheet."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+from lab2.labelling.display.process import quiet_opencv
+from lab2.labelling.picture import Picture
 
 if TYPE_CHECKING:
     import numpy
 
+    Pixels = numpy.ndarray[Any, numpy.dtype[Any]]
+
+Colour = tuple[int, int, int]  # blue, green, red
+
 WIDTH, HEIGHT, BAR = 960, 720, 80  # pixels of the window; the bar of text is at the bottom
 GROUND = 32  # the grey behind picture and text
+ACROSS = 6  # pictures in a row of a contact sheet
+SIDE, GAP, CAPTION = 180, 14, 34  # pixels: of a picture on the sheet, around it, and of the line below it
 
 
-def write(canvas: numpy.ndarray[Any, Any], text: str, x: int, y: int, color: tuple[int, int, int]) -> None:
+def write(canvas: Pixels, text: str, x: int, y: int, color: Colour) -> None:
     """Write a line of text with its left end of the base line at (x, y)."""
     import cv2
 
@@ -19,3 +29,28 @@ def write(canvas: numpy.ndarray[Any, Any], text: str, x: int, y: int, color: tup
         cv2.putText(canvas, text, (x, y), color, cv2.FontFace("sans"), 19, 400)
     else:
         cv2.putText(canvas, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.55, color, 1, cv2.LINE_AA)
+
+
+def contact_sheet(cells: Iterable[tuple[Picture | None, str, Colour]]) -> bytes:
+    """Return a PNG of pictures of at most SIDE x SIDE pixels (None: an empty place), each above its caption."""
+    quiet_opencv()
+    import cv2
+    import numpy
+
+    drawn = [_cell(*cell) for cell in cells]
+    drawn += [numpy.full_like(drawn[0], 255)] * (-len(drawn) % ACROSS)
+    rows = [numpy.hstack(drawn[at : at + ACROSS]) for at in range(0, len(drawn), ACROSS)]
+    _, data = cv2.imencode(".png", numpy.vstack(rows))
+    return bytes(data)
+
+
+def _cell(picture: Picture | None, caption: str, color: Colour) -> Pixels:
+    import numpy
+
+    cell = numpy.full((SIDE + CAPTION + GAP, SIDE + 2 * GAP, 3), 255, numpy.uint8)
+    if picture:
+        top, left = GAP + (SIDE - picture.height) // 2, GAP + (SIDE - picture.width) // 2
+        pixels = numpy.frombuffer(picture.pixels, numpy.uint8).reshape(picture.height, picture.width, 3)
+        cell[top : top + picture.height, left : left + picture.width] = pixels
+    write(cell, caption, GAP, SIDE + GAP + 22, color)
+    return cell

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import termios
 import time
 from collections.abc import Callable
 
@@ -34,6 +33,8 @@ class TerminalScreen:
         print(f"Picture {place}{name and f': {name}'}   ({status()})", flush=True)
         started = time.monotonic()
         if sys.stdin.isatty():  # what was typed before the picture was there is no answer to it
+            import termios
+
             time.sleep(REFLEX)
             termios.tcflush(sys.stdin, termios.TCIFLUSH)
         while True:

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import sys
-import termios
 import textwrap
 import threading
 import time
@@ -169,6 +168,8 @@ class Conversation:
         if sys.stdin.isatty():  # from a pipe, the next line is a number and no reply
             if typed:
                 print(f"You typed {plainly(typed)}; it is kept.", file=sys.stderr)
+            import termios
+
             termios.tcflush(sys.stdin, termios.TCIFLUSH)  # half a number that stands on the screen is no reply either
             try:
                 again = input("Try again? [Y/n] ").strip() in ("", "y", "Y")

@@ -1,0 +1,139 @@
+"""The house: who may import whom, read from the source by AST; and what a client imports before its first prompt."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pexpect
+import pytest
+from support.world import PATIENCE, ROOT, World
+
+# A room is a folder of lab2, the ground is what stands beside them. What a room may import besides itself:
+MAY_IMPORT = {
+    "launcher": {"cli"},
+    "cli": {"stats", "labelling", "aws", "ground"},
+    "stats": {"aws", "ground"},
+    "labelling": {"aws", "ground"},
+    "aws": {"ground"},
+    "ground": set(),
+}
+POSIX_ONLY = {"fcntl", "grp", "pwd", "resource", "termios", "tty"}
+SHADOWS = {"platform", "queue", "select", "signal", "statistics"}  # of the standard library
+SLOW = {"csv", "dataclasses", "datetime", "inspect", "json", "random", "typing"}  # several milliseconds each
+
+
+@dataclass(frozen=True)
+class Import:
+    """A module that is imported by another: at its top or in a function, really or (`for_types`) by mypy only."""
+
+    importer: str
+    imported: str
+    line: int
+    in_function: bool
+    for_types: bool
+
+    def __str__(self) -> str:
+        return f"{self.importer}, line {self.line}, imports {self.imported}"
+
+
+def imports_of(module: str, source: str) -> Iterator[Import]:
+    """Yield what a module imports; `from lab2.aws import sqs` imports the module lab2.aws.sqs."""
+
+    def walk(node: ast.AST, in_function: bool, for_types: bool) -> Iterator[Import]:
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module and not node.level, f"{module} imports by a relative name"
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name if name in MODULES else node.module for name in inner]
+        else:
+            names = []
+        for name in names:
+            yield Import(module, name, node.lineno, in_function, for_types)
+        for child in ast.iter_child_nodes(node):
+            yield from walk(
+                child,
+                in_function or isinstance(node, ast.FunctionDef),
+                for_types or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"),
+            )
+
+    yield from walk(ast.parse(source), False, False)
+
+
+def room(module: str) -> str:
+    first, *rest = module.split(".")
+    return "launcher" if first != "lab2" else rest[0] if rest and (ROOT / "lab2" / rest[0]).is_dir() else "ground"
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+SOURCES = [*(ROOT / "lab2").rglob("*.py"), *(ROOT / f"{name}.py" for name in ("client", "server", "hotdog"))]
+MODULES = {dotted(path): path.read_text() for path in SOURCES}
+IMPORTS = [found for module, source in MODULES.items() for found in imports_of(module, source)]
+OURS = [found for found in IMPORTS if found.imported in MODULES]
+
+
+def assert_none(broken: Callable[[Import], bool]) -> None:
+    assert "\n".join(str(found) for found in IMPORTS if broken(found)) == ""
+
+
+def test_imports_of_our_own_point_one_way() -> None:
+    """So the statistics and the labelling never meet, AWS knows neither, and nobody knows the command line."""
+    assert {room(module) for module in MODULES} == set(MAY_IMPORT)
+    assert_none(
+        lambda found: (
+            found in OURS and room(found.imported) not in {room(found.importer), *MAY_IMPORT[room(found.importer)]}
+        )
+    )
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for found in OURS:
+        graph.setdefault(found.importer, set()).add(found.imported)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" → ".join(error.args[1]))
+
+
+def test_opencv_and_numpy_are_imported_by_functions_of_the_display_only() -> None:
+    assert_none(
+        lambda found: (
+            found.imported.split(".")[0] in ("cv2", "numpy")
+            and not (found.importer.startswith("lab2.labelling.display.") and (found.in_function or found.for_types))
+        )
+    )
+
+
+def test_modules_that_windows_lacks_are_imported_by_the_functions_that_need_them_only() -> None:
+    assert_none(lambda found: found.imported in POSIX_ONLY and not found.in_function)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_is_short_and_hides_none_of_the_standard_library(module: str) -> None:
+    assert len(MODULES[module].splitlines()) <= (30 if room(module) == "launcher" else 300)
+    assert module.rpartition(".")[2] not in SHADOWS
+
+
+def test_the_first_prompt_waits_for_the_standard_library_only_and_for_nothing_slow_in_it(world: World) -> None:
+    command = [sys.executable, "-X", "importtime"]
+    bare = subprocess.run([*command, "-c", ""], capture_output=True, text=True, timeout=PATIENCE)
+    person = pexpect.spawn(command[0], [*command[1:], str(ROOT / "client.py")], env=world.env, cwd=str(world.home),
+                           encoding="utf-8", timeout=PATIENCE)  # fmt: skip
+    person.expect("Number 1 of 10")
+    imported = set(re.findall(r"\| +(\S+)\r\n", person.before)) - set(re.findall(r"\| +(\S+)\n", bare.stderr))
+    assert "argparse" in imported
+    assert not imported & SLOW
+    assert {name for name in imported if name.split(".")[0] not in {*sys.stdlib_module_names, "lab2"}} == set()
+    person.expect(r"\| +boto3\b")
+    person.close(force=True)
