@@ -19,6 +19,8 @@ check: .venv/programs
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint aws.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
+	$(BIN)/pre-commit validate-config
 
 matrix: .venv/programs ## the crash matrix, with its table
 	$(BIN)/python tools/matrix.py

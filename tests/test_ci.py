@@ -1,0 +1,36 @@
+"""CI runs what a contributor runs: the workflow and the hooks call targets and tools that exist."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import yaml  # cfn-lint brings it
+from support.world import ROOT
+
+MAKEFILE = (ROOT / "Makefile").read_text()
+JOBS = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
+STEPS = [step["run"] for job in JOBS.values() for step in job["steps"] if "run" in step]
+
+
+def test_the_workflow_calls_targets_and_scripts_that_exist() -> None:
+    targets = [target for step in STEPS for target in re.findall(r"^make ([\w-]+)$", step)]
+    assert {"check", "test"} <= set(targets)
+    for target in targets:
+        assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), target
+    assert ".ci/run" in STEPS and os.access(ROOT / ".ci" / "run", os.X_OK)
+    for step in STEPS:
+        for script in re.findall(r"\bsh (\S+)", step):
+            assert (ROOT / script).exists(), script
+
+
+def test_the_workflow_tests_the_oldest_python_that_the_package_takes() -> None:
+    (oldest,) = re.findall(r'requires-python = ">=([\d.]+)"', (ROOT / "pyproject.toml").read_text())
+    assert oldest in JOBS["test"]["strategy"]["matrix"]["python"]
+
+
+def test_each_hook_is_a_check_of_make() -> None:
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    for hook in local["hooks"]:
+        tool = " ".join(hook["entry"].removeprefix(".venv/bin/").split()[:2]).partition(" --")[0]
+        assert f"$(BIN)/{tool}" in MAKEFILE, tool
