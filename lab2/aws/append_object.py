@@ -1,9 +1,9 @@
-"""One S3 object, many writers, append only: each row is in it exactly once, whoever is killed and whenever.
+"""One S3 object, many writers, append only: each row is in it exactly once, even if processes are killed at any moment.
 
-S3 can't append, so an append puts the whole object again, on the condition that nobody else did since we
-looked (If-Match). From 5 MiB on S3 itself copies the object as the first part of a multipart upload, and
-only the new rows travel. After any doubtful reply the rows that the object has got since are read before
-anything is written again: boto3 repeats a PUT whose response was lost, and then it is refused though it landed.
+S3 can't append, so an append puts the whole object again, on the condition that nobody else has written to it since
+we last read it (If-Match). From 5 MiB on S3 itself copies the object as the first part of a multipart upload, and
+only the new rows travel. After any doubtful reply the rows that were added meanwhile are read before anything is
+written again: boto3 repeats a PUT whose response was lost, and the repeated one is refused although the first landed.
 """
 
 from __future__ import annotations
@@ -23,19 +23,24 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import CompletedPartTypeDef
 
-COPY_FROM = 5 * 2**20  # bytes; S3 takes no smaller part but as the last
-SLOW = 5.0  # seconds of a write; one that took longer hung, and says nothing of the next
+COPY_FROM = 5 * 2**20  # bytes; S3 accepts a smaller part only as the last one of an upload
+SLOW = 5.0  # seconds of a write; one that took longer hung, and does not predict the next
+OVERLAP = 256  # bytes of a large object that are read again, to tell an append from a replaced object
 RANGE_CODES = {"InvalidRange", "416"}  # the object is shorter
 CONFLICT_CODES = EXISTS_CODES | RACE_CODES | MISSING_KEY_CODES | {"NoSuchUpload"}  # someone else was first
 
 
 class RowIndex(Protocol):
-    """What the rows are remembered in: `add` is told of every row of the object once it is known."""
+    """The rows that the object is known to have."""
 
-    def add(self, rows: Sequence[bytes]) -> None: ...
+    def add(self, rows: Sequence[bytes]) -> None:
+        """Note rows that were found at the end of the object, or written there."""
+
+    def replace(self, rows: Sequence[bytes]) -> None:
+        """Note all rows of the object, which was read from its start: perhaps it is not the one of before."""
 
     def missing(self, rows: Sequence[bytes]) -> list[bytes]:
-        """Return the rows that the object has not got, in their order, each once."""
+        """Return the rows that the object does not have, in their order, each once."""
 
 
 class AppendObject:
@@ -57,9 +62,10 @@ class AppendObject:
         self.etag: str | None = None  # None: there is no object
         self.size = 0
         self.known = False  # whether etag and size have ever been looked up
+        self.complete = True  # whether `seen` knows every row, and not only those from our first look on
         self.took = 0.0  # seconds of the last write, refused or not; SLOW at most
         self._body: bytearray | None = bytearray()  # the whole object; None from 5 MiB on
-        self._last = b"\n"  # its last byte
+        self._last = b"\n"  # its last bytes, OVERLAP at most
 
     def append(self, rows: Sequence[bytes]) -> None:
         """Return when all rows are durable in the object, each once; raises what botocore raises.
@@ -84,7 +90,9 @@ class AppendObject:
             self._write(rows)
         except (ClientError, BotoCoreError) as error:
             self.took = min(SLOW, time.monotonic() - started)
-            self.refresh(exists=error_code(error) in EXISTS_CODES)  # whatever was said, what is in the object counts
+            self.refresh(
+                exists=error_code(error) in EXISTS_CODES
+            )  # whatever the reply was, what is in the object counts
             if not self.seen.missing(rows):
                 return True
             if error_code(error) in CONFLICT_CODES:
@@ -95,19 +103,20 @@ class AppendObject:
         return True
 
     def refresh(self, exists: bool = False) -> None:
-        """Learn what others have appended since we last knew: `seen` is told their rows.
+        """Read what was appended since we last looked, and tell `seen`.
 
-        Where S3 has just said that the object `exists`, it is not asked whether it does.
+        Where S3 has just answered that the object `exists`, it is not asked whether it does. Only the very first look
+        at an object of 5 MiB or more leaves its rows unread: nothing that we are to append can be in it yet.
         """
         if not self.known or self.etag is None:
             if exists:
-                with suppress(ClientError):  # such as that it is gone again
+                with suppress(ClientError):  # such as that it was deleted meanwhile
                     return self._read_whole()
             return self._open()
+        overlap = b"" if self._body is not None else self._last  # a small object has an MD5 to tell by
+        span = f"bytes={self.size - len(overlap)}-"
         try:
-            reply = self.s3.get_object(
-                Bucket=self.bucket, Key=self.key, Range=f"bytes={self.size}-", IfNoneMatch=self.etag
-            )
+            reply = self.s3.get_object(Bucket=self.bucket, Key=self.key, Range=span, IfNoneMatch=self.etag)
         except ClientError as error:
             if error_code(error) in ("304", "NotModified"):
                 return None
@@ -115,11 +124,19 @@ class AppendObject:
                 return self._open()  # it is shorter than it was: not an append
             raise
         tail = reply["Body"].read()
-        if self._body is not None and not _is_md5(reply["ETag"], self._body, tail):
-            return self._open()  # not what we knew with something behind it: somebody replaced the object
-        self._know(reply["ETag"], self.size + len(tail), None if self._body is None else self._body + tail, tail)
-        self.seen.add(_rows(tail))
+        added = tail[len(overlap) :]
+        appended = tail.startswith(overlap) and added != b""
+        if not appended or (self._body is not None and not _is_md5(reply["ETag"], self._body, added)):
+            return self._open()  # replaced, or appended to by an upload in parts, whose ETag is no MD5
+        self._know(reply["ETag"], self.size + len(added), None if self._body is None else self._body + added, added)
+        self.seen.add(_rows(added))
         return None
+
+    def read_all(self) -> None:
+        """Like `refresh`, and from then on `seen` knows every row, however large the object is."""
+        self.refresh()
+        if not self.complete:
+            self._read_whole()
 
     def start(self, count: int) -> bytes:
         """Return the first bytes of the object, as it was when last looked at where it is small."""
@@ -137,33 +154,37 @@ class AppendObject:
         return body
 
     def _open(self) -> None:
-        """Learn of the object as if for the first time."""
+        """Look whether there is an object, and read it, unless it is large and this is the first look at it."""
         # A LIST tells "not there" from "not allowed"; a GET needs an unconditional ListBucket permission for that.
         listing = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=self.key, MaxKeys=1).get("Contents", ())
         entry = next((entry for entry in listing if entry["Key"] == self.key), None)
         if entry is None:
             self._know(None, 0, bytearray(), b"\n")
-        elif entry["Size"] >= COPY_FROM:
-            self._know(entry["ETag"], entry["Size"], None, self.read(entry["Size"] - 1, entry["Size"]))
+            self.seen.replace([])
+        elif entry["Size"] >= COPY_FROM and not self.known:
+            end = self.read(entry["Size"] - OVERLAP, entry["Size"])
+            self.complete = False
+            self._know(entry["ETag"], entry["Size"], None, end)
         else:
             self._read_whole()
 
     def _read_whole(self) -> None:
         reply = self.s3.get_object(Bucket=self.bucket, Key=self.key)
         body = reply["Body"].read()
-        self._know(reply["ETag"], len(body), bytearray(body) if len(body) < COPY_FROM else None, body)
-        self.seen.add(_rows(body))
+        self.seen.replace(_rows(body))
+        self.complete = True
+        self._know(reply["ETag"], len(body), bytearray(body), body)
 
     def _know(self, etag: str | None, size: int, body: bytearray | None, tail: bytes) -> None:
         self.known, self.etag, self.size = True, etag, size
         self._body = None if size >= COPY_FROM else body
-        self._last = tail[-1:] or self._last
+        self._last = (self._last + tail)[-min(size, OVERLAP) :] if size else b"\n"
 
     def _write(self, rows: Sequence[bytes]) -> None:
         addition = b"".join(row + b"\n" for row in rows)
         if self.size == 0:
             addition = self.header + addition
-        elif self._last != b"\n":
+        elif not self._last.endswith(b"\n"):
             addition = b"\n" + addition
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if self.etag is None else {"IfMatch": self.etag}
         if self._body is None:

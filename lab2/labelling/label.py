@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
+
 
 @dataclass(frozen=True, slots=True)
 class Label:
@@ -20,15 +22,45 @@ class Label:
     def identity(self) -> tuple[str, str, str]:
         return self.image, self.annotator, self.timestamp
 
+    @property
+    def time(self) -> datetime | None:
+        """The time in the timestamp, None where that is missing or not ISO 8601; without an offset it is UTC."""
+        try:
+            time = datetime.fromisoformat(self.timestamp.strip().replace("Z", "+00:00"))
+        except ValueError:
+            return None
+        return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+
 
 Votes = dict[str, dict[str, Label]]  # image → annotator → the label that counts
 
 
-class Clock:
-    """Time stamps that are never the same twice, so that each row is its own identity."""
+class LabelOrder:
+    """Which label of an image and annotator counts: the one with the latest timestamp, of equal ones the later row.
+
+    A label that was made offline and sent later is thus never mistaken for the newest. A row without a readable
+    timestamp, such as one that was typed into a spreadsheet, counts as being as new as the newest row above it.
+    """
 
     def __init__(self) -> None:
-        self._last = datetime.min.replace(tzinfo=timezone.utc)
+        self._newest = BEFORE_ALL
+        self._times: dict[tuple[str, str], datetime] = {}  # (image, annotator) → time of the label that counts
+
+    def count(self, votes: Votes, label: Label) -> None:
+        """Enter the next row of the file into `votes` if it counts."""
+        time = label.time or self._newest
+        self._newest = max(self._newest, time)
+        pair = label.image, label.annotator
+        if time >= self._times.get(pair, BEFORE_ALL):
+            self._times[pair] = time
+            votes.setdefault(label.image, {})[label.annotator] = label
+
+
+class Clock:
+    """Timestamps that never repeat, so that a row can be told by image, annotator and timestamp."""
+
+    def __init__(self) -> None:
+        self._last = BEFORE_ALL
 
     def stamp(self) -> str:
         now = datetime.now(timezone.utc)

@@ -1,15 +1,15 @@
-"""Labels, and the CSV file that holds them: a row a judgement, the last row of an image and annotator wins."""
+"""The CSV file of labels: a row a judgement; of one image and annotator the row with the latest time counts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from lab2.aws.append_object import COPY_FROM, AppendObject
+from lab2.aws.append_object import AppendObject
 from lab2.aws.resources import LABEL_KEY
 from lab2.aws.session import AwsSession
 from lab2.labelling.csv_dialect import HEADER, CsvDialect
-from lab2.labelling.label import Label, Votes
+from lab2.labelling.label import Label, LabelOrder, Votes
 
 HEAD = 4096  # bytes in which the header of a label file is looked for
 
@@ -35,10 +35,14 @@ class LabelIndex:
     form: CsvDialect | None = None
     identities: set[tuple[str, str, str]] = field(default_factory=set)
     votes: Votes = field(default_factory=dict)
+    _order: LabelOrder = field(default_factory=LabelOrder)
     _unread: list[bytes] = field(default_factory=list)
 
     def add(self, rows: Sequence[bytes]) -> None:
         self._unread += rows
+
+    def replace(self, rows: Sequence[bytes]) -> None:
+        self.form, self.identities, self.votes, self._order, self._unread = None, set(), {}, LabelOrder(), [*rows]
 
     def missing(self, rows: Sequence[bytes]) -> list[bytes]:
         form = self.read()
@@ -53,25 +57,17 @@ class LabelIndex:
             label = row.label if isinstance(row, LabelRow) else self.form.decode(row)
             if label is not None:
                 self.identities.add(label.identity)
-                self.votes.setdefault(label.image, {})[label.annotator] = label
+                self._order.count(self.votes, label)
         self._unread = []
         return self.form
 
 
 class LabelFile(AppendObject):
-    """The label file of a bucket. Raises what botocore raises; UserError where the file is none of labels."""
+    """The label file of a bucket. Raises what botocore raises; UserError where it is not a file of labels."""
 
     def __init__(self, aws: AwsSession) -> None:
         self.rows = LabelIndex(head=lambda: self.start(HEAD))
         super().__init__(aws.s3, aws.bucket, LABEL_KEY, self.rows, f"{HEADER}\n".encode())
-        self._complete = False
-
-    def read_all(self) -> None:
-        """Know every row of the file: AppendObject by itself reads no more of a large one than it must."""
-        self.refresh()
-        if not self._complete and self.size >= COPY_FROM:
-            self.rows.add([line for line in self.read().split(b"\n") if line])
-        self._complete = True
 
     def votes(self) -> Votes:
         """Return all labels that count now."""

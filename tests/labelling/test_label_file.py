@@ -15,6 +15,7 @@ from lab2.aws.append_object import COPY_FROM
 from lab2.aws.resources import LABEL_KEY
 from lab2.labelling.csv_dialect import HEADER, CsvDialect
 from lab2.labelling.label import Clock, Label
+from lab2.labelling.label_file import LabelFile, as_row
 from lab2.labelling.outbox import Outbox
 from lab2.labelling.outbox_file import open_outbox_file
 
@@ -133,3 +134,53 @@ def test_past_five_megabytes_only_new_rows_travel_and_none_is_doubled(proxied: W
     found = rows(proxied)
     assert len(found) == 120_004
     assert [row["image"] for row in found[-3:]] == ["0.jpg", "1.jpg", "2.jpg"]
+
+
+def test_a_reader_that_stays_open_sees_every_vote_when_the_file_grows_past_five_megabytes(world: World) -> None:
+    many = "".join(f"{number:012x}-a.jpg,1,bob,2026-11-23T12:00:00.000Z,\n" for number in range(120_000))
+    most = many[: COPY_FROM - 200].rpartition("\n")[0]
+    put(world, f"{HEADER}\n{most}\n")
+    reader, writer = LabelFile(world.aws), LabelFile(world.aws)
+    assert "first.jpg" not in reader.votes()
+    for image in ("first.jpg", "second.jpg", "third.jpg", "fourth.jpg"):  # the first ones as a whole, the last in parts
+        writer.append([as_row(label(image, "a person with a long name"))])
+    assert len(world.objects(LABEL_KEY)[LABEL_KEY]) > COPY_FROM
+    assert {"first.jpg", "second.jpg", "third.jpg", "fourth.jpg"} < reader.votes().keys()
+
+
+def test_a_reader_that_stays_open_forgets_what_was_taken_out_of_the_file(world: World) -> None:
+    put(world, f"{HEADER}\na.jpg,1,bob,2026-11-23T12:00:00.000Z,\nb.jpg,1,bob,2026-11-23T12:00:01.000Z,\n")
+    reader = LabelFile(world.aws)
+    assert reader.votes().keys() == {"a.jpg", "b.jpg"}
+    put(world, f"{HEADER}\nb.jpg,0,bob,2026-11-23T12:00:00.000Z,\n")
+    assert {image: labels["bob"].label for image, labels in reader.votes().items()} == {"b.jpg": "0"}
+
+
+NOON, LATER = "2026-11-23T12:00:00.000Z", "2026-11-23T12:00:00.001Z"
+
+
+@pytest.mark.parametrize(
+    ("stamps", "counts"),
+    [
+        ([NOON, LATER], 1),
+        ([LATER, NOON], 0),  # made offline, sent later
+        ([NOON, NOON], 1),
+        ([LATER, ""], 1),
+        ([LATER, "yesterday", NOON], 1),
+        (["", NOON, ""], 2),
+        (["", "", NOON], 2),
+        (["2026-11-23T13:00:00+02:00", "2026-11-23 10:59"], 0),
+        (["2026-11-24", NOON, "2026-11-23T12:00:00"], 0),
+    ],
+)
+def test_of_one_person_and_picture_the_row_with_the_latest_timestamp_counts(
+    world: World, stamps: list[str], counts: int
+) -> None:
+    rows = [f"a.jpg,1,eve,{stamp},{number}\n" for number, stamp in enumerate(stamps)]
+    put(world, f"{HEADER}\n{''.join(rows)}")
+    at_once, one_by_one = LabelFile(world.aws), LabelFile(world.aws)
+    assert at_once.votes()["a.jpg"]["eve"].seconds == str(counts)
+    for end in range(1, len(rows) + 1):
+        put(world, f"{HEADER}\n{''.join(rows[:end])}")
+        one_by_one.votes()
+    assert one_by_one.votes() == at_once.votes()

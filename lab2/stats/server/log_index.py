@@ -31,6 +31,9 @@ class LogIndex:
                 self._rows.execute(f"INSERT OR IGNORE INTO logged VALUES {values}", pairs)
             self._rows.execute("COMMIT")
 
+    def replace(self, rows: Sequence[bytes]) -> None:
+        self.add(rows)  # the log has many objects: what was in another one still counts
+
     def missing(self, rows: Sequence[bytes]) -> list[bytes]:
         first = _first(_decoded(rows))
         known: set[str] = set()
