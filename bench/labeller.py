@@ -30,7 +30,7 @@ from bench.standin import ROOT
 from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
 from lab2.aws.session import AwsSession
 from lab2.labelling.csv_dialect import HEADER
-from lab2.labelling.display import decoder
+from lab2.labelling.display import pixels
 from lab2.labelling.label import Clock, Label
 from lab2.labelling.outbox import Outbox
 
@@ -195,9 +195,9 @@ def decode(book: Book) -> None:
     box = 960, 640
     for what, width, height in (("1-megapixel", 1200, 833), ("24-megapixel", 6000, 4000)):
         data = photo(1, width, height)
-        reduced = [timed(lambda: decoder.decode(data, *box)) for _ in range(7)]  # noqa: B023
-        with patch.object(decoder, "_jpeg_flags", lambda *_: cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION):
-            whole = [timed(lambda: decoder.decode(data, *box)) for _ in range(5)]  # noqa: B023
+        reduced = [timed(lambda: pixels.decode(data, *box)) for _ in range(7)]  # noqa: B023
+        with patch.object(pixels, "_reduction", lambda _: cv2.IMREAD_COLOR):
+            whole = [timed(lambda: pixels.decode(data, *box)) for _ in range(5)]  # noqa: B023
         ratio = part(whole, 0.5) / part(reduced, 0.5)
         rows.append([f"{what} JPEG of {len(data) / 1e6:.1f} MB", ms(reduced, 0.5), ms(whole, 0.5), f"{ratio:.2f}"])
     book.say("## Labelling: decoding", "A JPEG to the size of the window; reduced, as hotdog.py does it, and whole.")

@@ -1,0 +1,254 @@
+"""Picture files as cameras, phones, scanners and programs write them, whole and broken, and what is right for each.
+
+The truth is what Pillow shows, on white; Pillow reads no PAM, so those have the truth of the same picture as PNG.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy
+from PIL import Image, ImageOps
+from support.pictures import chunk
+
+CASES = Path(__file__).resolve().parents[1] / "cases"
+WIDTH, HEIGHT = 60, 40
+INCOMPLETE, DAMAGED, UNSUPPORTED = "incomplete", "damaged", "not supported"
+TRAILER = b"\0\0\x01\x0a\x0e\0\0\0Image_UTC_Data1764072000000SEFHk\0\0\0\x01\0\0\0SEFT"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A picture file: refused with a reason that has these words, or else shown as `truth` is."""
+
+    name: str
+    data: bytes
+    refused: str = ""
+    truth: bytes = b""  # of which Pillow's pixels are right; b'': of `data`
+    tolerance: int = 2  # of a channel, since decoders round
+
+    @property
+    def pixels(self) -> numpy.ndarray[Any, Any]:
+        return shown(self.truth or self.data)
+
+
+def shown(data: bytes) -> numpy.ndarray[Any, Any]:
+    """Return the picture as Pillow shows it, upright and on white: rows of blue, green, red."""
+    image: Image.Image = Image.open(io.BytesIO(data))
+    image.load()
+    if image.format != "TIFF":  # which Pillow has turned by itself
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):
+        return numpy.dstack([(numpy.array(image).astype(float) / 257).round().astype(numpy.uint8)] * 3)
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    return numpy.array(image.convert("RGB"))[:, :, ::-1]
+
+
+def drawing(width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
+    """Return a picture of smooth colours that is like none of its mirror images."""
+    y, x = numpy.mgrid[:height, :width]
+    pixels = numpy.dstack([x * 255 // (width - 1), y * 255 // (height - 1), 255 - x * 200 // (width - 1)])
+    pixels[: height // 2, : width // 2] = (200, 0, 0)
+    return Image.fromarray(pixels.astype(numpy.uint8))
+
+
+def glass() -> Image.Image:
+    """Return the drawing with a lower half that becomes transparent to the left."""
+    pixels = numpy.array(drawing().convert("RGBA"))
+    pixels[HEIGHT // 2 :, :, 3] = numpy.linspace(0, 255, WIDTH)
+    return Image.fromarray(pixels)
+
+
+def saved(image: Image.Image, format: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def turned(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[274] = orientation
+    return exif
+
+
+def variants() -> list[Variant]:
+    return [*jpegs(), *pngs(), *gifs_and_webps(), *bmps(), *tiffs(), *others()]
+
+
+def jpegs() -> list[Variant]:
+    plain, whole = saved(drawing(), "JPEG"), (CASES / "sample_without_eoi.jpg").read_bytes()
+    half, ended = whole[: len(whole) // 2], whole + b"\xff\xd9"
+    photo = Image.open(io.BytesIO(ended))
+    progressive, restarts = saved(photo, "JPEG", progressive=True), saved(photo, "JPEG", restart_marker_blocks=8)
+    return [
+        Variant("baseline.jpg", plain),
+        Variant("progressive.jpg", progressive),
+        Variant("restarts.jpg", restarts),
+        Variant("full chroma.jpg", saved(drawing(), "JPEG", subsampling=0)),
+        Variant("grey.jpg", saved(drawing().convert("L"), "JPEG")),
+        Variant("adobe cmyk.jpg", saved(drawing().convert("CMYK"), "JPEG")),
+        Variant("exif 8.jpg", saved(drawing(), "JPEG", exif=turned(8))),
+        Variant("exif long big-endian.jpg", (CASES / "o6_long_mm.jpg").read_bytes()),
+        Variant("two frames.mpo", saved(drawing(), "MPO", save_all=True, append_images=[drawing().rotate(180)])),
+        Variant("no end marker.jpg", whole, truth=ended),
+        Variant("padded, no end marker.jpg", whole + bytes(4096), truth=ended),
+        Variant("trailer.jpg", ended + TRAILER, truth=ended),
+        Variant("trailer, no end marker.jpg", whole + TRAILER, truth=ended),
+        Variant("motion photo.jpg", ended + b"\0\0\0\x18ftypmp42" + half, truth=ended),
+        Variant("a few bytes too many.jpg", whole + b"\0\x01\xff\xd9", truth=ended),
+        Variant("cut.jpg", half, INCOMPLETE),
+        Variant("cut, ended.jpg", half + b"\xff\xd9", INCOMPLETE),
+        Variant("cut, trailer.jpg", half + TRAILER, INCOMPLETE),
+        Variant("cut, long trailer.jpg", half + TRAILER * 1000, INCOMPLETE),
+        Variant("cut, a picture behind.jpg", half + plain, INCOMPLETE),
+        Variant("half downloaded.jpg", half + bytes(len(whole)), INCOMPLETE),
+        Variant("cut, progressive.jpg", progressive[: len(progressive) // 2], INCOMPLETE),
+        Variant("cut in the header.jpg", plain[:100], INCOMPLETE),
+        Variant("hole.jpg", (CASES / "hole.jpg").read_bytes(), DAMAGED),
+        Variant("hole of a sector.jpg", holed(ended, 512), DAMAGED),
+        Variant("hole, restarts.jpg", holed(restarts, 2048), DAMAGED),
+        Variant("hole, progressive.jpg", holed(progressive, 4096), DAMAGED),
+        Variant("12 bits.jpg", (CASES / "jpeg12.jpg").read_bytes(), UNSUPPORTED),
+        Variant("lossless.jpg", plain.replace(b"\xff\xc0", b"\xff\xc3"), UNSUPPORTED),
+    ]
+
+
+def holed(data: bytes, size: int) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes(size) + data[middle + size :]
+
+
+def png(colour: int, rows: numpy.ndarray[Any, Any], *chunks: bytes) -> bytes:
+    """Return a PNG of 16 bits a sample."""
+    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 16, colour, 0, 0, 0)
+    packed = zlib.compress(b"".join(b"\0" + row.astype(">u2").tobytes() for row in rows))
+    parts = [chunk(b"IHDR", header), *chunks, chunk(b"IDAT", packed), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def pngs() -> list[Variant]:
+    plain, clear = saved(drawing(), "PNG"), saved(glass(), "PNG")
+    deep = numpy.array(glass()).astype(numpy.uint16) * 257
+    exif = chunk(b"eXIf", turned(6).tobytes().removeprefix(b"Exif\0\0"))
+    moving = saved(drawing(), "PNG", save_all=True, append_images=[drawing().rotate(180)], duration=100)
+    return [
+        Variant("colours.png", plain),
+        Variant("alpha.png", clear),
+        Variant("grey.png", saved(drawing().convert("L"), "PNG")),
+        Variant("grey and alpha.png", saved(glass().convert("LA"), "PNG")),
+        Variant("one grey transparent.png", saved(drawing().convert("L"), "PNG", transparency=60)),
+        Variant("palette.png", saved(drawing().convert("P"), "PNG")),
+        Variant("palette with alpha.png", saved(glass().quantize(), "PNG")),
+        Variant("black and white.png", saved(drawing().convert("1"), "PNG")),
+        Variant("16 bits grey.png", png(0, deep[:, :, 1:2])),
+        Variant("16 bits.png", png(2, deep[:, :, :3])),
+        Variant("16 bits and alpha.png", png(6, deep), truth=clear),
+        Variant("exif.png", plain[:33] + exif + plain[33:]),
+        Variant("exif behind the pixels.png", plain[:-12] + exif + plain[-12:]),
+        Variant("moving.png", moving),
+        Variant("no end chunk.png", plain[:-12], truth=plain),
+        Variant("cut.png", clear[:-30], INCOMPLETE),
+        Variant("hole.png", holed(clear, 32), DAMAGED),
+    ]
+
+
+def gifs_and_webps() -> list[Variant]:
+    gif, webp = saved(drawing(), "GIF"), saved(glass(), "WEBP", lossless=True)
+    return [
+        Variant("colours.gif", gif),
+        Variant("transparent.gif", saved(glass(), "GIF")),
+        Variant("moving.gif", saved(drawing(), "GIF", save_all=True, append_images=[drawing().rotate(180)])),
+        Variant("no trailer.gif", gif[:-1], truth=gif),
+        Variant("case without trailer.gif", (CASES / "g_notrail.gif").read_bytes()),
+        Variant("cut.gif", gif[: len(gif) // 2], DAMAGED),
+        Variant("colours.webp", saved(drawing(), "WEBP")),
+        Variant("alpha.webp", webp),
+        Variant("exif.webp", saved(drawing(), "WEBP", exif=turned(6))),
+        Variant("moving.webp", saved(drawing(), "WEBP", save_all=True, append_images=[drawing().rotate(180)])),
+        Variant("cut.webp", webp[: len(webp) // 2], INCOMPLETE),
+    ]
+
+
+def bmps() -> list[Variant]:
+    plain, colours = saved(drawing(), "BMP"), numpy.array(drawing())[::-1, :, ::-1].tobytes()
+    head = b"BM" + struct.pack("<IHHI", 26 + len(colours), 0, 0, 26)
+    return [
+        Variant("colours.bmp", plain),
+        Variant("palette.bmp", saved(drawing().convert("P"), "BMP")),
+        Variant("black and white.bmp", saved(drawing().convert("1"), "BMP")),
+        Variant("32 bits.bmp", saved(glass(), "BMP")),
+        Variant("os2.bmp", head + struct.pack("<IHHHH", 12, WIDTH, HEIGHT, 1, 24) + colours),
+        Variant("top down.bmp", plain[:22] + struct.pack("<i", -HEIGHT) + plain[26:]),
+        Variant("cut.bmp", plain[: len(plain) // 2], DAMAGED),
+    ]
+
+
+def tiffs() -> list[Variant]:
+    clear = numpy.array(glass()).astype(int)
+    clear[:, :, :3] = (clear[:, :, :3] * clear[:, :, 3:] + 127) // 255
+    extra = struct.pack("<HHI", 338, 3, 1)  # the tag that says what the fourth sample is; 1: alpha, multiplied already
+    associated = saved(Image.fromarray(clear.astype(numpy.uint8)), "TIFF").replace(extra + b"\2", extra + b"\1")
+    plain = saved(drawing(), "TIFF", compression="tiff_lzw")
+    float_ = saved(Image.fromarray((numpy.array(drawing().convert("L")) / 255).astype(numpy.float32)), "TIFF")
+    return [
+        Variant("lzw.tif", plain),
+        Variant("deflate.tif", saved(drawing(), "TIFF", compression="tiff_adobe_deflate")),
+        Variant("jpeg.tif", saved(drawing(), "TIFF", compression="jpeg")),
+        Variant("fax.tif", saved(drawing().convert("1"), "TIFF", compression="group4")),
+        Variant("cmyk.tif", saved(drawing().convert("CMYK"), "TIFF")),
+        Variant("16 bits.tif", saved(drawing().convert("I;16"), "TIFF")),
+        Variant("alpha.tif", saved(glass(), "TIFF")),
+        Variant("associated alpha.tif", associated, truth=saved(glass(), "PNG"), tolerance=3),
+        *(Variant(f"orientation {turn}.tif", saved(drawing(), "TIFF", tiffinfo={274: turn})) for turn in (3, 5, 6)),
+        Variant("two pages.tif", saved(drawing(), "TIFF", save_all=True, append_images=[drawing().rotate(180)])),
+        Variant("floats.tif", float_, truth=saved(drawing().convert("L"), "PNG")),
+        Variant("grey and alpha.tif", saved(glass().convert("LA"), "TIFF"), UNSUPPORTED),
+        Variant("zstd.tif", saved(drawing(), "TIFF", compression="zstd"), UNSUPPORTED),
+        Variant("cut.tif", plain[: len(plain) // 2], DAMAGED),
+    ]
+
+
+def pam(samples: numpy.ndarray[Any, Any], tuples: str, most: int = 255) -> bytes:
+    head = f"P7\n# made by hand\nWIDTH {WIDTH}\nHEIGHT {HEIGHT}\nDEPTH {samples.shape[2]}\nMAXVAL {most}\n"
+    return f"{head}TUPLTYPE {tuples}\nENDHDR\n".encode() + samples.astype(">u2" if most > 255 else "u1").tobytes()
+
+
+def others() -> list[Variant]:
+    colours, clear = numpy.array(drawing()), numpy.array(glass())
+    png, clear_png = saved(drawing(), "PNG"), saved(glass(), "PNG")
+    grey = saved(Image.fromarray(clear[:, :, [0, 0, 0, 3]]), "PNG")
+    ppm, avif = saved(drawing(), "PPM"), saved(glass(), "AVIF", quality=100)
+    jp2 = saved(drawing(), "JPEG2000")
+    ten_bits = b"P6 60 40 1023\n" + (colours.astype(int) * 1023 // 255).astype(">u2").tobytes()
+    return [
+        Variant("colours.ppm", ppm),
+        Variant("grey.pgm", saved(drawing().convert("L"), "PPM")),
+        Variant("letters.ppm", b"P3\n# by hand\n60 40\n255\n" + " ".join(map(str, colours.ravel())).encode() + b"\n"),
+        Variant("10 bits.ppm", ten_bits, truth=png),
+        Variant("100 is white.ppm", b"P6\n60 40\n100\n" + (colours * (100 / 255)).round().astype("u1").tobytes(),
+                truth=png, tolerance=3),
+        Variant("rgb.pam", pam(colours, "RGB"), truth=png),
+        Variant("alpha.pam", pam(clear, "RGB_ALPHA"), truth=clear_png),
+        Variant("grey and alpha.pam", pam(clear[:, :, [0, 3]], "GRAYSCALE_ALPHA"), truth=grey),
+        Variant("16 bits.pam", pam(colours.astype(int) * 257, "RGB", 65535), truth=png),
+        Variant("cut.ppm", ppm[: len(ppm) // 2], DAMAGED),
+        Variant("cut.pam", pam(colours, "RGB")[:-1], INCOMPLETE),
+        Variant("alpha.avif", avif),
+        Variant("irot.avif", (CASES / "o6.avif").read_bytes()),
+        *(Variant(f"turned {turn}.avif", saved(drawing(), "AVIF", quality=100, exif=turned(turn)))
+          for turn in range(1, 9)),
+        Variant("cut.avif", avif[: len(avif) // 2], DAMAGED),
+        Variant("colours.jp2", jp2),
+        Variant("alpha.jp2", saved(glass(), "JPEG2000")),
+        Variant("cut.jp2", jp2[: len(jp2) // 2], DAMAGED),
+        Variant("phone.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500), "HEIC"),
+        Variant("icon.ico", saved(drawing(), "ICO"), "not an image that OpenCV can read"),
+        Variant("drawing.svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>', "not an image that OpenCV can read"),
+        Variant("empty.jpg", b"", "it is empty"),
+    ]  # fmt: skip
