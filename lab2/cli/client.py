@@ -40,6 +40,10 @@ def parse_options() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("numbers", nargs="*", help="send these as one message, and print its answer")
     parser.add_argument("--file", metavar="PATH", help="send one message per line of a file ('-': standard input)")
+    parser.add_argument("--delimiter", choices=[",", ";", "tab", "space"],
+                        help="with --file: what stands between the numbers (default: what the file shows)")  # fmt: skip
+    parser.add_argument("--decimal", choices=[".", ","],
+                        help="with --file: what marks decimals (default: what the file shows)")  # fmt: skip
     parser.add_argument("--csv", dest="format", action="store_const", const="csv", help="with --file: answers as CSV")
     parser.add_argument("--json", dest="format", action="store_const", const="json", help="with --file: as JSON lines")
     parser.add_argument("--listen", action="store_true", help="take no input, show answers until Ctrl-C")
@@ -60,6 +64,10 @@ def parse_options() -> argparse.Namespace:
         parser.error("numbers, --file and --listen don't go together")
     if options.format and not options.file:
         parser.error("--csv and --json go with --file: client.py --file series.txt --csv")
+    if options.delimiter == options.decimal == ",":
+        parser.error("a comma can't both separate numbers and mark decimals; choose another --delimiter")
+    if (options.delimiter or options.decimal) and not options.file:
+        parser.error("--delimiter and --decimal go with --file: client.py --file series.csv --decimal ,")
     if not 0 < len(options.client) <= 200 or not options.client.isprintable():
         parser.error("a client's name has 1 to 200 characters that can be printed")
     return options
@@ -100,8 +108,10 @@ def main() -> int:
             if options.file:
                 conversation.link.wait_for_imports()
                 from lab2.stats.client.batch import send_file
+                from lab2.stats.client.series_file import DELIMITERS, read_series
 
-                return send_file(conversation.link.connection, options.file, options.format, options.wait)
+                series = read_series(options.file, DELIMITERS.get(options.delimiter), options.decimal)
+                return send_file(conversation.link.connection, series, options.format, options.wait)
             if options.numbers:
                 conversation.send(options.numbers)
                 conversation.wait()

@@ -273,7 +273,7 @@ def test_a_private_queue_gets_the_answers_and_is_gone_afterwards(world: World, s
 
 # ---- files of series ----------------------------------------------------------------------------
 
-SERIES = "1 2 3\n4,5;6\n\n7\t8\nx 1\n1 2 3 4 5 6 7 8 9 10 11\n9\n"
+SERIES = "1 2 3\n4, 5;6\n\n7\t8\nx 1\n1 2 3 4 5 6 7 8 9 10 11\n9\n"
 
 
 @pytest.mark.parametrize("private", [[], ["--private-answers"]], ids=["shared", "private"])
@@ -300,6 +300,21 @@ def test_a_file_of_hundreds_is_a_table_or_json(world: World, server: object) -> 
     lines = output.splitlines()
     assert len(lines) == 301 and len({len(line) for line in lines}) == 1
     until(lambda: world.depth("lab2_1") == (0, 0))
+
+
+def test_decimal_commas_are_read_as_such_and_said(world: World, server: object) -> None:
+    code, output, errors = client(world, "--file", "-", "--csv", typed="3,5;5,25;8\n")
+    assert code == 0 and "3.5 5.25 8" in output and "Commas mark decimals here" in errors
+
+
+def test_what_could_be_meant_in_two_ways_is_not_sent_until_an_option_tells(world: World, server: object) -> None:
+    code, output, errors = client(world, "--file", "-", typed="3,5\n")
+    assert code == 1 and "Line 1 is not sent: '3,5' could mean 3 and 5, or 3.5" in errors and "--decimal ," in errors
+    assert bodies(world) == []
+    code, output, errors = client(world, "--file", "-", "--decimal", ",", "--csv", typed="3,5\n")
+    assert code == 0 and output.splitlines()[1].startswith("1,3.5,")
+    code, output, errors = client(world, "--file", "-", "--delimiter", ",", "--csv", typed="3,5\n")
+    assert code == 0 and output.splitlines()[1].startswith("1,3 5,")
 
 
 def test_a_file_that_is_not_there_is_one_sentence(world: World) -> None:

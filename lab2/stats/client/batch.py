@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from lab2.aws.poller import Poller
 from lab2.aws.retry import OutageReporter
 from lab2.aws.sqs import BATCH, Message
-from lab2.errors import InvalidInput
 from lab2.stats.client.connection import Connection, Series
 from lab2.stats.client.inbox import ReceivedAnswer
 from lab2.stats.client.output import printer
-from lab2.stats.client.series_file import parse_line, read_lines
+from lab2.stats.client.series_file import SeriesFile
 from lab2.stats.protocol import Answer, new_id
 from lab2.terminal import Progress
 from lab2.workers import BatchWorker
@@ -96,16 +95,13 @@ class BatchRequest:
             self._poller.stop()
 
 
-def send_file(connect: Callable[[], Connection], path: str, form: str | None, patience: float) -> int:
+def send_file(connect: Callable[[], Connection], file: SeriesFile, form: str | None, patience: float) -> int:
     """Send one message per line of a file, and print the answers in the order of the lines; return the exit code."""
-    good, bad = [], 0
-    for number, line in enumerate(read_lines(path), 1):
-        try:
-            if line.strip():
-                good.append((str(number), parse_line(line)))
-        except InvalidInput as reason:
-            bad += 1
-            print(f"Line {number} is not sent: {reason}.", file=sys.stderr)
+    for note in file.notes:
+        print(note, file=sys.stderr)
+    for number, reason in file.refused.items():
+        print(f"Line {number} is not sent: {reason}.", file=sys.stderr)
+    good, bad = [(str(number), numbers) for number, numbers in file.series.items()], len(file.refused)
     request = BatchRequest(connect(), [numbers for _, numbers in good])
     show = printer(form, good)
     missing: list[str] = []

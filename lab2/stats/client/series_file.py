@@ -1,28 +1,246 @@
-"""A file of series: one a line."""
+"""A file of series, one a line: each line is read in the one way that it can be meant, or refused with the reason.
+
+Numbers have a decimal point and stand between spaces, tabs, semicolons or commas. Only a comma between two digits
+is in doubt: it may separate (`3,5` is 3 and 5), mark decimals (3.5) or group thousands (`1,234`). Which of these
+it does is decided once for the file, from the lines that can be meant in one way only. Where the file leaves
+two meanings, the lines that depend on it are refused, and `--delimiter` or `--decimal` tells.
+"""
 
 from __future__ import annotations
 
+import codecs
 import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
 
 from lab2.errors import InvalidInput, UserError
-from lab2.stats.series import check_series, parse_number
+from lab2.stats.series import check_series, parse_number, shortest
+from lab2.terminal import printable
+
+DELIMITERS = {",": ",", ";": ";", "tab": "\t", "space": " "}  # by what --delimiter calls them
+
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_QUOTED = re.compile(r'(?<![^ \t,;])"([^"\s;]*)"(?![^ \t,;])')
+_INNER = "\0"  # stands for a comma in a quoted cell, which separates nothing
+_SPLIT = {
+    None: r"[ \t]*(?:;|,(?=[ \t]|$)|(?<=[ \t]),)[ \t]*|[ \t]+",  # a comma without a space beside it is left in its cell
+    ",": r"[ \t]*,[ \t]*", ";": r"[ \t]*;[ \t]*", "\t": r" *\t *", " ": r"[ \t]+",
+}  # fmt: skip
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_EUROPEAN = re.compile(r"[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+)([,\0]\d+)?(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)  # 1.234,5
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}([,\0]\d{3})+(\.\d*)?", re.ASCII)
+_ZERO_GROUP = re.compile(r"(?<![\d.])[1-9]\d{0,2},0\d\d(?!\d)", re.ASCII)  # 1,000: nobody writes 1 and 000 so
+_POINT_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+", re.ASCII)  # 1.234 is 1234 where commas mark decimals
+_GROUPED = re.compile(r"[+-]?\d+([.,\0 '\u2019_\u00a0\u2007\u2009\u202f]\d{3})+([.,\0]\d*)?", re.ASCII)
+_SPACED_GROUP = re.compile(r"(?<![\d.])[1-9]\d{0,2}(?: \d{3})+(?!\d)", re.ASCII)  # in a file with other separators
+_NO_VALUE = {"nan", "inf", "infinity", "null", "none", "na", "n/a"}  # these stand for numbers: no header
 
 
-def read_lines(path: str) -> list[str]:
+class Comma(Enum):
+    """What a comma between two digits does; the value tells the user how to say so."""
+
+    SEPARATES = "add --delimiter ,"
+    MARKS_DECIMALS = "add --decimal ,"
+    GROUPS_THOUSANDS = "write 1234 for 1,234"
+
+
+@dataclass
+class SeriesFile:
+    """The series of a file and the reasons of what was refused, by line; and what the user should know about it."""
+
+    series: dict[int, list[float]] = field(default_factory=dict)
+    refused: dict[int, InvalidInput] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Row:
+    """A line of a file in cells, and what commas may do in a file that has this line."""
+
+    cells: list[str]
+    meanings: set[Comma]
+    contradicts: bool = False  # what most lines say, or it could do so
+    in_doubt: list[str] = field(init=False)  # the cells with a comma between two digits
+
+    def __post_init__(self) -> None:
+        self.in_doubt = [cell for cell in self.cells if "," in cell or _INNER in cell]
+
+
+def read_series(path: str, delimiter: str | None = None, decimal: str | None = None) -> SeriesFile:
+    """Read a file ('-': standard input); UserError where it can't be read or is not text.
+
+    `delimiter` is a value of DELIMITERS, `decimal` '.' or ','; None leaves it to the file.
+    """
     try:
-        with open(0 if path == "-" else path, encoding="utf-8") as file:
-            return file.readlines()
-    except (OSError, UnicodeDecodeError) as error:
+        with open(0 if path == "-" else path, "rb") as file:
+            data = file.read()
+        return parse_series(re.split(r"\r\n|\r|\n", _decoded(data)), delimiter, decimal)
+    except (OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or "it is not text in UTF-8"
-        raise UserError(f"{path} can't be read: {reason}. Give a file with one series a line.") from None
+        raise UserError(f"{printable(path)} can't be read: {reason}. Give a file with one series a line.") from None
 
 
-def parse_line(line: str) -> list[float]:
-    """Return the numbers of a line, which spaces, commas, semicolons or tabs separate; InvalidInput with the reason."""
-    numbers = []
-    for typed in re.split(r"[\s,;]+", line.strip(" \t\r\n,;")):
+def parse_series(lines: Iterable[str], delimiter: str | None = None, decimal: str | None = None) -> SeriesFile:
+    """Parse the lines of a file; what its commas do is found in all of them."""
+    file = SeriesFile()
+    texts = {number: text for number, line in enumerate(lines, 1) if (text := line.strip(" \t\ufeff")).strip(" \t,;")}
+    first = min(texts, default=0)
+    if first and (told := re.fullmatch(r"sep=([,;])", texts[first])):  # Excel's way of naming the delimiter
+        delimiter = delimiter or told[1]
+        del texts[first]
+    elif len(texts) > 1 and _is_header(texts[first]):
+        file.notes.append(f"Line {first} is taken for a header and not sent: {printable(texts.pop(first)[:40])}.")
+    used = set().union(*map(_separators, texts.values())) if delimiter is None else {delimiter}
+    strict = decimal != "." and used in ({";"}, {"\t"})
+    rows = {number: _row(text, delimiter, strict) for number, text in texts.items()}
+    doubted = any(row.in_doubt for row in rows.values())
+    meant = _decide(list(rows.values()), decimal) if doubted or decimal else {Comma.SEPARATES}
+    for number, row in rows.items():
         try:
-            numbers.append(parse_number(typed))
+            if (used > {" "} or doubted) and (pair := _SPACED_GROUP.search(texts[number])):
+                raise InvalidInput(f"{pair[0]!r} could be one number or two: write one number without spaces")
+            file.series[number] = check_series(_numbers(row, meant))
         except InvalidInput as reason:
-            raise InvalidInput(f"{typed[:40]!r}: {reason}") from None
-    return check_series(numbers)
+            file.refused[number] = reason
+    taken = [row for number, row in rows.items() if number in file.series and row.in_doubt]
+    if decimal is None and any(row.meanings != {Comma.SEPARATES} for row in taken):
+        file.notes.append(_note(taken[0].in_doubt[0], meant))
+    return file
+
+
+def _decoded(data: bytes) -> str:
+    """Return the text of a file; UnicodeDecodeError where it has none.
+
+    Text that is not UTF-8 and has no mark of UTF-16 is taken for Latin-1: whatever it is, digits are the same.
+    """
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding)
+    if b"\0" in data:
+        raise UnicodeDecodeError("utf-8", data, 0, 1, "binary, or UTF-16 without its mark")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _is_header(text: str) -> bool:
+    """Tell whether a first line names columns: each cell starts with a letter, and none stands for a number."""
+    cells = [cell.strip(' "') for cell in re.split(r"[,;\t]", text.rstrip(" ,;\t"))]
+    names = cells if len(cells) > 1 else text.split()
+    return all(name[:1].isalpha() and name.lower() not in _NO_VALUE for name in names)
+
+
+def _unquoted(text: str) -> str:
+    """Return the line without the quotes round cells; a comma outside of them gets a space: it separates."""
+    return _QUOTED.sub(lambda cell: f" {cell[1].replace(',', _INNER)} ", text).strip(" \t")
+
+
+def _separators(text: str) -> set[str]:
+    """Return what surely separates numbers on a line: of commas only those with a space beside them."""
+    return {found.strip(" ") or " " for found in re.findall(_SPLIT[None], _unquoted(text))}
+
+
+def _row(text: str, delimiter: str | None, strict: bool) -> Row:
+    """Return a line in cells, and what its commas may do; where `strict`, none separates beside another separator."""
+    padding = " \t" + (",;" if delimiter is None else delimiter)  # empty cells at the end, as spreadsheets add them
+    cells = [cell.strip() for cell in re.split(_SPLIT[delimiter], _unquoted(text).rstrip(padding))]
+    row = Row(cells, set(Comma))
+    if not row.in_doubt:
+        if any(_NUMBER.fullmatch(cell) and "." in cell and not _POINT_GROUPS.fullmatch(cell) for cell in cells):
+            row.meanings -= {Comma.MARKS_DECIMALS}
+        return row
+    separated = delimiter is not None or (strict and bool(_separators(text)))
+    if separated or _ZERO_GROUP.search(text) or not _all(_NUMBER, ",".join(cells).split(",")):
+        row.meanings -= {Comma.SEPARATES}
+    if not _all(_EUROPEAN, cells):
+        row.meanings -= {Comma.MARKS_DECIMALS}
+    if not all((_THOUSANDS if cell in row.in_doubt else _NUMBER).fullmatch(cell) for cell in cells):
+        row.meanings -= {Comma.GROUPS_THOUSANDS}
+    return row
+
+
+def _all(pattern: re.Pattern[str], cells: Iterable[str]) -> bool:
+    return all(map(pattern.fullmatch, cells))
+
+
+def _decide(rows: Sequence[Row], decimal: str | None) -> set[Comma]:
+    """Return what commas may do on every line: one thing where the file can be understood.
+
+    Where lines contradict each other the majority counts, and a line that could be meant in two ways has no meaning.
+    """
+    if decimal == ",":
+        return {Comma.MARKS_DECIMALS}
+    options = set(Comma) - ({Comma.MARKS_DECIMALS} if decimal else set())
+    telling = [found for row in rows if (found := row.meanings & options)]
+    support = {comma: sum(comma in found for found in telling) for comma in options}
+    best = {comma for comma in options if support[comma] == max(support.values())}
+    if max(support.values()) < len(telling):
+        for row in rows:
+            if row.in_doubt and (len(best) > 1 or row.meanings != best):
+                row.contradicts = True
+    return best
+
+
+def _numbers(row: Row, meant: set[Comma]) -> list[float]:
+    """Return the numbers of a line; InvalidInput where it has none, or could mean one thing or another."""
+    if not row.in_doubt:
+        unsure = Comma.MARKS_DECIMALS in meant and (len(meant) == 1 or any(map(_POINT_GROUPS.fullmatch, row.cells)))
+        return _read(row.cells, Comma.MARKS_DECIMALS if unsure else Comma.SEPARATES)
+    doubted = _shown(row.in_doubt[0])
+    if row.contradicts:
+        raise InvalidInput(f"{doubted!r}: commas separate numbers on some lines and mark decimals on others")
+    choices = [comma for comma in Comma if comma in row.meanings & meant]
+    if choices == [Comma.GROUPS_THOUSANDS]:
+        raise InvalidInput(f"{doubted!r}: write thousands without a separator, like 1234.5")
+    if len(choices) == 1:
+        return _read(row.cells, choices[0])
+    if choices:
+        cells = dict.fromkeys(choices, row.in_doubt[:1])
+        cells[Comma.MARKS_DECIMALS] = [row.in_doubt[0].replace(".", "")]  # 1.234,5 would be 1234.5
+        readings = [" and ".join(map(shortest, _read(cells[comma], comma))) for comma in choices]
+        advice = " or ".join(comma.value for comma in choices)
+        raise InvalidInput(f"{doubted!r} could mean {', or '.join(readings)}: {advice}")
+    for cell in (*",".join(row.cells).split(","), *row.cells):
+        _number(cell, cell)  # which says what is wrong
+    raise InvalidInput(f"{doubted!r}: use a point for decimals, like 3.5")
+
+
+def _read(cells: Sequence[str], comma: Comma) -> list[float]:
+    """Return the numbers of cells whose commas do this; InvalidInput where one is not a number."""
+    if comma is Comma.SEPARATES:
+        return [_number(cell, cell) for cell in ",".join(cells).split(",")]
+    mark = "." if comma is Comma.MARKS_DECIMALS else ""
+    for cell in cells if mark else ():
+        if "." in cell:
+            raise InvalidInput(f"{_shown(cell)!r}: commas mark decimals in this file; write it without a point")
+    return [_number(cell, re.sub(f"[,{_INNER}]", mark, cell)) for cell in cells]
+
+
+def _number(cell: str, text: str) -> float:
+    """Return the number that `text` is; InvalidInput with what to change in the `cell` that it comes from."""
+    if not text:
+        raise InvalidInput("a number is missing between two separators")
+    try:
+        return parse_number(text)
+    except InvalidInput as reason:
+        sentence = str(reason)
+        if _GROUPED.fullmatch(cell):
+            sentence = "write thousands without a separator and decimals with a point, like 1234.5"
+        elif any(char.isspace() for char in cell):
+            sentence = "put a plain space, a comma or a semicolon between numbers"
+        raise InvalidInput(f"{_shown(cell)!r}: {sentence}") from None
+
+
+def _shown(text: str) -> str:
+    return text.replace(_INNER, ",")[:40]
+
+
+def _note(cell: str, meant: set[Comma]) -> str:
+    """Return the sentence that says what the commas of a file, like that of `cell`, are taken for."""
+    if meant == {Comma.MARKS_DECIMALS}:
+        value = shortest(_read([cell], Comma.MARKS_DECIMALS)[0])
+        return f"Commas mark decimals here: {_shown(cell)} is {value}. If they separate numbers, add --decimal ."
+    numbers = " and ".join(cell.split(","))
+    return f"Commas separate numbers here: {cell} is {numbers}. If they mark decimals, add --decimal ,"
