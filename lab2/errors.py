@@ -1,4 +1,4 @@
-"""What a program tells its user in a sentence instead of a traceback."""
+"""Errors that a program reports as one sentence instead of a traceback."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from lab2.terminal import printable
 
 
 class UserError(Exception):
-    """Something the user can put right: the message says what happened and what to do."""
+    """An error that the user can fix: the message says what happened and what to do."""
 
     def __str__(self) -> str:
         return "\n".join(map(printable, super().__str__().split("\n")))
 
 
 class InvalidInput(ValueError):
-    """What was typed or received is not valid; the message says why in plain words."""
+    """Input that is not valid; the message says why, in plain words."""

@@ -1,4 +1,4 @@
-"""Ask for series of numbers, send them to the queue lab2, show the answers from lab2_1."""
+"""Ask for series of numbers, send them to the queue lab2, and show the answers from lab2_1."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lab2.errors import InvalidInput
 from lab2.stats.client.conversation import POLL, Conversation, fitted
 from lab2.stats.series import check_series, parse_number
 
-# The first prompt waits for what is imported up there, and for no more: boto3 alone takes 0.2 s, dataclasses 15 ms.
-# The rest is imported behind it, by `connect`, and where it is used.
+# The first prompt waits for the imports above only: boto3 alone takes 0.2 s, dataclasses 15 ms.
+# The rest is imported in the background, by `connect`, or where it is used.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 EPILOG = """\
 exit codes:
   0  everything was answered
-  1  something was refused, or is not answered yet: the next run shows it
-  2  it could not go on, and said why
-  130  left by Ctrl-C
+  1  some input was rejected, or an answer is still outstanding; the next run
+     shows it
+  2  fatal error; the reason is on stderr
+  130  interrupted by Ctrl-C
   129, 143  ended by SIGHUP, SIGTERM
 """
 
@@ -38,20 +39,22 @@ def parse_options() -> argparse.Namespace:
         description=__doc__.replace("lab2, ", "lab2,\n"), epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("numbers", nargs="*", help="send these as one message, and print its answer")
-    parser.add_argument("--file", metavar="PATH", help="send one message per line of a file ('-': standard input)")
+    parser.add_argument("numbers", nargs="*", help="send these numbers as one message and print its answer")
+    parser.add_argument("--file", metavar="PATH", help="send one message per line of a file ('-' for standard input)")
     parser.add_argument("--delimiter", choices=[",", ";", "tab", "space"],
                         help="with --file: what stands between the numbers (default: what the file shows)")  # fmt: skip
     parser.add_argument("--decimal", choices=[".", ","],
                         help="with --file: what marks decimals (default: what the file shows)")  # fmt: skip
-    parser.add_argument("--csv", dest="format", action="store_const", const="csv", help="with --file: answers as CSV")
-    parser.add_argument("--json", dest="format", action="store_const", const="json", help="with --file: as JSON lines")
-    parser.add_argument("--listen", action="store_true", help="take no input, show answers until Ctrl-C")
+    parser.add_argument("--csv", dest="format", action="store_const", const="csv", help="with --file: print CSV")
+    parser.add_argument(
+        "--json", dest="format", action="store_const", const="json", help="with --file: print JSON lines"
+    )
+    parser.add_argument("--listen", action="store_true", help="take no input; show answers until Ctrl-C")
     parser.add_argument("--client", metavar="NAME", default=f"{user()}@{os.uname().nodename}",
-                        help="who asks (default: %(default)s)")  # fmt: skip
+                        help="client name; answers are addressed to it (default: %(default)s)")  # fmt: skip
     parser.add_argument("--wait", metavar="SECONDS", type=float, default=60.0,
-                        help="how long to wait for the last answers (default: 60)")  # fmt: skip
-    parser.add_argument("--private-answers", action="store_true", help="answers come on a queue of one's own")
+                        help="how long to wait for outstanding answers (default: 60)")  # fmt: skip
+    parser.add_argument("--private-answers", action="store_true", help="receive answers on a temporary private queue")
     add_flags(parser)
     options = parser.parse_args()
     try:
@@ -61,27 +64,27 @@ def parse_options() -> argparse.Namespace:
     except InvalidInput as reason:
         parser.error(f"{reason}; give 1 to 10 numbers, like 3 5.5 8")
     if bool(options.numbers) + bool(options.file) + options.listen > 1:
-        parser.error("numbers, --file and --listen don't go together")
+        parser.error("give numbers, --file or --listen, only one of them")
     if options.format and not options.file:
-        parser.error("--csv and --json go with --file: client.py --file series.txt --csv")
+        parser.error(f"--csv and --json need --file, as in: {parser.prog} --file series.txt --csv")
     if options.delimiter == options.decimal == ",":
         parser.error("a comma can't both separate numbers and mark decimals; choose another --delimiter")
     if (options.delimiter or options.decimal) and not options.file:
-        parser.error("--delimiter and --decimal go with --file: client.py --file series.csv --decimal ,")
+        parser.error(f"--delimiter and --decimal need --file, as in: {parser.prog} --file series.csv --decimal ,")
     if not 0 < len(options.client) <= 200 or not options.client.isprintable():
-        parser.error("a client's name has 1 to 200 characters that can be printed")
+        parser.error("--client takes a name of 1 to 200 printable characters")
     return options
 
 
 def user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have a number only
+    except (KeyError, OSError):  # in a container a user may have a number and no name
         return str(os.getuid())
 
 
 def connect(options: argparse.Namespace, stack: ExitStack) -> Connection:
-    """Return the connection that the options name; what must be undone at the end is left to `stack`."""
+    """Return the connection that the options ask for; `stack` gets what to undo at the end."""
     from lab2.aws import emulator
     from lab2.aws.session import AwsSession
     from lab2.stats.client import connection
@@ -96,10 +99,12 @@ def connect(options: argparse.Namespace, stack: ExitStack) -> Connection:
 def main() -> int:
     options = parse_options()
     for name in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, lambda number, _: sys.exit(128 + number))  # by way of what is to be undone at the end
+        signal.signal(name, lambda number, _: sys.exit(128 + number))  # so that `stack` is unwound
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a byte that is no text is no number, and no more than that
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # bytes that are not text are rejected as input, nothing worse
     with ExitStack() as stack:
         conversation = Conversation(
             lambda: connect(options, stack), options.client, options.wait, options.private_answers

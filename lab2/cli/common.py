@@ -1,4 +1,4 @@
-"""What the three programs share: flags, and how a program ends."""
+"""What the three programs share: flags, exit codes, and how an error ends a program."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that does not print raw what looks like an option and is the name of a file."""
+    """A parser whose errors are safe to print, even if an argument has control characters."""
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(message))
@@ -35,7 +35,7 @@ def add_bucket_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def run(main: Callable[[], int]) -> NoReturn:
-    """Run a program: exit code from main, one sentence on stderr for a UserError, 130 for Ctrl-C."""
+    """Run a program and exit with main's code; 2 and a sentence on stderr for a UserError, 130 for Ctrl-C."""
     try:
         code = main()
         sys.stdout.flush()
@@ -44,7 +44,7 @@ def run(main: Callable[[], int]) -> NoReturn:
         code = 2
     except KeyboardInterrupt:
         code = 130
-    except BrokenPipeError:  # whoever read our output has left
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""Hot dog or not: upload pictures, and label them with one key each."""
+"""Hot dog or not: upload pictures, and label each with one key."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from lab2.labelling.session import LAST_EFFORT, Session
 from lab2.labelling.uploader import UPLOADS, upload
 
 EPILOG = """\
-Without a command there is a menu.
+Without a command a menu is shown.
 
 exit codes:
-  0  all is done
+  0  everything is done
   1  files were left out, or labels wait on this disk to be sent
-  2  it could not go on, and said why
-  130  left by Ctrl-C
+  2  fatal error; the reason is on stderr
+  130  interrupted by Ctrl-C
 """
 
 
 def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
-    """Return the session of these options; what must be undone at the end is left to `stack`."""
+    """Return the session that the options ask for; `stack` gets what to undo at the end."""
 
     def connect() -> ImageStore:
         if options.local:
@@ -46,9 +46,9 @@ def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
         aws = AwsSession(options.bucket, connections=UPLOADS)
         images = ImageStore(aws)
         if options.command == "upload":
-            assert aws.bucket and aws.s3  # asked for and made behind too; a LIST would only keep the files waiting
+            assert aws.bucket and aws.s3  # made here, in the background; the LIST of `open` would delay the upload
         else:
-            images.open()  # which leaves a connection open
+            images.open()  # this also leaves a connection open for what follows
         if options.local:
             samples.fill(aws)
         return images
@@ -78,7 +78,7 @@ def menu(session: Session, options: argparse.Namespace) -> int:
             elif choice in ("3", "q", "quit"):
                 return code
             else:
-                print("Type a number, the first letter or the word.")
+                print("Type 1, 2 or 3, or the first letter of the word.")
         except UserError as problem:
             print(problem, file=sys.stderr, flush=True)
             code = 1
@@ -95,13 +95,13 @@ def upload_typed(session: Session) -> int:
 
 
 def label(session: Session, options: argparse.Namespace) -> int:
-    """Label a round; return 0, for whether labels wait on this disk is found at the end."""
+    """Label a round; return 0: whether labels wait on this disk is only known at the end of the program."""
     label_round(session, annotator_name(options.annotator), options.pick == "useful")
     return 0
 
 
 def report(session: Session, options: argparse.Namespace) -> int:
-    """Say what the labels say, and draw a contact sheet where one is asked for."""
+    """Print the report, and draw a contact sheet if one is asked for."""
     session.outbox.flush(LAST_EFFORT)
     session.tell()
     images = {image.name: image for image in session.images.all()}
@@ -115,39 +115,39 @@ def report(session: Session, options: argparse.Namespace) -> int:
 
 
 def annotator_name(given: str | None) -> str:
-    """Return who labels: the given name, or else the user's."""
+    """Return the annotator's name: the given one, otherwise the user's; UserError where it is empty."""
     with suppress(KeyError, OSError):
         if name := clean_name(getpass.getuser() if given is None else given):
             return name
-    raise UserError("The labels need a name. Try: --annotator NAME")
+    raise UserError("The annotator needs a name. Try: --annotator NAME")
 
 
 def main() -> int:
     parser = Parser(description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "command", nargs="?", choices=["upload", "label", "report"],
-        help="upload PATH ...; or label four pictures; or report what the labels say"
+        help="upload: add pictures; label: label four pictures; report: count the labels"
     )  # fmt: skip
-    parser.add_argument("paths", nargs="*", metavar="PATH", type=Path, help="files to upload, or folders of files")
+    parser.add_argument("paths", nargs="*", metavar="PATH", type=Path, help="with upload: files, or folders of files")
     parser.add_argument("--display", choices=["window", "terminal"],
-                        help="where pictures are shown (default: a window, if there can be one)")  # fmt: skip
-    parser.add_argument("--annotator", metavar="NAME", help="who labels (default: your login name)")
+                        help="where to show pictures (default: a window, if one can be opened)")  # fmt: skip
+    parser.add_argument("--annotator", metavar="NAME", help="name of the person who labels (default: your login name)")
     parser.add_argument("--pick", choices=["random", "useful"], default="random",
-                        help="which pictures to label: any, or those that need your label most")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="with report: as JSON, with the votes on every picture")
+                        help="which pictures to label: any (default), or those that need your label most")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="with report: print JSON, with the votes on every picture")
     parser.add_argument("--sheet", metavar="FILE.png", type=Path,
                         help=f"with report: draw {MAX_PICTURES} pictures with their votes, disputed first")  # fmt: skip
     add_bucket_flag(parser)
     add_flags(parser)
     options = parser.parse_intermixed_args()
     if options.command == "upload" and not options.paths:
-        parser.error("upload what? Give files or folders: hotdog.py upload PATH ...")
+        parser.error(f"upload needs files or folders, as in: {parser.prog} upload PATH ...")
     if options.command != "report" and (options.json or options.sheet):
-        parser.error("--json and --sheet go with report: hotdog.py report --json")
+        parser.error(f"--json and --sheet need report, as in: {parser.prog} report --json")
     if options.command != "upload" and options.paths:
-        parser.error(f"only upload takes paths, not {options.command}")
+        parser.error(f"only upload takes paths, {options.command or 'the menu'} does not")
     if isinstance(sys.stdin, TextIOWrapper):
-        sys.stdin.reconfigure(errors="surrogateescape")  # file names may be anything but text
+        sys.stdin.reconfigure(errors="surrogateescape")  # a file name may be bytes that are not text
     with ExitStack() as stack:
         session = open_session(options, stack)
         code = 2

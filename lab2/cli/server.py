@@ -19,12 +19,12 @@ from lab2.stats.server import inspect
 from lab2.stats.server.service import MAX_POLLERS, Server, say
 
 EPILOG = """\
-Stop it with Ctrl-C or kill: it finishes what it has.
+Ctrl-C or kill shuts it down gracefully: it finishes the requests it holds.
 
 exit codes:
-  0  stopped when asked to, or the log is right
-  1  verify found what is wrong with the log
-  2  it could not go on, and said why
+  0  stopped on request, or the log is right
+  1  verify found faults in the log
+  2  fatal error; the reason is on stderr
 """
 
 
@@ -34,10 +34,12 @@ def main() -> int:
         "command",
         nargs="?",
         choices=["verify", "status"],
-        help="verify: compute the log's answers again; status: queues, dead letters, today's log",
+        help="verify: recompute every answer in the log; status: queue depths, dead letters, today's log",
     )
-    parser.add_argument("day", nargs="?", default="", help="of the log to verify, like 2026-11-23 (default: all)")
-    parser.add_argument("--drain", action="store_true", help="answer what is there, then stop")
+    parser.add_argument(
+        "day", nargs="?", default="", help="with verify: the day of the log, like 2026-11-23 (default: all days)"
+    )
+    parser.add_argument("--drain", action="store_true", help="process the requests that are queued, then exit")
     add_bucket_flag(parser)
     add_flags(parser)
     options = parser.parse_args()
@@ -65,7 +67,7 @@ def main() -> int:
 
 
 def die(failure: threading.ExceptHookArgs) -> None:
-    """End the process at once after an error of ours: what it has in hand comes back to another server."""
+    """End the process at once after a bug of ours: SQS delivers the requests it holds to another server."""
     traceback.print_exception(failure.exc_type, failure.exc_value, failure.exc_traceback)
     os._exit(70)
 

@@ -1,4 +1,4 @@
-"""How far people agree: Fleiss' kappa."""
+"""Inter-annotator agreement: Fleiss' kappa."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 
 def fleiss_kappa(images: Sequence[tuple[int, int]]) -> float | None:
-    """Return the agreement on images with (votes for 1, votes): 1 is perfect, 0 what chance would give.
+    """Return the agreement on images given as (votes for 1, all votes): 1 is perfect, 0 is what chance would give.
 
-    None where no image has two votes, or all votes are the same, which leaves no room for chance. The number of
-    votes may differ: J. L. Fleiss and J. Cuzick, "The reliability of dichotomous judgments: unequal numbers of
-    judges per subject", Applied Psychological Measurement 3 (1979), 537-542. With equal numbers it is the kappa
-    of J. L. Fleiss, Psychological Bulletin 76 (1971), 378-382.
+    None if no image has two votes, or if all votes are the same, which makes chance agreement 1. The number of
+    votes may differ between images: J. L. Fleiss and J. Cuzick, "The reliability of dichotomous judgments: unequal
+    numbers of judges per subject", Applied Psychological Measurement 3 (1979), 537-542. With equal numbers it is the
+    kappa of J. L. Fleiss, Psychological Bulletin 76 (1971), 378-382.
     """
     images = [(ones, votes) for ones, votes in images if votes]
     pairs = sum(votes - 1 for _, votes in images)

@@ -20,9 +20,9 @@ PLAIN, DISPUTED = (60, 60, 60), (0, 0, 200)  # colours of captions: blue, green,
 
 
 def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: ImageStore, decoder: Decoder) -> None:
-    """Write a PNG of the pictures with their votes."""
+    """Write a contact sheet of these images to `path`; UserError where there are none or it can't be written."""
     if not shown:
-        raise UserError(f"There are no pictures to put on {path}. Upload some first.")
+        raise UserError(f"There are no pictures for {path}. Upload some first.")
 
     def load(image: Image) -> Picture | None:
         with suppress(UnreadableImage):
@@ -39,7 +39,7 @@ def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: ImageSto
         path.write_bytes(data)
     except OSError as error:
         raise UserError(f"{path} can't be written: {error.strerror}. Give another file to --sheet.") from None
-    print(f"{len(shown)} pictures with their votes are in {printable(str(path))}.", file=sys.stderr)
+    print(f"{len(shown)} pictures with their votes written to {printable(str(path))}.", file=sys.stderr)
 
 
 def _caption(verdict: Verdict) -> str:

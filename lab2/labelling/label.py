@@ -10,7 +10,7 @@ BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A judgement: `label` is 1 for a hot dog, else 0; `timestamp` is ISO 8601 in UTC to the ms; `seconds` it took."""
+    """A judgement: `label` is "1" for a hot dog or "0"; `timestamp` is ISO 8601 in UTC with ms; `seconds` it took."""
 
     image: str
     label: str
@@ -73,5 +73,5 @@ def count_labels(count: int) -> str:
 
 
 def clean_name(name: str) -> str:
-    """Return a person's name as it may stand in a row: one line, no control characters."""
+    """Return a person's name fit for a row: one line, no control characters, at most 100 characters."""
     return " ".join("".join(char if char.isprintable() else " " for char in name).split())[:100]

@@ -1,4 +1,4 @@
-"""A decoded picture, or why there is none."""
+"""A decoded picture, and the error for bytes that are none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 class UnreadableImage(Exception):
-    """The bytes can't be shown as a picture; the message says why."""
+    """The bytes can't be shown as a picture; the message says why, as a clause: "it is empty"."""
 
 
 @dataclass(frozen=True, slots=True)

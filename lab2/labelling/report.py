@@ -1,4 +1,4 @@
-"""What the labels say: who labelled, how many labels each image has, and how far people agree."""
+"""The report: who labelled, the votes and the majority of each image, the agreement, the most disputed images."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lab2.labelling.agreement import fleiss_kappa
 from lab2.labelling.label import Label, Votes
 from lab2.terminal import align, column_widths, printable
 
-ENOUGH_LABELS = 3  # labels of an image are enough to be counted as "3+"
-MAX_DISPUTED = 10  # images to name
+ENOUGH_LABELS = 3  # an image with so many labels or more is counted as "3+"
+MAX_DISPUTED = 10  # images that the report names
 
 
 @dataclass(frozen=True, slots=True)
 class Annotator:
-    """What one person labelled: images, and the median of the seconds that a label took (None: not known)."""
+    """What one person did: the number of images labelled, and the median seconds a label took (None: not known)."""
 
     name: str
     labels: int
@@ -39,20 +39,20 @@ class Verdict:
 
     @property
     def majority(self) -> str | None:
-        """Return 1 or 0, or None where there is none."""
+        """Return "1" or "0", or None for a tie."""
         if self.hot_dog == self.not_hot_dog:
             return None
         return "1" if self.hot_dog > self.not_hot_dog else "0"
 
     @property
     def dispute(self) -> float:
-        """Return the share of the votes that the minority has: 0 to 0.5."""
+        """Return the minority's share of the votes: 0 to 0.5."""
         return min(self.hot_dog, self.not_hot_dog) / max(1, self.labels)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the labels say about the images in the bucket; verdicts with the most disputed first."""
+    """The votes on the images in the bucket, most disputed first, and what each annotator did."""
 
     annotators: list[Annotator]
     verdicts: list[Verdict]
@@ -110,7 +110,7 @@ class Report:
                     for each in self.disputed[:MAX_DISPUTED]
                 ]
             )
-        agreement = "not known before two people label one picture" if self.kappa is None else f"{self.kappa:.2f}"
+        agreement = "not known until two people label the same picture" if self.kappa is None else f"{self.kappa:.2f}"
         lines = [line for block in blocks for line in (*_aligned(block, width), "")]
         return "\n".join([*lines, f"agreement (Fleiss' kappa): {agreement}"])
 
@@ -121,7 +121,7 @@ def _verdict(image: str, labels: Iterable[Label]) -> Verdict:
 
 
 def _median_seconds(labels: Iterable[Label]) -> float | None:
-    seconds = [label.seconds.replace(",", ".") for label in labels]  # as Excel saves them where decimals have a comma
+    seconds = [label.seconds.replace(",", ".") for label in labels]  # Excel saves a decimal comma in many locales
     known = [float(each) for each in seconds if each.replace(".", "", 1).isdecimal()]
     return median(known) if known else None
 

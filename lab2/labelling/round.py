@@ -20,7 +20,7 @@ ROUND = 4  # images
 
 
 def label_round(session: Session, annotator: str, useful: bool) -> None:
-    """Label a round of images, those that need it most where `useful`; say how many labels are safe."""
+    """Label a round of images, with `useful` those that need it most; then print how many labels are in S3."""
     outbox, images = session.outbox, session.images
     candidates = images.sample()
     if not candidates:
@@ -28,7 +28,7 @@ def label_round(session: Session, annotator: str, useful: bool) -> None:
     if useful:
         candidates = pick_useful(session, candidates, annotator)
         if not candidates:
-            print(f"{annotator} has labelled every picture. Others may label them too.")
+            print(f"{annotator} has labelled every picture; there is nothing left to label.")
             return
     before = outbox.saved
     with suppress(KeyboardInterrupt):
@@ -40,14 +40,16 @@ def label_round(session: Session, annotator: str, useful: bool) -> None:
 
 
 def pick_useful(session: Session, sample: list[Image], annotator: str) -> list[Image]:
-    """Return images that this person has not labelled, in random order but for the most useful, which are last."""
+    """Return the images that this person has not labelled, most useful last, otherwise in random order."""
     session.outbox.flush(LAST_EFFORT)
     votes = session.votes()
 
     def need(image: Image) -> int | None:
         return usefulness(votes.get(image.name, {}), annotator)
 
-    if len(sample) == PAGE and sum(need(image) == 0 for image in sample) < ROUND:  # perhaps there are more elsewhere
+    if (
+        len(sample) == PAGE and sum(need(image) == 0 for image in sample) < ROUND
+    ):  # there may be unlabelled images on other pages
         sample = list(session.images.all())
         random.shuffle(sample)
     needs = [(needed, image) for image in sample if (needed := need(image)) is not None]
@@ -55,7 +57,7 @@ def pick_useful(session: Session, sample: list[Image], annotator: str) -> list[I
 
 
 def ask_round(session: Session, candidates: list[Image], annotator: str) -> None:
-    """Show a round of pictures and keep a label for each that gets one."""
+    """Show a round of pictures, prefetched in the background, and put a label for each answer into the outbox."""
     screen, clock = session.screen(), Clock()
     assert session.decoder
     decoder = session.decoder
@@ -64,7 +66,7 @@ def ask_round(session: Session, candidates: list[Image], annotator: str) -> None
         return session.images.next_picture(candidates, lambda data: decoder.decode(data, *screen.box), session.say)
 
     count = min(ROUND, len(candidates))
-    arriving = as_completed([BackgroundTask(load).future for _ in range(count)])  # whichever comes first is shown first
+    arriving = as_completed([BackgroundTask(load).future for _ in range(count)])  # the first to arrive is shown first
     pictures: list[tuple[Image, Picture]] = []
     at = 0
     try:
@@ -94,10 +96,10 @@ def ask_round(session: Session, candidates: list[Image], annotator: str) -> None
 
 
 def usefulness(labels: Mapping[str, Label], annotator: str) -> int | None:
-    """Return how much one more label of an image is needed, least for most; None where this person gave theirs.
+    """Return how useful one more label of an image is, 0 for most; None if this person has labelled it.
 
-    First images without a label, then with one, then tied. Two labels, and a third only where they disagree,
-    equal a majority of three.
+    Images without a label come first, then those with one, then ties. Two labels, and a tie-break only where they
+    disagree, give the same verdict as the majority of three.
     """
     if annotator in labels:
         return None

@@ -1,4 +1,4 @@
-"""The sample pictures and their labels."""
+"""The sample pictures and their labels, for a bucket that is empty."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def fill(aws: AwsSession) -> None:
     s3, bucket = aws.s3, aws.bucket
 
     def put(key: str, path: Path) -> None:
-        with suppress(s3.exceptions.ClientError):  # it is there already
+        with suppress(s3.exceptions.ClientError):  # it exists already
             s3.put_object(Bucket=bucket, Key=key, Body=path.read_bytes(), IfNoneMatch="*")
 
     if not s3.list_objects_v2(Bucket=bucket, Prefix=LABEL_KEY, MaxKeys=1).get("Contents"):
         with ThreadPoolExecutor(8) as threads:
             list(threads.map(lambda path: put(IMAGE_PREFIX + path.name, path), sorted(bundled(IMAGE_PREFIX).iterdir())))
-        put(LABEL_KEY, bundled(LABEL_KEY))  # last: a folder that was filled by half is filled again
+        put(LABEL_KEY, bundled(LABEL_KEY))  # last, so that a fill that was interrupted is repeated

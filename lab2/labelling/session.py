@@ -1,4 +1,4 @@
-"""What a run of the labeller needs, begun behind the menu."""
+"""What a run of the labeller needs, started in the background while the menu is shown."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ LAST_EFFORT = 5.0  # seconds to wait for labels on their way to S3
 
 
 class Session:
-    """What the choices of the menu need, begun behind it, so that the menu is there at once.
+    """Connection, outbox, window and decoder, started in the background, so that the menu appears at once.
 
-    `connect` returns the images of the bucket; `state` is the folder in which labels wait; `display` is window or
-    terminal where the user insists on one.
+    `connect` returns the images of the bucket; `state` is the folder of the outboxes; `display` is window or
+    terminal if the user asked for one.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class Session:
         return _patiently(self._outbox)
 
     def votes(self) -> Votes:
-        """Return all labels in the bucket that count; what was read before is not read again."""
+        """Return the labels in the bucket that count; only what is new since the last call is read."""
         aws = self.images.aws
         self._label_file = self._label_file or LabelFile(aws)
         with user_errors(f"{LABEL_KEY} in bucket {aws.bucket}"):
             return self._label_file.votes()
 
     def screen(self) -> Screen:
-        """Return the window, or the terminal where none can be opened."""
+        """Return the window, or the terminal if no window can be opened."""
         if self._window:
             with suppress(ProcessDied):
                 self._window.wait_until_ready()
@@ -73,7 +73,7 @@ class Session:
         return TerminalScreen()
 
     def give_up_window(self) -> None:
-        """From now on pictures are shown in the terminal; UserError where the user insists on a window."""
+        """Show pictures in the terminal from now on; UserError if the user asked for a window."""
         if self.display == "window":
             raise UserError("No window can be opened on this display. Try: --display terminal")
         if self._window:
@@ -82,7 +82,7 @@ class Session:
             self.say("No window can be opened here, so pictures are shown in the terminal.")
 
     def say(self, sentence: str) -> None:
-        """Keep a sentence until the user is not in the middle of something."""
+        """Keep a sentence until `tell`, when the user is not busy with a picture."""
         self._news.append(sentence)
 
     def tell(self) -> None:
@@ -90,7 +90,7 @@ class Session:
             print(self._news.pop(0), file=sys.stderr, flush=True)
 
     def close(self) -> int:
-        """Send what can still be sent; return 1 where labels wait on this disk, else 0."""
+        """Send the labels that can still be sent; return 1 if labels wait on this disk, otherwise 0."""
         with suppress(KeyboardInterrupt, UserError):
             if self._outbox.result() or self.local or any(self.state.glob("*/*.jsonl")):
                 self._outbox.get().flush(LAST_EFFORT)
@@ -118,6 +118,6 @@ def _patiently(work: BackgroundTask[T]) -> T:
 
 
 def _wants_window(display: str | None) -> bool:
-    """Tell whether to try a window: answers come through a pipe where standard input is one."""
+    """Tell whether to try a window: not if answers are piped into standard input."""
     desktop = sys.platform == "darwin" or bool(os.environ.get("DISPLAY"))
     return display == "window" or (display is None and desktop and sys.stdin.isatty())

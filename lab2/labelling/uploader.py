@@ -1,4 +1,4 @@
-"""Files from this disk into the image database: each is decoded first, and what can't be shown is left out."""
+"""Upload files to the image store: each is decoded first, and what can't be shown is left out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UPLOADED, THERE, LEFT_OUT = "uploaded", "already there", "left out"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a file: uploaded, already there, or left out with the reason."""
+    """The outcome of a file: uploaded, already there, or left out with the reason."""
 
     path: Path
     what: str
@@ -33,9 +33,9 @@ class Outcome:
 
 
 class Uploader:
-    """Files on their way into the database; `done` grows until it has an outcome for each, or there is a `failure`.
+    """An upload of many files: `done` grows until it has an outcome for each, or there is a `failure`.
 
-    The first are read and decoded at once, while the connection is made.
+    The first files are read and decoded while the connection is made.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
@@ -50,12 +50,12 @@ class Uploader:
         self._images: Future[ImageStore] = Future()
         self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
         self._decoder_count = 0
-        self._add_decoder()  # one: starting more would take the processor from what makes the connection
+        self._add_decoder()  # only one yet: more would take the CPU from making the connection
         self._worker = BatchWorker(OutageReporter("Uploading"), self._work, size=1, threads=UPLOADS)
         self._worker.put(files)
 
     def run(self, images: ImageStore) -> None:
-        """Upload until all files are done, with a bar of progress; UserError where AWS fails."""
+        """Upload until all files are done, showing progress; UserError where AWS fails."""
         self._images.set_result(images)
         for _ in range(min(os.cpu_count() or 1, self.count) - 1):
             self._add_decoder()
@@ -66,7 +66,7 @@ class Uploader:
             raise self.failure
 
     def close(self) -> None:
-        """Start no more files; return when those under way have an outcome too."""
+        """Start no more files; return when those in progress have an outcome."""
         self._images.cancel()
         self._worker.close()
         self._worker.flush()
@@ -77,10 +77,10 @@ class Uploader:
         counts = Counter(outcome.what for outcome in self.done)
         line = ", ".join(f"{counts[what]:,} {what}" for what in (UPLOADED, THERE, LEFT_OUT))
         rest = self.count - len(self.done)
-        return f"{line}; {rest:,} not done. Start again to go on." if rest else f"{line}."
+        return f"{line}; {rest:,} not done. Run the same command again to continue." if rest else f"{line}."
 
     def is_whole(self) -> bool:
-        """Tell whether every file is in the database now."""
+        """Tell whether every file is in the image store now."""
         return len(self.done) == self.count and not self.left_out()
 
     def left_out(self) -> list[str]:
@@ -100,7 +100,7 @@ class Uploader:
                     self.done.append(Outcome(path, UPLOADED if stored else THERE))
             except UnreadableImage as reason:
                 self.done.append(Outcome(path, LEFT_OUT, str(reason)))
-            except Exception as error:  # ours or AWS's: raised where somebody waits
+            except Exception as error:  # raised by `run`
                 self.failure = error
 
     def _add_decoder(self) -> None:
@@ -116,12 +116,12 @@ class Uploader:
 
 
 def upload(paths: list[Path], connect: Callable[[], ImageStore]) -> int:
-    """Upload files and the files of folders; return 1 where not all of them are in the database now."""
+    """Upload files and the files of folders; return 0 if all of them are in the image store now, otherwise 1."""
     work = Uploader(paths)
     try:
         work.run(connect())
     except KeyboardInterrupt:
-        pass  # the summary says what is not done
+        pass  # the summary says what is left
     finally:
         work.close()
         for line in work.left_out():

@@ -1,4 +1,4 @@
-"""The request and the answer to it: encode, decode, summarise."""
+"""The wire format of docs/protocol.md: a request and the answer to it, encoded and decoded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_CHARACTERS = 10_000  # of a request; ten numbers take some 250
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The server's answer to the request `id`: the numbers and their summary, or an `error` in words."""
+    """The server's answer to the request `id`: the numbers and their summary, or an `error` in plain words."""
 
     id: str
     numbers: tuple[float, ...] = ()
@@ -30,7 +30,7 @@ class Answer:
 
 
 def new_id() -> str:
-    """Return a new request id; it starts with the day (UTC), which is the day of the log that it goes into."""
+    """Return a new id, the idempotency key of a request; it starts with the day (UTC) of the log that it goes into."""
     return f"{datetime.now(timezone.utc):%Y-%m-%d}-{os.urandom(10).hex()}"
 
 
@@ -40,11 +40,11 @@ def encode_request(numbers: Sequence[float]) -> str:
 
 
 def decode_request(body: str) -> list[float]:
-    """Return the numbers in the body of a request; InvalidInput where it is not an array of 1 to 10 numbers >= 0."""
+    """Return the numbers in the body of a request; InvalidInput unless it is an array of 1 to 10 numbers >= 0."""
     if len(body) > MAX_CHARACTERS:
         raise InvalidInput(f"the request is longer than {MAX_CHARACTERS} characters")
     try:
-        # Integers become doubles at once: Python's own take minutes for a million digits.
+        # Integers become doubles at once: as Python's integers, a million digits would take minutes.
         series = json.loads(body, parse_int=float)
     except (ValueError, RecursionError):
         raise InvalidInput("the request is not JSON; send an array of numbers like [3, 5.5]") from None
@@ -54,7 +54,7 @@ def decode_request(body: str) -> list[float]:
 
 
 def answer_request(id: str, body: str) -> Answer:
-    """Return the answer to a request: its summary, or the reason why it is refused."""
+    """Return the answer to a request: its summary, or the reason why it is rejected."""
     try:
         numbers = decode_request(body)
         return Answer(id, tuple(numbers), *summarise(numbers))
@@ -75,7 +75,7 @@ def encode_answer(answer: Answer) -> str:
 
 
 def decode_answer(body: str) -> Answer:
-    """Return the answer in a body that anybody may have sent; InvalidInput where it is not an answer."""
+    """Return the answer in a body, whoever sent it; InvalidInput unless it is an answer."""
     try:
         fields = json.loads(body, parse_int=float)
         if error := fields.get("error"):

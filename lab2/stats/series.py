@@ -1,4 +1,4 @@
-"""The series of numbers that is asked about: what is valid, in plain words, and its shortest exact form."""
+"""A series of numbers: what is valid, why something is not, and its shortest exact form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COMMA_DECIMAL = re.compile(r"[+-]?\d*,\d+", re.ASCII)
 
 
 def parse_number(text: str) -> float:
-    """Return the number that was typed; InvalidInput where it is not a finite decimal number >= 0."""
+    """Return the number that was typed; InvalidInput unless it is a finite decimal number >= 0."""
     text = text.strip()
     if _COMMA_DECIMAL.fullmatch(text):
         raise InvalidInput("use a point for decimals, like 3.5")
@@ -25,7 +25,7 @@ def parse_number(text: str) -> float:
 
 
 def check_series(numbers: Sequence[object]) -> list[float]:
-    """Return the series as doubles; InvalidInput where it is not 1 to 10 numbers >= 0."""
+    """Return the series as doubles; InvalidInput unless it is 1 to 10 finite numbers >= 0."""
     if not isinstance(numbers, (list, tuple)):
         raise InvalidInput("the numbers are not an array")
     if not numbers:
@@ -36,8 +36,8 @@ def check_series(numbers: Sequence[object]) -> list[float]:
 
 
 def check_number(number: object) -> float:
-    """Return the number as a double; InvalidInput where it is not a finite number >= 0."""
-    if type(number) is not float and type(number) is not int:  # bool is an int to isinstance
+    """Return the number as a double; InvalidInput unless it is a finite number >= 0."""
+    if type(number) is not float and type(number) is not int:  # to isinstance a bool is an int
         raise InvalidInput("a series holds numbers only, like [3, 5.5]")
     try:
         number = float(number)

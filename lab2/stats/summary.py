@@ -16,7 +16,7 @@ class Summary(NamedTuple):
 
 
 def summarise(numbers: Sequence[float]) -> Summary:
-    """Return mean, median, maximum and minimum, exact: the doubles nearest to the true values."""
+    """Return mean, median, maximum and minimum of 1 or more numbers: the doubles nearest to the true values."""
     ordered = sorted(numbers)
     half = len(ordered) // 2
     median = ordered[half] if len(ordered) % 2 else _mean(ordered[half - 1 : half + 1])

@@ -50,7 +50,7 @@ def test_the_whole_dialogue_works_through_a_pipe(samples: World) -> None:
 @pytest.mark.parametrize("choice", ["2", "l", "LABEL "])
 def test_the_menu_takes_number_letter_and_word(samples: World, choice: str) -> None:
     code, output, errors = piped(samples, typed=f"nonsense\n{choice}\nq\n3\n")
-    assert "Type a number, the first letter or the word." in output and "Picture 1 of 4" in output
+    assert "Type 1, 2 or 3, or the first letter of the word." in output and "Picture 1 of 4" in output
     assert (code, errors) == (0, "")
 
 
@@ -87,7 +87,7 @@ def test_what_can_not_be_shown_is_named_and_replaced(samples: World) -> None:
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
-        (["upload"], "upload what?"),
+        (["upload"], "upload needs files or folders"),
         (["label", "picture.jpg"], "only upload takes paths"),
         (["label", "--annotator", " \n"], "--annotator NAME"),
         (["label", "--bucket", "nobody-s-bucket"], "There is no bucket nobody-s-bucket"),

@@ -384,7 +384,7 @@ def test_upload_fails_from_half_way_on_and_is_started_again(
     broken = Fault(refuse=REFUSALS[fault]) if fault in REFUSALS else Fault(**{fault: True})
     rule = proxy.on(operation, broken, nth=6, times=ALWAYS)
     code, output, errors = ended(upload(world, folder))
-    assert code == 2 and "not done. Start again to go on." in output
+    assert code == 2 and "not done. Run the same command again to continue." in output
     assert len(errors.splitlines()) == 1
     proxy.forget(rule)
     code, output, _ = ended(upload(world, folder))

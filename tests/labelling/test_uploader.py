@@ -122,7 +122,9 @@ def test_an_interrupted_upload_says_what_is_done_and_can_be_started_again(proxie
     child.expect("of 30")  # the bar
     child.sendintr()
     network.set()
-    child.expect(r"(\d+) uploaded, 0 already there, 0 left out; (\d+) not done. Start again to go on.")
+    child.expect(
+        r"(\d+) uploaded, 0 already there, 0 left out; (\d+) not done. Run the same command again to continue."
+    )
     uploaded = int(child.match[1])
     assert uploaded == len(names(proxied)) and uploaded + int(child.match[2]) == 30
     proxy.forget(stall)
