@@ -1,4 +1,4 @@
-"""Work in threads: batches of what waits, and one result that is begun before it is needed."""
+"""Work in threads: `BatchWorker` for items in batches, `BackgroundTask` for one result that is needed later."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """One S3 object, many writers, append only: each row is in it exactly once, even if processes are killed at any moment.
 
-S3 can't append, so an append puts the whole object again, on the condition that nobody else has written to it since
-we last read it (If-Match). From 5 MiB on S3 itself copies the object as the first part of a multipart upload, and
-only the new rows travel. After any doubtful reply the rows that were added meanwhile are read before anything is
-written again: boto3 repeats a PUT whose response was lost, and the repeated one is refused although the first landed.
+S3 can't append, so an append puts the whole object again by a conditional write: If-Match says that nobody else has
+written to it since we last read it (optimistic concurrency). Many rows go into one write (group commit). From 5 MiB
+on S3 itself copies the object as the first part of a multipart upload, and only the new rows travel. After any
+doubtful reply the rows that were added meanwhile are read before anything is written again: boto3 repeats a PUT whose
+response was lost, and the repeated one is refused although the first landed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Failures that pass: backoff with jitter, and an outage reported once."""
+"""Failures that pass: exponential backoff with jitter, and an outage reported once."""
 
 from __future__ import annotations
 

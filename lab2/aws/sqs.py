@@ -1,4 +1,4 @@
-"""An SQS queue in batches: receive, send, delete, release. What SQS did not confirm is handed back."""
+"""An SQS queue in batches: receive (long polling), send, delete, release. What SQS did not confirm is handed back."""
 
 from __future__ import annotations
 

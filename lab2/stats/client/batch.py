@@ -1,4 +1,4 @@
-"""Thousands of requests at once: sent in full batches, answered in any order, given back in theirs."""
+"""Thousands of requests at once: sent in full batches, answered in any order, returned in the order of the file."""
 
 from __future__ import annotations
 

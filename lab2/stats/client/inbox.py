@@ -1,4 +1,4 @@
-"""The answers on a queue that are ours: found among those of others, each once, deleted when they have been shown."""
+"""Our answers on a queue: told from those of other clients, deduplicated, and deleted after they have been shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which requests are logged: the rows of the log by request id."""
+"""Deduplication: which requests are logged, and with which answer, by request id (the idempotency key)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The log of requests and answers: a row a request, once, in `log/<day>/<number>.jsonl`.
+"""The log of requests and answers: each request has one row, in a segment `log/<day>/<number>.jsonl`.
 
-A day is a row of small objects and not one: an append sends the whole object, so a day of one request a second
-would send 700 GB for a log of 17 MB. An object of 16 KiB or more is full: nobody appends to it
-again, by a rule that every writer reads off the object itself. So whoever writes object n has seen all that
-is in the objects before it, and a row that is missing there is missing everywhere.
+A day is a series of small segments and not one object: an append sends the whole object again, so one request a second
+would send 700 GB for a day's log of 17 MB. A segment of 16 KiB or more is sealed: no writer appends to it again, which
+each of them can tell from its size. A writer of segment n has therefore read everything in the segments before it, and
+a row that is in none of them is not logged.
 """
 
 from __future__ import annotations
