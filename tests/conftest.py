@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.aws_habits import Habits
 from support.fuzz import SEED
 from support.proxy import Proxy
 from support.world import PATIENCE, ROOT, World, start_emulator
@@ -57,7 +58,7 @@ def samples(world: World) -> World:
 
 @pytest.fixture
 def proxy(emulator: str) -> Iterator[Proxy]:
-    proxy = Proxy(emulator)
+    proxy = Proxy(emulator, Habits.of_environment())
     yield proxy
     proxy.close()
 
@@ -82,7 +83,12 @@ def world(emulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         monkeypatch.setenv(name, value)
     deploy((ROOT / "aws.yaml").read_text())
     world = World(dict(os.environ), tmp_path)
+    if (habits := Habits.of_environment()).names:  # the programs see them; the test looks at the emulator itself
+        habitual = Proxy(emulator, habits)
+        world.env["AWS_ENDPOINT_URL"] = habitual.url
     yield world
+    if habits.names:
+        habitual.close()
     for process in world.processes:
         if process.poll() is None:
             process.kill()

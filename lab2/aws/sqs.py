@@ -60,7 +60,7 @@ class Queue:
             MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
             **visible,
         )  # fmt: skip
-        return [_message(entry) for entry in reply.get("Messages", ())]
+        return [_message(entry) for entry in reply.get("Messages") or ()]
 
     def send(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
         """Send up to ten messages; return those that SQS did not take."""
@@ -73,7 +73,7 @@ class Queue:
             {"Id": str(position), "ReceiptHandle": message.receipt} for position, message in enumerate(messages)
         ]
         reply = self.sqs.delete_message_batch(QueueUrl=self.url, Entries=entries)
-        invalid = {int(entry["Id"]) for entry in reply.get("Failed", ()) if entry.get("SenderFault")}
+        invalid = {int(entry["Id"]) for entry in reply.get("Failed") or () if entry.get("SenderFault")}
         return _failed(messages, reply, invalid)
 
     def change_visibility(self, messages: Sequence[Message], seconds: int) -> list[Message]:
@@ -105,8 +105,8 @@ def _entry(id: str, message: Outgoing) -> SendMessageBatchRequestEntryTypeDef:
 
 
 def _message(entry: MessageTypeDef) -> Message:
-    system: Mapping[Any, str] = entry.get("Attributes", {})
-    values = entry.get("MessageAttributes", {}).items()
+    system: Mapping[Any, str] = entry.get("Attributes") or {}
+    values = (entry.get("MessageAttributes") or {}).items()
     attributes = {name: value["StringValue"] for name, value in values if "StringValue" in value}
     return Message(
         entry["MessageId"], entry["ReceiptHandle"], entry["Body"], attributes,
@@ -116,5 +116,5 @@ def _message(entry: MessageTypeDef) -> Message:
 
 def _failed(entries: Sequence[T], reply: Mapping[str, Any], settled: Set[int] = frozenset()) -> list[T]:
     """Return the entries that the reply does not confirm. Ids are positions: SQS may give one message twice."""
-    done = settled | {int(entry["Id"]) for entry in reply.get("Successful", ())}
+    done = settled | {int(entry["Id"]) for entry in reply.get("Successful") or ()}
     return [entry for position, entry in enumerate(entries) if position not in done]

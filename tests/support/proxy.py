@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from support.aws_habits import Habits
+
 S3_OPERATIONS = {
     ("PUT", ""): "PutObject",
     ("GET", ""): "GetObject",
@@ -75,9 +77,14 @@ ALWAYS = 10**9
 
 @dataclass
 class Proxy:
-    """Counts `calls` and `sent` bytes (of bodies) by operation; `url` is where programs find AWS."""
+    """Counts `calls` and `sent` bytes (of bodies) by operation; `url` is where programs find AWS.
+
+    A GET of a key that is missing is always answered with 403, as AWS does for whoever may not list all the bucket.
+    `habits` are others of AWS's habits.
+    """
 
     target: str
+    habits: Habits = field(default_factory=Habits)
     calls: Counter[str] = field(default_factory=Counter)
     sent: Counter[str] = field(default_factory=Counter)
 
@@ -156,10 +163,18 @@ class Proxy:
         failed = _take_entries(call, fault) if fault.fail else []
         if edit := self._edits.get(call.operation):
             call.body = _edited(call.body, edit)
-        if failed and not call.fields["Entries"]:
+        if call.fields:
+            call.body = _edited(call.body, lambda fields: self.habits.ask(call.operation, fields))
+        if call.fields and self.habits.finds_nothing(call.operation, call.fields):
+            status, headers, answer = 200, {"Content-Type": "application/x-amz-json-1.0"}, b"{}"
+        elif failed and not call.fields["Entries"]:
             status, headers, answer = 200, {"Content-Type": "application/x-amz-json-1.0"}, b'{"Successful": []}'
         else:
             status, headers, answer = self._forward(call)
+        if status == 404 and call.operation in ("GetObject", "HeadObject", "UploadPartCopy"):
+            status, headers, answer = _error(call, 403, "AccessDenied")
+        if status == 200 and call.fields:
+            answer = _edited(answer, lambda fields: self.habits.reply(call.operation, call.fields, fields))
         if failed:
             answer = _edited(answer, lambda fields: fields.setdefault("Failed", []).extend(failed))
         if fault.after:
