@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lab2.aws.errors import EXISTS_CODES, MISSING_KEY_CODES, RACE_CODES, error_code
+from lab2.aws.errors import DENIED_CODES, EXISTS_CODES, MISSING_KEY_CODES, RACE_CODES, error_code
+from lab2.aws.keys import find_key, is_missing
 from lab2.aws.retry import conflict_backoff
 
 if TYPE_CHECKING:
@@ -86,18 +87,17 @@ class AppendObject:
         rows = self.seen.missing(rows)
         if not rows:
             return True
-        started = time.monotonic()
+        started, existed = time.monotonic(), self.etag is not None
         try:
             self._write(rows)
         except (ClientError, BotoCoreError) as error:
             self.took = min(SLOW, time.monotonic() - started)
-            self.refresh(
-                exists=error_code(error) in EXISTS_CODES
-            )  # whatever the reply was, what is in the object counts
+            # Whatever the reply was, what is in the object counts.
+            self.refresh(exists=error_code(error) in EXISTS_CODES)
             if not self.seen.missing(rows):
                 return True
-            if error_code(error) in CONFLICT_CODES:
-                return False
+            if error_code(error) in CONFLICT_CODES or (existed and self.etag is None):
+                return False  # the object was deleted: some callers get a 403 for that
             raise
         self.took = min(SLOW, time.monotonic() - started)
         self.seen.add(rows)
@@ -121,8 +121,8 @@ class AppendObject:
         except ClientError as error:
             if error_code(error) in ("304", "NotModified"):
                 return None
-            if error_code(error) in MISSING_KEY_CODES | RANGE_CODES:
-                return self._open()  # it is shorter than it was: not an append
+            if error_code(error) in MISSING_KEY_CODES | DENIED_CODES | RANGE_CODES:
+                return self._open()  # it is missing, or shorter than it was: not an append
             raise
         tail = reply["Body"].read()
         added = tail[len(overlap) :]
@@ -149,16 +149,14 @@ class AppendObject:
             span = f"bytes={start}-{'' if end is None else end - 1}"
             body: bytes = self.s3.get_object(Bucket=self.bucket, Key=self.key, Range=span)["Body"].read()
         except ClientError as error:
-            if error_code(error) in MISSING_KEY_CODES | RANGE_CODES:
+            if error_code(error) in RANGE_CODES or is_missing(self.s3, self.bucket, self.key, error):
                 return b""
             raise
         return body
 
     def _open(self) -> None:
         """Look whether there is an object, and read it, unless it is large and this is the first look at it."""
-        # A LIST tells "not there" from "not allowed"; a GET needs an unconditional ListBucket permission for that.
-        listing = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=self.key, MaxKeys=1).get("Contents", ())
-        entry = next((entry for entry in listing if entry["Key"] == self.key), None)
+        entry = find_key(self.s3, self.bucket, self.key)
         if entry is None:
             self._know(None, 0, bytearray(), b"\n")
             self.seen.replace([])

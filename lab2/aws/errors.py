@@ -10,6 +10,7 @@ MISSING_QUEUE_CODES = {"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQ
 EXISTS_CODES = {"PreconditionFailed", "412"}
 RACE_CODES = {"ConditionalRequestConflict", "409"}
 MISSING_KEY_CODES = {"NoSuchKey", "404"}
+DENIED_CODES = {"AccessDenied", "AccessDeniedException", "403"}
 
 
 class user_errors:
@@ -34,7 +35,7 @@ def explain(error: BaseException, what: str = "AWS") -> str | None:
         code = error_code(error)
         if code in MISSING_QUEUE_CODES or code == "NoSuchBucket":
             return f"There is no {what} in this account and region. Deploy it with: {DEPLOY}"
-        if code in ("AccessDenied", "AccessDeniedException", "403"):
+        if code in DENIED_CODES:
             return f"Access to {what} is denied. Attach this program's policy: aws.yaml makes it, its Outputs name it."
         if code in ("ExpiredToken", "ExpiredTokenException", "RequestExpired"):
             return "The AWS credentials have expired. Sign in again, for example: aws sso login"

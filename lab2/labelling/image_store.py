@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from lab2.aws.errors import EXISTS_CODES, MISSING_KEY_CODES, RACE_CODES, error_code, user_errors
+from botocore.exceptions import ClientError
+
+from lab2.aws.errors import EXISTS_CODES, RACE_CODES, error_code, user_errors
+from lab2.aws.keys import is_missing
 from lab2.aws.resources import IMAGE_PREFIX
 from lab2.aws.retry import conflict_backoff
 from lab2.aws.session import AwsSession
@@ -77,15 +80,14 @@ class ImageStore:
             raise UnreadableImage("its name has control characters")
         if image.size > MAX_BYTES:
             raise UnreadableImage(f"it is larger than {MAX_BYTES // 2**20} MB")
-        try:
-            with user_errors(f"image {printable(image.name)}"):
-                reply = self.aws.s3.get_object(Bucket=self.aws.bucket, Key=IMAGE_PREFIX + image.name)
-                data: bytes = reply["Body"].read()
-        except Exception as error:
-            if error_code(error.__cause__ or error) in MISSING_KEY_CODES:
-                raise UnreadableImage("it is no longer there") from None
-            raise
-        return data
+        s3, bucket, key = self.aws.s3, self.aws.bucket, IMAGE_PREFIX + image.name
+        with user_errors(f"image {printable(image.name)}"):
+            try:
+                return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            except ClientError as error:
+                if is_missing(s3, bucket, key, error):
+                    raise UnreadableImage("it is no longer there") from None
+                raise
 
     def next_picture(
         self, images: list[Image], decode: Callable[[bytes], Picture], say: Callable[[str], None]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import pytest
 from botocore.exceptions import ClientError
-from support.proxy import Fault, Proxy
+from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World
 
 from lab2.aws.append_object import COPY_FROM, AppendObject
@@ -246,6 +246,25 @@ def test_a_large_object_is_read_once_where_it_is_replaced_and_not_where_it_is_ap
     log.append([b"mine", b"last"])
     assert sum(whole) == 1
     assert proxied.objects(KEY)[KEY].endswith(b"longer than before\nlast\n")
+
+
+@pytest.mark.parametrize("size", [0, COPY_FROM], ids=["small", "copied"])
+def test_an_object_that_is_deleted_is_begun_again_though_aws_answers_403(proxied: World, size: int) -> None:
+    put(proxied, HEADER + b"1,1\n" + b"2" * size)
+    log = open_log(proxied)
+    log.append([b"3,0"])
+    proxied.aws.s3.delete_object(Bucket=proxied.aws.bucket, Key=KEY)
+    log.append([b"4,0"])
+    assert proxied.objects(KEY)[KEY] == HEADER + b"4,0\n"
+
+
+def test_an_object_that_may_not_be_read_is_not_taken_for_a_missing_one(proxied: World, proxy: Proxy) -> None:
+    put(proxied, HEADER + b"1,1\n")
+    proxy.on("GetObject", Fault(refuse=(403, "AccessDenied")), times=ALWAYS)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        open_log(proxied).append([b"2,0"])
+    proxy.forget()
+    assert proxied.objects(KEY)[KEY] == HEADER + b"1,1\n"
 
 
 WRITER = """

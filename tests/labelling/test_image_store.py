@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 
-from support.proxy import Proxy
+import pytest
+from support.proxy import ALWAYS, Fault, Proxy
 from support.world import World
 
+from lab2.aws.resources import IMAGE_PREFIX
+from lab2.errors import UserError
 from lab2.labelling.image_store import ImageStore, digest, stored_name
+from lab2.labelling.picture import UnreadableImage
 from lab2.labelling.samples import fill
 
 
@@ -45,3 +49,20 @@ def test_a_large_database_is_sampled_from_a_page(proxied: World, proxy: Proxy) -
         drawn |= set(sample)
     assert proxy.calls["ListObjectsV2"] <= 41
     assert len(drawn) == 1_100 and "" not in drawn
+
+
+def test_an_image_that_was_deleted_is_no_longer_there_though_aws_answers_403(proxied: World, proxy: Proxy) -> None:
+    images = ImageStore(proxied.aws)
+    images.store("a.jpg", b"a")
+    (image,) = images.sample()
+    proxied.aws.s3.delete_object(Bucket=proxied.aws.bucket, Key=IMAGE_PREFIX + image.name)
+    with pytest.raises(UnreadableImage, match="no longer there"):
+        images.fetch(image)
+
+
+def test_an_image_that_may_not_be_read_is_not_taken_for_a_missing_one(proxied: World, proxy: Proxy) -> None:
+    images = ImageStore(proxied.aws)
+    images.store("a.jpg", b"a")
+    proxy.on("GetObject", Fault(refuse=(403, "AccessDenied")), times=ALWAYS)
+    with pytest.raises(UserError, match="denied"):
+        images.fetch(images.sample()[0])

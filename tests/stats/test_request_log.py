@@ -147,3 +147,10 @@ def test_an_id_chooses_its_day_only_where_that_is_believable() -> None:
     days = {day_of(id, (midnight + timedelta(seconds=seconds)).timestamp()) for seconds in (-1, 0, 1)}
     assert days == {DAY}
     assert new_id()[:10] == f"{datetime.now(timezone.utc):%Y-%m-%d}"
+
+
+def test_the_first_row_of_a_day_is_logged_though_aws_answers_403_for_a_missing_key(proxied: World) -> None:
+    log = RequestLog(proxied.aws.s3, proxied.aws.bucket, "2026-11-23")
+    now = datetime(2026, 11, 23, tzinfo=timezone.utc)
+    log.append([encode_row("2026-11-23-a", "me", "[1]", "{}", now)], since=now.timestamp())
+    assert len(proxied.objects("log/2026-11-23/")) == 1
