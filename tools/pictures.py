@@ -1,4 +1,4 @@
-"""Make the pictures of the README in docs/, from the programs as they are, on a screen that nobody sees.
+"""Make the pictures of README and docs/, from the programs as they are, on a screen that nobody sees.
 
 Needs Debian's xvfb, openbox, xdotool, x11-utils, xterm and fonts-dejavu-core.
 """
@@ -122,15 +122,6 @@ def label_all(made: Screen, name: str) -> None:
 def main() -> None:
     DOCS.mkdir(exist_ok=True)
     with screen() as made:
-        window = terminal(made, "client.py --local", 76, 18)
-        time.sleep(4)
-        made.type("3", "5,5", "5.5", "8", "")
-        time.sleep(2)
-        made.type("y", "10000001", "10000003", "10000002", "")
-        time.sleep(2)
-        made.picture(window, "client")
-        made.type("n")
-        time.sleep(4)
         made.start(sys.executable, "hotdog.py", "--local", "--display", "window", "label")
         window = made.window("Hot dog or not")
         time.sleep(2)
