@@ -161,3 +161,13 @@ def test_commands_links_and_makefile_targets_exist() -> None:
 def test_every_page_is_linked_from_the_readme() -> None:
     linked = set(re.findall(r"\]\(docs/([\w-]+\.md)", TEXTS["README.md"]))
     assert linked == {page.name for page in PAGES if page.parent == ROOT / "docs"}
+
+
+def test_each_term_is_found_in_the_module_that_does_it() -> None:
+    table = TEXTS["architecture.md"].partition("## The usual terms")[2]
+    rows = re.findall(r"^\| ([^|`]+) \| (`[^|]+`) \|$", table, re.MULTILINE)
+    assert len(rows) > 10
+    for terms, modules in rows:
+        text = " ".join((ROOT / path).read_text() for path in re.findall(r"`([^`]+)`", modules))
+        text = " ".join(text.lower().split())
+        assert [term for term in terms.split(", ") if term.lower() not in text] == []

@@ -1,8 +1,8 @@
 """The answering side: receive, log, answer, delete.
 
-SQS delivers at least once and is the write-ahead log: a request is deleted after it was answered, and answered after it
-was logged. What is not logged yet holds back the polling (back-pressure). A graceful shutdown finishes the requests in
-hand. One that fails again and again is a poison message, which SQS moves to the dead-letter queue.
+SQS, with its at-least-once delivery, is the write-ahead log: a request is deleted after it was answered, and answered
+after it was logged. What is not logged yet holds back the polling (back-pressure). A graceful shutdown finishes the
+requests in hand. One that fails again and again is a poison message, which SQS moves to the dead-letter queue.
 """
 
 from __future__ import annotations
