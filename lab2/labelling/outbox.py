@@ -1,4 +1,4 @@
-"""The outbox: a label is on disk first, and then in S3, exactly once, many in one write (group commit)."""
+"""Labels kept: on disk first, then saved to S3 in the background, each exactly once."""
 
 from __future__ import annotations
 
@@ -12,30 +12,34 @@ from lab2.aws.retry import OutageReporter
 from lab2.aws.session import AwsSession
 from lab2.labelling.label import Label, count_labels
 from lab2.labelling.label_file import LabelFile, as_row
-from lab2.labelling.outbox_file import OutboxFile, left_behind, open_outbox_file
+from lab2.labelling.old_journals import take_over_journals
+from lab2.labelling.outbox_file import OutboxFile
 from lab2.workers import BatchWorker
 
 REST = 3  # times as long as a write takes, labels gather for the next one: it sends the whole file, up to 5 MiB
 
-Kept = tuple[Label, OutboxFile]
-
 
 class Outbox:
-    """The labels of one bucket; `folder` is where they wait on disk, `say` is told of trouble in sentences."""
+    """The labels of one bucket; `folder` is where they wait on disk, `say` is told of failures in sentences.
+
+    Several programs may share a folder. Each sends whatever waits there, so none depends on another one's network.
+    """
 
     def __init__(self, aws: AwsSession, folder: Path, say: Callable[[str], None]) -> None:
         self.aws, self.folder, self.say = aws, folder, say
-        self.saved = 0  # labels of this process that are safe in S3
-        self.file = open_outbox_file(folder)
+        self.saved = 0  # labels of this run that are safe in S3
+        self.file = OutboxFile(folder)
+        take_over_journals(folder, self.file)
         self._label_file = LabelFile(aws)
-        self._left_behind = left_behind(folder)
+        self._kept: set[Label] = set()  # labels of this run that are not known to be safe
+        self._found = set(self.file.labels())  # the same of earlier runs
         self._saving = BatchWorker(OutageReporter("Saving labels", say), self._save, size=1_000)
-        self._saving.put((label, file) for file in self._left_behind for label in file.waiting.values())
+        self._saving.put(self._found)
 
     @property
     def waiting(self) -> int:
-        """The labels on disk that are not known to be in S3."""
-        return sum(len(file.waiting) for file in (self.file, *self._left_behind))
+        """The labels, of this run and of earlier ones, that are not known to be safe in S3."""
+        return len(self._kept) + len(self._found)
 
     def status(self) -> str:
         return f"{self.saved} saved, {self.waiting} on their way"
@@ -43,7 +47,8 @@ class Outbox:
     def keep(self, label: Label) -> None:
         """Return when the label is on disk, on its way to S3; UserError where it can't be kept."""
         self.file.add(label)
-        self._saving.put([(label, self.file)])
+        self._kept.add(label)  # only now: `_save` takes what is no longer in the file for saved
+        self._saving.put([label])
 
     def flush(self, seconds: float) -> bool:
         """Wait up to `seconds` for all labels to be safe in S3, not so where that fails; tell whether they are."""
@@ -56,17 +61,23 @@ class Outbox:
     def close(self) -> None:
         """Stop saving. Labels that are not safe in S3 stay on disk for the next start."""
         self._saving.close()
-        for file in (self.file, *self._left_behind):
-            file.close()
+        self.file.close()
 
-    def _save(self, kept: list[Kept]) -> None:
+    def _save(self, _: list[Label]) -> None:
+        """Save all labels that wait on disk, this run's or not."""
         with user_errors(f"{LABEL_KEY} in bucket {self.aws.bucket}"):
-            if self._left_behind:
-                self._label_file.read_all()  # a row that a dead process wrote may be anywhere in the file
-            self._label_file.append([as_row(label) for label, _ in kept])
+            if not self._label_file.known:
+                self._label_file.refresh()
+            labels, maybe_there = self.file.take()
+            if maybe_there:
+                self._label_file.read_all()
+            self._label_file.append([as_row(label) for label in labels])
             self._saving.linger = REST * self._label_file.took
-        for file in {id(file): file for _, file in kept}.values():
-            file.remove(label for label, whose in kept if whose is file)
-        self.saved += sum(file is self.file for _, file in kept)
-        if old := sum(file is not self.file for _, file in kept):
-            self.say(f"{count_labels(old)} left on this disk by an earlier run, safe in S3 now.")
+        self.file.remove(labels)
+        waiting = set(self.file.labels())
+        saved = self._kept - waiting  # by us, or by another program of the user
+        self.saved += len(saved)
+        self._kept -= saved
+        if found := self._found.intersection(labels):
+            self.say(f"{count_labels(len(found))} left on this disk by an earlier run, safe in S3 now.")
+        self._found &= waiting

@@ -1,103 +1,150 @@
-"""Labels on disk until they are safe in S3: a file for each process, which holds a lock on it while it lives."""
+"""Labels on disk until they are safe in S3: a SQLite file, which all programs of a user share."""
 
 from __future__ import annotations
 
-import json
 import os
+import sqlite3
 import threading
 from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import asdict
+from contextlib import closing, suppress
 from pathlib import Path
 
 from lab2.errors import UserError
 from lab2.labelling.label import Label
 
+NAME = "outbox.sqlite3"
+BUSY = 10.0  # seconds to wait while another program writes to the file
+# `sender` is the only run that may have sent the label to S3. Another run that wants to send it writes itself there
+# first, and looks at the whole label file: see `take`.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS waiting (
+    timestamp TEXT, image TEXT, annotator TEXT, label TEXT, seconds TEXT, sender TEXT,
+    PRIMARY KEY (timestamp, image, annotator)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS taken_over (journal TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+# SQLite's write-ahead log (WAL) needs memory that all processes at the file share, and two machines share none. In a
+# home on the network the rollback journal is used instead, which needs locks only; without them opening the file fails.
+NETWORK = ("nfs", "cifs", "smb", "afs", "9p", "fuse.sshfs")
+
 
 class OutboxFile:
-    """One outbox file file, open and locked. OSError where another process has it, or it is gone."""
+    """The outbox file in a folder, open; any thread may use it. UserError where no label can be kept there."""
 
-    def __init__(self, path: Path) -> None:
-        import fcntl
-
-        self.path = path
-        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.stat(path).st_ino != os.fstat(self._file).st_ino:
-                raise FileNotFoundError("another process has just removed it")
-        except OSError:
-            os.close(self._file)
-            raise
-        self.waiting = _read(path)
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / NAME
+        self._sender = os.urandom(8).hex()
         self._lock = threading.Lock()
+        self._closed = False
+        self._removed: set[Label] = set()  # safe in S3, but a full disk kept us from removing them
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self.path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA synchronous = FULL")  # a label is on disk before the next picture is shown
+            if not _is_on_network(folder):
+                with suppress(sqlite3.OperationalError):  # another program at the file is just changing it
+                    self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT")
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(
+                f"Labels can't be kept on this disk ({_reason(error)}: {folder}), so none is taken. "
+                "Make room there, or choose another folder: export XDG_STATE_HOME=..."
+            ) from None
 
     def add(self, label: Label) -> None:
         """Return when the label is on disk; UserError where it can't be, and then it is not kept at all."""
-        line = json.dumps(asdict(label)).encode() + b"\n"
-        with self._lock:
-            end = os.fstat(self._file).st_size
-            try:
-                if os.write(self._file, line) < len(line):
-                    raise OSError("the disk is full")
-                os.fsync(self._file)
-            except OSError as error:
-                with suppress(OSError):
-                    os.ftruncate(self._file, end)
-                raise UserError(f"This label was not taken: {self.path} can't be written ({_reason(error)}).") from None
-            self.waiting[label.identity] = label
+        try:
+            self._insert([label], self._sender)
+        except sqlite3.Error as error:
+            raise UserError(f"This label was not taken: {self.path} can't be written ({_reason(error)}).") from None
+
+    def adopt(self, journal: str, labels: Iterable[Label]) -> None:
+        """Return when the labels of a journal are on disk; a journal of this name is adopted once."""
+        self._insert(labels, "", journal)
+
+    def labels(self) -> list[Label]:
+        """Return all labels that wait, of any program, in the order of their time."""
+        return [label for label, _ in self._select()]
+
+    def take(self) -> tuple[list[Label], bool]:
+        """Return the labels to send in the order of their time, and whether any may be in the label file already.
+
+        Call it only once the label file has been looked at: what this run alone may have sent can't have been there
+        before. All others are from now on known as sent by this run, too.
+        """
+        found = self._select()
+        if all(sender == self._sender for _, sender in found):
+            return [label for label, _ in found], False
+        try:
+            with self._lock:
+                self._db.execute("UPDATE waiting SET sender = ? WHERE sender <> ?", (self._sender, self._sender))
+        except sqlite3.Error:  # a full disk: others' labels wait until there is room
+            return [label for label, sender in found if sender == self._sender], False
+        return [label for label, _ in found], True
 
     def remove(self, labels: Iterable[Label]) -> None:
-        """Forget labels that are safe in S3. The file shrinks when all are: until then S3 knows which."""
+        """Remove labels that are safe in S3; those that can't be removed now are found there at the next start."""
         with self._lock:
-            for label in labels:
-                self.waiting.pop(label.identity, None)
-            if not self.waiting:
-                with suppress(OSError):
-                    os.ftruncate(self._file, 0)
+            self._removed.update(labels)
+            if self._closed:
+                return
+            identities = [label.identity for label in self._removed]
+            with suppress(sqlite3.Error):
+                with self._db:
+                    self._db.execute("BEGIN IMMEDIATE")
+                    self._db.executemany(
+                        "DELETE FROM waiting WHERE image = ? AND annotator = ? AND timestamp = ?", identities
+                    )
+                self._removed.clear()
 
     def close(self) -> None:
-        """Give the file up; it stays where labels wait in it."""
+        """Close the file; labels that wait stay in it."""
         with self._lock:
-            if not self.waiting:
-                with suppress(OSError):
-                    self.path.unlink()
-            os.close(self._file)
-            self._file = -1
+            self._closed = True
+            self._db.close()
+
+    def _insert(self, labels: Iterable[Label], sender: str, journal: str | None = None) -> None:
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            if journal and not self._db.execute("INSERT OR IGNORE INTO taken_over VALUES (?)", [journal]).rowcount:
+                return
+            self._db.executemany(
+                "INSERT OR IGNORE INTO waiting (timestamp, image, annotator, label, seconds, sender) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                [(each.timestamp, each.image, each.annotator, each.label, each.seconds, sender) for each in labels],
+            )
+
+    def _select(self) -> list[tuple[Label, str]]:
+        with self._lock:
+            if self._closed:
+                return []
+            rows = self._db.execute(
+                "SELECT image, label, annotator, timestamp, seconds, sender FROM waiting "
+                "ORDER BY timestamp, image, annotator"
+            ).fetchall()
+        found = [(Label(*fields), sender) for *fields, sender in rows]
+        return [(label, sender) for label, sender in found if label not in self._removed]
 
 
-def open_outbox_file(folder: Path) -> OutboxFile:
-    """Return a new outbox file in the folder; UserError where none can be written there."""
+def labels_wait(state: Path) -> bool:
+    """Tell whether labels wait for any bucket below the folder `state`."""
+    for path in state.glob(f"*/{NAME}"):
+        with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=BUSY)) as db:
+            if db.execute("SELECT 1 FROM waiting").fetchone():
+                return True
+    return any(state.glob("*/*.jsonl"))
+
+
+def _is_on_network(folder: Path) -> bool:
+    """Tell whether Linux says that the folder is on a file system of another machine."""
     try:
-        while True:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with suppress(BlockingIOError, FileNotFoundError):  # another process looked whether it is left behind
-                return OutboxFile(folder / f"{os.getpid()}-{os.urandom(4).hex()}.jsonl")
-    except OSError as error:
-        raise UserError(
-            f"Labels can't be kept on this disk ({_reason(error)}: {folder}), so none is taken. "
-            "Make room there, or choose another folder: export XDG_STATE_HOME=..."
-        ) from None
+        mounts = [line.split() for line in Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()]
+    except OSError:
+        return False
+    kinds = {fields[1]: fields[2] for fields in mounts}
+    path = folder.resolve()
+    return next((kinds[str(place)] for place in (path, *path.parents) if str(place) in kinds), "").startswith(NETWORK)
 
 
-def left_behind(folder: Path) -> list[OutboxFile]:
-    """Return the files in the folder whose processes have died, locked for this process."""
-    files = []
-    for path in sorted(folder.glob("*.jsonl")):
-        with suppress(OSError):
-            files.append(OutboxFile(path))
-    return files
-
-
-def _read(path: Path) -> dict[tuple[str, str, str], Label]:
-    """Return the labels of a outbox file by identity; a last line that was torn was never taken."""
-    labels = {}
-    for line in path.read_bytes().splitlines():
-        with suppress(ValueError, TypeError):
-            label = Label(**json.loads(line))
-            labels[label.identity] = label
-    return labels
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
+def _reason(error: OSError | sqlite3.Error) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -21,6 +21,7 @@ from lab2.labelling.image_store import ImageStore
 from lab2.labelling.label import Votes, count_labels
 from lab2.labelling.label_file import LabelFile
 from lab2.labelling.outbox import Outbox
+from lab2.labelling.outbox_file import labels_wait
 from lab2.terminal import MOMENT
 from lab2.workers import BackgroundTask
 
@@ -92,7 +93,7 @@ class Session:
     def close(self) -> int:
         """Send the labels that can still be sent; return 1 if labels wait on this disk, otherwise 0."""
         with suppress(KeyboardInterrupt, UserError):
-            if self._outbox.result() or self.local or any(self.state.glob("*/*.jsonl")):
+            if self._outbox.result() or self.local or labels_wait(self.state):
                 self._outbox.get().flush(LAST_EFFORT)
         outbox = self._outbox.result()
         waiting = outbox.waiting if outbox else 0

@@ -17,7 +17,7 @@ from zlib import crc32
 
 import pexpect
 import pytest
-from support.labeller import HELP, cut, journals, piped, rows, terminal
+from support.labeller import HELP, cut, piped, rows, terminal, waiting
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
@@ -44,7 +44,7 @@ def test_the_whole_dialogue_works_through_a_pipe(samples: World) -> None:
     assert {row["annotator"] for row in found} == {"eve"}
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", row["timestamp"]) for row in found)
     assert all(float(row["seconds"]) >= 0 for row in found)
-    assert journals(samples) == []
+    assert waiting(samples) == []
 
 
 @pytest.mark.parametrize("choice", ["2", "l", "LABEL "])
@@ -397,12 +397,12 @@ def test_killed_in_the_middle_of_a_round_no_label_is_lost_or_doubled(samples: Wo
         child.expect(pexpect.EOF)
         proxy.forget(rule)
         proxy.calls.clear()
-        assert len(journals(samples)) == 3
+        assert len(waiting(samples)) == 3
         code, _, errors = piped(samples, typed="3\n")  # the next start
         assert code == 0 and "3 labels left on this disk by an earlier run, safe in S3 now." in errors
         assert len(rows(samples)) == taken
         assert len({row["timestamp"] for row in rows(samples)}) == taken
-        assert journals(samples) == []
+        assert waiting(samples) == []
 
 
 def test_without_a_network_labels_wait_and_are_sent_when_it_is_back(samples: World, proxy: Proxy) -> None:
@@ -420,13 +420,13 @@ def test_without_a_network_labels_wait_and_are_sent_when_it_is_back(samples: Wor
         child.expect_exact(HELP)
     child.sendline("1")
     child.expect("0 labels safe in S3, 4 waiting on this disk to be sent")
-    assert len(journals(samples)) == 4
+    assert len(waiting(samples)) == 4
     mend()
     until(labelled(samples, 4))
     child.sendline("3")
     child.expect("Saving labels works again")
     child.expect(pexpect.EOF)
-    assert journals(samples) == []
+    assert waiting(samples) == []
 
 
 def test_labels_that_wait_at_the_end_are_said_and_sent_at_the_next_start(samples: World, proxy: Proxy) -> None:

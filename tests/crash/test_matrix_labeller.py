@@ -6,18 +6,19 @@ when the program was killed may be there or not, and is never there twice.
 
 from __future__ import annotations
 
+import json
 import resource
 import signal
 import subprocess
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
 
 import pytest
 from support.faults import FAULTS
-from support.labeller import rows
+from support.labeller import rows, waiting
 from support.proxy import ALWAYS, Call, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
@@ -47,6 +48,7 @@ LABEL_CALLS = {
 MULTIPART_CALLS = ["CreateMultipartUpload", "UploadPartCopy", "UploadPart", "CompleteMultipartUpload"]
 REFUSALS = {"409": (409, "ConditionalRequestConflict"), "412": (412, "PreconditionFailed"), "500": (500, "Oops"),
             "503": (503, "SlowDown"), "403": (403, "AccessDenied")}  # fmt: skip
+FRAME = 24 + 4096  # bytes that a label takes in SQLite's write-ahead log
 
 
 @dataclass
@@ -112,10 +114,6 @@ def start_again(world: World, annotator: str = "second") -> Round:
     return round
 
 
-def journals(world: World) -> list[Path]:
-    return list((world.home / ".local/state/lab2").glob("*/*"))
-
-
 def assert_exactly(world: World, *rounds: Round, old: bytes = OLD) -> None:
     """The labels are those that were there, and of each round those that were taken, in order; none waits on disk."""
     assert world.objects(LABEL_KEY)[LABEL_KEY].startswith(old)
@@ -124,7 +122,7 @@ def assert_exactly(world: World, *rounds: Round, old: bytes = OLD) -> None:
         found = [(row["image"], row["label"]) for row in added if row["annotator"] == round.annotator]
         assert found in (round.taken, round.taken + round.doubtful)
     assert {row["annotator"] for row in added} <= {round.annotator for round in rounds}
-    assert journals(world) == []
+    assert waiting(world) == []
 
 
 def go_through(world: World, proxy: Proxy, call: tuple[str, str, int], fault: str, saves: str) -> tuple[Round, Round]:
@@ -200,7 +198,7 @@ def test_label_saves_nothing_in_the_whole_first_run_and_all_in_the_next(
     everything = [proxy.on(operation, Fault(cut=True), times=ALWAYS) for operation in ("ListObjectsV2", "GetObject")]
     nothing = answer(start(pictures, "nobody"))
     assert nothing.code == 2 and "AWS can't be reached" in nothing.errors and not nothing.taken
-    assert len(journals(pictures)) == 1
+    assert len(waiting(pictures)) == 5
     proxy.forget(*everything)
     proxy.forget()
     second = start_again(pictures)
@@ -208,31 +206,55 @@ def test_label_saves_nothing_in_the_whole_first_run_and_all_in_the_next(
     assert_exactly(pictures, first, second)
 
 
-@pytest.mark.parametrize("torn", ["no line end", "half a line", "one byte", "zeros", "nothing"])
-def test_label_journal_torn(pictures: World, proxy: Proxy, torn: str) -> None:
+@pytest.mark.parametrize("torn", ["cut by a byte", "half a label", "zeros", "gone"])
+def test_label_outbox_torn(pictures: World, proxy: Proxy, torn: str) -> None:
+    """The power fails, and the last that was written to SQLite's write-ahead log is not what the disk has."""
     rule = proxy.on("PutObject", Fault(cut=True), times=ALWAYS)
     program = start(pictures, "first")
     first = answer(program, before=lambda it: len(it.taken) < 4 or program.kill())
     proxy.forget(rule)
-    (journal,) = journals(pictures)
-    *whole, last = journal.read_bytes().splitlines(keepends=True)
-    end = {"no line end": last[:-1], "half a line": last[: len(last) // 2], "one byte": last[:1],
-           "zeros": b"\0" * len(last), "nothing": b""}[torn]  # fmt: skip
-    journal.write_bytes(b"".join(whole) + end)
-    first.taken, first.doubtful = first.taken[: len(whole) + (torn == "no line end")], []
+    (log,) = (pictures.home / ".local/state/lab2").glob("*/*-wal")
+    whole, last = log.read_bytes()[:-FRAME], log.read_bytes()[-FRAME:]
+    log.write_bytes(whole + {"cut by a byte": last[:-1], "half a label": last[: FRAME // 2], "zeros": b"\0" * FRAME,
+                             "gone": b""}[torn])  # fmt: skip
+    left = len(waiting(pictures))
+    assert left >= 3
+    first.taken, first.doubtful = first.taken[:left], []
     assert_exactly(pictures, first, start_again(pictures))
 
 
+@pytest.mark.parametrize("fault", ["none", "killed before", "killed after"])
+def test_label_journals_of_version_1_0(pictures: World, proxy: Proxy, fault: str) -> None:
+    """Labels of two processes of the old version are taken over, also by a program that is killed at its first PUT."""
+    old = Round("old")
+    for number, name in enumerate(("9-1f", "10-aa")):
+        label = Label(f"{number}.jpg", "1", "old", f"2026-11-2{number}")
+        path = pictures.home / ".local/state/lab2" / pictures.aws.bucket / f"{name}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(label)) + "\n")
+        old.taken.append((f"{number}.jpg", "1"))
+    assert len(waiting(pictures)) == 2
+    rounds, victims = [old], []
+    if fault != "none":
+        proxy.on("PutObject", FAULTS[fault](lambda: victims[0].kill()), only=_of_labels)
+        victims.append(start(pictures, "first"))
+        rounds.append(answer(victims[0]))
+        assert victims[0].returncode == -signal.SIGKILL
+    assert_exactly(pictures, *rounds, start_again(pictures))
+    assert not list(path.parent.glob("*.jsonl"))
+
+
 @pytest.mark.parametrize("network", ["there", "away"])
-@pytest.mark.parametrize("size", [0, 1, 200, 400])
+@pytest.mark.parametrize("size", [0, 9_000, 40_000, 60_000])
 def test_label_disk_full(pictures: World, proxy: Proxy, size: int, network: str) -> None:
     rule = proxy.on("PutObject", Fault(cut=True), times=ALWAYS if network == "away" else 0)
     program = start(pictures, "first")
     resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (size, size))
     first = answer(program)
     first.doubtful = []  # refused is refused
-    if size < 200 or network == "away":
-        assert "This label was not taken" in first.errors and first.code == 2
+    if size == 0:
+        assert "This label was not taken" in first.errors or "Labels can't be kept" in first.errors
+        assert first.code == 2 and not first.taken
     proxy.forget(rule)
     assert_exactly(pictures, first, start_again(pictures))
 
@@ -244,7 +266,8 @@ def test_label_disk_full_and_then_room_again(pictures: World, proxy: Proxy) -> N
     def meanwhile(_: Round) -> None:
         prompt = next(prompts)
         if prompt in (1, 3):  # the second label does not fit; in the next round all do
-            size = 200 if prompt == 1 else resource.RLIM_INFINITY
+            (log,) = (pictures.home / ".local/state/lab2").glob("*/*-wal")
+            size = log.stat().st_size + FRAME if prompt == 1 else resource.RLIM_INFINITY
             resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
         elif prompt == 5:
             program.kill()
@@ -268,14 +291,15 @@ def test_label_two_programs_of_one_user_and_what_a_third_left(pictures: World, p
     assert_exactly(pictures, *rounds, start_again(pictures))
 
 
-def test_label_beside_a_living_program_whose_labels_wait(pictures: World, proxy: Proxy) -> None:
-    rule = proxy.on("PutObject", Fault(cut=True), times=ALWAYS, only=lambda call: b",first," in call.body)
+def test_label_beside_a_living_program_that_can_t_reach_s3(pictures: World, proxy: Proxy) -> None:
+    """Another program of the user sends what waits, whoever took it."""
+    rule = proxy.on("PutObject", Fault(cut=True), times=ALWAYS, only=lambda call: b",other," not in call.body)
     program, others = start(pictures, "first"), []
 
     def meanwhile(first: Round) -> None:
         if len(first.taken) == 2 and not others:
-            others.append(start_again(pictures, "other"))  # it leaves the labels of the living alone
-            assert len(journals(pictures)) == 1
+            others.append(start_again(pictures, "other"))
+            assert len([row for row in rows(pictures) if row["annotator"] == "first"]) >= 2
         elif len(first.taken) == 4:
             program.kill()
 
@@ -291,7 +315,7 @@ def test_label_sixteen_people_at_once_with_conflicts_and_lost_replies(pictures: 
     rounds = together([start(pictures, f"labeller {number}") for number in range(16)])
     assert {len(round.taken) for round in rounds} == {5}
     proxy.forget()
-    assert_exactly(pictures, *rounds, *([start_again(pictures)] if journals(pictures) else []))
+    assert_exactly(pictures, *rounds, *([start_again(pictures)] if waiting(pictures) else []))
 
 
 def together(programs: list[subprocess.Popen[str]]) -> list[Round]:

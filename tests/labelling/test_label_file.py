@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from itertools import count
 
 import pytest
@@ -17,7 +16,7 @@ from lab2.labelling.csv_dialect import HEADER, CsvDialect
 from lab2.labelling.label import Clock, Label
 from lab2.labelling.label_file import LabelFile, as_row
 from lab2.labelling.outbox import Outbox
-from lab2.labelling.outbox_file import open_outbox_file
+from lab2.labelling.outbox_file import OutboxFile
 
 
 def label(image: str = "a.jpg", annotator: str = "eve", clock: Clock = Clock()) -> Label:  # noqa: B008 - one for all
@@ -37,7 +36,7 @@ def put(world: World, content: str | bytes) -> None:
 
 
 def outbox(world: World) -> Outbox:
-    return Outbox(world.aws, world.home / "journals", said.append)
+    return Outbox(world.aws, world.home / "labels", said.append)
 
 
 said: list[str] = []
@@ -77,7 +76,7 @@ def test_a_file_that_a_spreadsheet_saved_is_added_to_in_its_own_form(world: Worl
     assert len(found) == 3 - (not before)
     if "\r\n" in before:
         assert after.endswith(b"\r\n")
-    assert not list((world.home / "journals").iterdir())
+    assert keeping.waiting == 0
 
 
 @pytest.mark.parametrize(
@@ -120,9 +119,9 @@ def test_past_five_megabytes_only_new_rows_travel_and_none_is_doubled(proxied: W
     many = "".join(f"{number:012x}-a.jpg,1,bob,2026-11-23T12:00:00.000Z,\r\n" for number in range(120_000))
     put(proxied, f"\ufeff{HEADER}\r\n{CsvDialect(end=chr(13)).encode(old).decode()}\n{many}")
     assert len(proxied.objects(LABEL_KEY)[LABEL_KEY]) > COPY_FROM
-    journal = open_outbox_file(proxied.home / "journals")
-    journal.add(old)  # its process died after S3 had the row and before it knew
-    os.close(journal._file)
+    left = OutboxFile(proxied.home / "labels")
+    left.add(old)  # its process died after S3 had the row and before it knew
+    left.close()
     proxy.sent.clear()
     keeping = outbox(proxied)
     for number in count():

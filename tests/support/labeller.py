@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pexpect
@@ -22,9 +25,14 @@ def rows(world: World) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-def journals(world: World) -> list[str]:
-    """Return the lines of all journals on disk."""
-    return [line for path in (world.home / ".local/state/lab2").glob("*/*") for line in path.read_text().splitlines()]
+def waiting(world: World) -> list[str]:
+    """Return the timestamps of all labels that wait on disk, in the outbox or in a journal of version 1.0."""
+    state = world.home / ".local/state/lab2"
+    stamps = [json.loads(line)["timestamp"] for path in state.glob("*/*.jsonl") for line in path.open()]
+    for path in state.glob("*/outbox.sqlite3"):
+        with closing(sqlite3.connect(path)) as db:
+            stamps += [stamp for (stamp,) in db.execute("SELECT timestamp FROM waiting")]
+    return stamps
 
 
 def piped(world: World, *args: str, typed: str) -> tuple[int, str, str]:
