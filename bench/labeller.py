@@ -289,7 +289,7 @@ def saving(url: str, home: Path, rows: int, people: int, pace: float, rate: floa
             last.append(time.monotonic() - ended)
 
         for outbox in keepers:
-            outbox._file.refresh()  # what the first label of each does besides
+            outbox._label_file.refresh()  # what the first label of each does besides
         ready = threading.Barrier(people, action=proxy.reset)
         threads = [threading.Thread(target=work, args=(number,)) for number in range(people)]
         for thread in threads:

@@ -1,4 +1,4 @@
-"""Labels kept: on disk first, then saved to S3 in the background, each exactly once."""
+"""The outbox: a label is on disk first, and then in S3, exactly once, many in one write (group commit)."""
 
 from __future__ import annotations
 
