@@ -154,6 +154,10 @@ def of_client(calls: Calls) -> Counter[str]:
     for name, number in calls.items():
         operation, _, queue = name.partition(" ")
         sending = operation.startswith("Send")
-        if operation == "CreateQueue" or (queue == "lab2" and sending) or (queue.startswith("lab2_1") and not sending):
+        if (
+            operation in ("CreateQueue", "ListQueues")
+            or (queue == "lab2" and sending)
+            or (queue.startswith("lab2_1") and not sending)
+        ):
             mine[name] = number
     return mine

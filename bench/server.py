@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 import venv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from typing import Any
@@ -20,8 +20,7 @@ from bench.measure import answered, dollars, environment, medians, of_client, so
 from bench.standin import S3, StandIn, standing_in
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs import Outgoing, Queue
-from lab2.stats.client.connection import connect
-from lab2.stats.client.inbox import Inbox
+from lab2.stats.client.connection import Connection, connect
 from lab2.stats.protocol import answer_request, encode_answer, encode_request, new_id
 from lab2.stats.server.log_row import encode_row
 from lab2.stats.server.request_log import RequestLog
@@ -263,7 +262,7 @@ def latency(book: Book, times: int = 40) -> None:
             taken = []
             for _ in range(times):
                 time.sleep(random.uniform(0.5, 1.5))
-                taken.append(ask_once(connection.send, connection.inbox))
+                taken.append(ask_once(connection))
     total, median = statistics.median(calls), statistics.median(taken)
     book.say("## Latency", f"A single request and its answer on an idle system 10 ms away, {times} times.")
     book.table(
@@ -276,13 +275,13 @@ def latency(book: Book, times: int = 40) -> None:
     book.goal("latency, times the sum of its calls", median / total, 1.3)
 
 
-def ask_once(send: Callable[[list[tuple[str, list[float]]]], Any], inbox: Inbox) -> float:
-    start, id = time.perf_counter(), new_id()
-    send([(id, some_series())])
+def ask_once(connection: Connection) -> float:
+    start, id = time.perf_counter(), connection.run.new_id()
+    connection.send([(id, some_series())])
     while True:
-        received = inbox.receive(1)
+        received = connection.receive(1)
         taken = time.perf_counter() - start
-        inbox.delete([found.message for found in received])
+        connection.delete(received)
         if any(found.answer and found.answer.id == id for found in received):
             return taken
 

@@ -309,6 +309,10 @@ class Aws:
             self.note(operation, "", len(body))
             self.sqs.queues[fields["QueueName"]] = Queue()
             return answer(json_reply({"QueueUrl": f"{self.url}/{ACCOUNT}/{fields['QueueName']}"}))
+        if operation == "ListQueues":
+            self.note(operation, "", len(body))
+            names = [name for name in self.sqs.queues if name.startswith(fields.get("QueueNamePrefix", ""))]
+            return answer(json_reply({"QueueUrls": [f"{self.url}/{ACCOUNT}/{name}" for name in names]}))
         name, queue = self.sqs.queue(fields)
         self.note(operation, name, len(body))
         if operation != "ReceiveMessage":

@@ -6,6 +6,7 @@ from lab2.aws.resources import DEPLOY
 from lab2.errors import UserError
 
 MISSING_QUEUE_CODES = {"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"}
+DENIED_CODES = {"AccessDenied", "AccessDeniedException", "403"}
 # What S3 says to a conditional write: the object exists, or is another one than we knew; another write is under way.
 EXISTS_CODES = {"PreconditionFailed", "412"}
 RACE_CODES = {"ConditionalRequestConflict", "409"}

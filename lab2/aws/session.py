@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import cached_property
 
-from lab2.aws.errors import user_errors
+from lab2.aws.errors import DENIED_CODES, error_code, user_errors
 from lab2.errors import UserError
 
 TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's start
@@ -67,6 +67,17 @@ class AwsSession:
         """Return the URL of the queue; UserError where it is missing or closed to us."""
         with user_errors(f"queue {name}"):
             return str(self.sqs.get_queue_url(QueueName=name)["QueueUrl"])
+
+    def queue_urls(self, prefix: str) -> dict[str, str] | None:
+        """Return the URLs of the queues whose names start so, by name, 1,000 at most; None where listing is denied."""
+        try:
+            with user_errors(f"queues {prefix}*"):
+                urls = self.sqs.list_queues(QueueNamePrefix=prefix).get("QueueUrls", [])
+        except UserError as problem:
+            if error_code(problem.__cause__ or problem) in DENIED_CODES:
+                return None
+            raise
+        return {url.rpartition("/")[2]: url for url in urls}
 
     def check_bucket(self, prefix: str) -> None:
         """Problem unless the bucket is there and `prefix` in it can be listed by us."""

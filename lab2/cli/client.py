@@ -13,6 +13,7 @@ from contextlib import ExitStack, suppress
 from lab2.cli.common import Parser, add_flags, run
 from lab2.errors import InvalidInput
 from lab2.stats.client.conversation import POLL, Conversation, fitted
+from lab2.stats.client.run import Run
 from lab2.stats.series import check_series, parse_number
 
 # The first prompt waits for the imports above only: boto3 alone takes 0.2 s, dataclasses 15 ms.
@@ -83,8 +84,8 @@ def user() -> str:
         return str(os.getuid())
 
 
-def connect(options: argparse.Namespace, stack: ExitStack) -> Connection:
-    """Return the connection that the options ask for; `stack` gets what to undo at the end."""
+def connect(options: argparse.Namespace, run: Run, stack: ExitStack) -> Connection:
+    """Return the connection of `run` that the options ask for; `stack` gets what to undo at the end."""
     from lab2.aws import emulator
     from lab2.aws.session import AwsSession
     from lab2.stats.client import connection
@@ -92,7 +93,7 @@ def connect(options: argparse.Namespace, stack: ExitStack) -> Connection:
     if options.local:
         stack.enter_context(emulator.running(service="lab2.cli.server"))
     return connection.connect(
-        AwsSession(connections=connection.CONNECTIONS), options.client, options.private_answers, stack
+        AwsSession(connections=connection.CONNECTIONS), options.client, options.private_answers, stack, run
     )
 
 
@@ -106,9 +107,11 @@ def main() -> int:
                 errors="backslashreplace"
             )  # bytes that are not text are rejected as input, nothing worse
     with ExitStack() as stack:
+        this_run = Run()
         conversation = Conversation(
-            lambda: connect(options, stack), options.client, options.wait, options.private_answers
-        )
+            lambda: connect(options, this_run, stack), options.client, this_run, options.wait,
+            listening=options.listen, greeting=not (options.listen or options.file or options.numbers),
+        )  # fmt: skip
         try:
             if options.file:
                 conversation.link.wait_for_imports()

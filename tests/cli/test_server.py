@@ -187,7 +187,8 @@ def test_answers_go_to_the_private_queue_that_is_named(world: World) -> None:
     _, errors = server.communicate(timeout=PATIENCE)
     assert (server.returncode, errors) == (0, "")
     assert [decode_answer(message.body).mean for message in world.drain("lab2_1-me-1")] == [1]
-    assert [decode_answer(message.body).mean for message in world.drain("lab2_1")] == [3]
+    # Whoever asked has gone, and its next run looks on the shared queue.
+    assert sorted(decode_answer(message.body).mean for message in world.drain("lab2_1")) == [2, 3]
     assert settled(world)
 
 
@@ -202,7 +203,7 @@ def test_private_queues_that_take_nothing_keep_nobody_else_waiting(world: World,
         ask(world, "[1]", reply_to=f"lab2_1-bad-{number}")
     ids = ask(world, *["[2]"] * 10)
     server = world.start("server.py", env={"AWS_ENDPOINT_URL": proxy.url})
-    assert set(answers(world, 10)) == set(ids)
+    assert set(ids) < set(answers(world, 20))
     until(lambda: settled(world))
     assert len(log(world)) == 20
     assert server.poll() is None

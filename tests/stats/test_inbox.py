@@ -10,7 +10,18 @@ from support.world import World, until
 
 from lab2.aws.sqs import Message, Outgoing
 from lab2.stats.client.inbox import OFTEN, STALE, Inbox, hiding_seconds
+from lab2.stats.client.run import Run
 from lab2.stats.protocol import answer_request, encode_answer
+
+
+def inbox_of(world: World, client: str = "me") -> Inbox:
+    return Inbox(world.queue("lab2_1"), client, Run())
+
+
+@pytest.fixture(autouse=True)
+def any_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer of our name is for us, whoever asked: here it is not about runs."""
+    monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER", -60.0)
 
 
 def answered(world: World, *ids: str, client: str = "me") -> None:
@@ -24,7 +35,7 @@ def receive(inbox: Inbox) -> list[Message]:
 
 def test_an_answer_whose_lease_ran_out_before_it_was_shown_is_not_deleted(world: World) -> None:
     """A long file is shown in the order of its lines: an answer may wait for its turn longer than its lease."""
-    inbox = Inbox(world.queue("lab2_1"), "me")
+    inbox = inbox_of(world)
     answered(world, "1")
     messages = receive(inbox)
     inbox.queue.change_visibility(messages, 0)
@@ -38,7 +49,7 @@ def test_an_answer_that_waits_longer_than_its_lease_is_not_given_to_another_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_TIMEOUT", 3)
-    inbox, again = Inbox(world.queue("lab2_1"), "me"), Inbox(world.queue("lab2_1"), "me")
+    inbox, again = inbox_of(world), inbox_of(world)
     answered(world, "1")
     messages = receive(inbox)
     end = time.monotonic() + 7
@@ -55,15 +66,15 @@ def test_an_answer_that_is_no_longer_held_is_there_for_the_next_run(
 ) -> None:
     monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_TIMEOUT", 1)
     answered(world, "1")
-    assert receive(Inbox(world.queue("lab2_1"), "me"))  # and is killed
-    assert Inbox(world.queue("lab2_1"), "me").receive(5)
+    assert receive(inbox_of(world))  # and is killed
+    assert inbox_of(world).receive(5)
 
 
 def test_an_answer_whose_lease_could_not_be_renewed_is_not_shown_twice(
     proxied: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_TIMEOUT", 2)
-    inbox = Inbox(proxied.queue("lab2_1"), "me")
+    inbox = inbox_of(proxied)
     answered(proxied, "1")
     messages = receive(inbox)
     proxy.on("ChangeMessageVisibilityBatch", Fault(fail=1, code="InternalError"))
@@ -75,7 +86,7 @@ def test_an_answer_whose_lease_could_not_be_renewed_is_not_shown_twice(
 
 
 def test_a_second_copy_of_an_answer_is_deleted_unseen(world: World) -> None:
-    inbox = Inbox(world.queue("lab2_1"), "me")
+    inbox = inbox_of(world)
     answered(world, "1", "1")
     messages = receive(inbox)
     assert len(messages) == 1
@@ -87,7 +98,7 @@ def test_a_second_copy_of_an_answer_is_deleted_unseen(world: World) -> None:
 
 
 def test_an_answer_that_was_not_deleted_after_all_is_not_shown_again(proxied: World, proxy: Proxy) -> None:
-    inbox = Inbox(proxied.queue("lab2_1"), "me")
+    inbox = inbox_of(proxied)
     answered(proxied, "1")
     messages = receive(inbox)
     proxy.on("DeleteMessageBatch", Fault(fail=1, code="ReceiptHandleIsInvalid"))
@@ -98,11 +109,11 @@ def test_an_answer_that_was_not_deleted_after_all_is_not_shown_again(proxied: Wo
 
 
 def test_answers_of_others_are_released_but_not_at_once(world: World) -> None:
-    inbox = Inbox(world.queue("lab2_1"), "me")
+    inbox = inbox_of(world)
     answered(world, "1", client="you")
     assert receive(inbox) == []
     assert world.depth("lab2_1") == (0, 1)  # or our own open poll would get it before its owner does
-    assert [found.message.body for found in Inbox(inbox.queue, "you").receive(20)]
+    assert [found.message.body for found in inbox_of(world, "you").receive(20)]
 
 
 def test_only_what_nobody_comes_for_is_hidden_from_its_owner_for_long() -> None:
@@ -119,7 +130,7 @@ def test_answers_that_nobody_comes_for_do_not_come_back_as_fast_as_new_ones(
 ) -> None:
     """A queue that gives its oldest messages first would give nothing else, once there are many of them."""
     monkeypatch.setattr("lab2.stats.client.inbox.OFTEN", 2)
-    inbox = Inbox(world.queue("lab2_1"), "me")
+    inbox = inbox_of(world)
     answered(world, "1", client="you")
     receive(inbox)
     until(lambda: world.depth("lab2_1") == (1, 0))
@@ -128,4 +139,4 @@ def test_answers_that_nobody_comes_for_do_not_come_back_as_fast_as_new_ones(
     assert world.depth("lab2_1") == (0, 1)
     until(lambda: world.depth("lab2_1") == (1, 0))
     assert time.monotonic() - received > 3  # four seconds or more, by the queue's clock
-    assert Inbox(inbox.queue, "you").receive(20)
+    assert inbox_of(world, "you").receive(20)

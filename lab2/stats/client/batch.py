@@ -6,20 +6,25 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from lab2.aws.poller import Poller
 from lab2.aws.retry import OutageReporter
-from lab2.aws.sqs import BATCH, Message
+from lab2.aws.sqs import BATCH
+from lab2.errors import UserError
 from lab2.stats.client.connection import Connection, Series
 from lab2.stats.client.inbox import ReceivedAnswer
-from lab2.stats.client.output import printer
+from lab2.stats.client.output import found_earlier, printer
 from lab2.stats.client.series_file import SeriesFile
-from lab2.stats.protocol import Answer, new_id
+from lab2.stats.protocol import Answer
 from lab2.terminal import Progress
 from lab2.workers import BatchWorker
 
 MAX_RECEIVERS = 8
 PAUSE = 0.05  # seconds after a receive: the next one finds more
+# Requests from which on a file has its answers sent to a private queue. All are sent before the first answer comes, so
+# it can't be found out by then whether others receive too; two calls more are little for so many.
+MANY = 50
 
 
 class BatchRequest:
@@ -27,8 +32,9 @@ class BatchRequest:
 
     def __init__(self, connection: Connection, series: Sequence[list[float]]) -> None:
         self.connection = connection
-        self.requests: list[Series] = [(new_id(), numbers) for numbers in series]
+        self.requests: list[Series] = [(connection.run.new_id(), numbers) for numbers in series]
         self.sent = self.received = 0
+        self._earlier: list[ReceivedAnswer] = []  # answers to earlier runs, not shown yet
         self._answers: dict[str, ReceivedAnswer] = {}
         self._open = {id for id, _ in self.requests}
         self._change = threading.Condition()
@@ -36,8 +42,8 @@ class BatchRequest:
             self._receive, OutageReporter("Receiving"), max_threads=MAX_RECEIVERS, pause=PAUSE, few=BATCH - 1
         )
         self._send = BatchWorker(OutageReporter("Sending"), self._send_batch, BATCH, threads=8)
-        self._delete: BatchWorker[Message] = BatchWorker(
-            OutageReporter("Deleting"), connection.inbox.delete, BATCH, threads=4, linger=1.0
+        self._delete: BatchWorker[ReceivedAnswer] = BatchWorker(
+            OutageReporter("Deleting"), connection.delete, BATCH, threads=4, linger=1.0
         )
 
     def answers(self, patience: float, progress: Callable[[], object]) -> Iterator[Answer | None]:
@@ -59,7 +65,22 @@ class BatchRequest:
             found = self._answers.pop(id, None)
             yield found.answer if found else None
             if found:
-                self._delete.put([found.message])
+                self._delete.put([found])
+
+    def show_earlier(self) -> None:
+        """Print on stderr what has come of answers to earlier runs."""
+        with self._change:
+            earlier, self._earlier = self._earlier, []
+        if earlier:
+            print(found_earlier(earlier), file=sys.stderr)
+            self._delete.put(earlier)
+
+    def collect_earlier(self) -> None:
+        """Receive and print the rest of the answers to earlier runs, if some were met."""
+        with suppress(Exception):  # what is not received now is there for the next run
+            while self.connection.more:
+                self._receive(patient=False)
+                self.show_earlier()
 
     def close(self) -> None:
         """Delete what has been shown, and stop.
@@ -79,7 +100,7 @@ class BatchRequest:
         return again
 
     def _receive(self, patient: bool) -> int:
-        received = self.connection.inbox.receive(wait=1 if patient else 0)
+        received = self.connection.receive(wait=1 if patient else 0)
         with self._change:
             self._keep(received)
             self._change.notify_all()
@@ -87,7 +108,9 @@ class BatchRequest:
 
     def _keep(self, received: Iterable[ReceivedAnswer]) -> None:
         for found in received:
-            if found.answer and found.answer.id in self._open:
+            if found.earlier:
+                self._earlier.append(found)
+            elif found.answer and found.answer.id in self._open:
                 self._open.discard(found.answer.id)
                 self._answers[found.answer.id] = found
                 self.received += 1
@@ -102,19 +125,28 @@ def send_file(connect: Callable[[], Connection], file: SeriesFile, form: str | N
     for number, reason in file.refused.items():
         print(f"Line {number} is not sent: {reason}.", file=sys.stderr)
     good, bad = [(str(number), numbers) for number, numbers in file.series.items()], len(file.refused)
-    request = BatchRequest(connect(), [numbers for _, numbers in good])
+    connection = connect()
+    if len(good) >= MANY and connection.can_list and not connection.own:
+        with suppress(UserError):  # then on the shared queue
+            connection.open_own_queue()
+    request = BatchRequest(connection, [numbers for _, numbers in good])
     show = printer(form, good)
     missing: list[str] = []
     try:
         with Progress(len(good), "answers") as progress:
-            for (line, _), answer in zip(
-                good, request.answers(patience, lambda: progress(request.received)), strict=True
-            ):
+
+            def tick() -> None:
+                progress(request.received)
+                request.show_earlier()
+
+            for (line, _), answer in zip(good, request.answers(patience, tick), strict=True):
                 if answer:
                     show(line, answer)
                 else:
                     missing.append(line)
+        request.collect_earlier()
     finally:
+        request.show_earlier()
         request.close()
         if missing:
             print(f"Not answered yet: line {', '.join(missing[:20])}{' ...' * (len(missing) > 20)}.", file=sys.stderr)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from lab2.errors import InvalidInput, UserError
+from lab2.stats.client.run import Run
 from lab2.stats.series import MAX_NUMBERS, parse_number, shortest
 from lab2.terminal import printable
 
@@ -20,19 +21,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lab2.aws.retry import OutageReporter
     from lab2.stats.client.connection import Connection
+    from lab2.stats.client.inbox import ReceivedAnswer
+    from lab2.stats.client.receiver import Receiver
 
 GLANCE = 1  # seconds to wait for an answer before the next question
-POLL = 5  # seconds of a long poll when there is nothing to type; Ctrl-C in one may hide an answer for a while
+POLL = 5  # seconds of a long poll when the client is not busy; Ctrl-C in one may hide an answer for a while
 HEAD_START = 0.01  # seconds for the first prompt before the imports behind it take the processor
 
 
 class BackgroundConnection:
     """Connects in a thread; a failure is said at once, by `interrupt`, and raised where the link is needed."""
 
-    def __init__(self, connect: Callable[[], Connection]) -> None:
-        self.connect = connect
+    def __init__(self, connect: Callable[[], Connection], connected: Callable[[Connection], object]) -> None:
+        self.connect, self.connected = connect, connected
         self.problem: UserError | None = None
-        self.outages: OutageReporter
         self._connection: Connection | None = None
         self._imported = threading.Event()
         self._thread = threading.Timer(HEAD_START, self._connect)
@@ -59,29 +61,45 @@ class BackgroundConnection:
         self._thread.join(10)
 
     def _connect(self) -> None:
-        from lab2.aws.retry import OutageReporter
-        from lab2.stats.client import batch  # noqa: F401 - and with it all that the main thread uses later
+        from lab2.stats.client import batch, receiver  # noqa: F401 - and with it all that the main thread uses later
 
-        self.outages = OutageReporter("Listening")
         self._imported.set()
         try:
             self._connection = self.connect()
+            self.connected(self._connection)
         except UserError as problem:
             self.problem = problem
             os.kill(os.getpid(), signal.SIGUSR1)
 
 
 class Conversation:
-    """What a person and the client say to each other."""
+    """What a person and the client say to each other. `connect` makes the connection of `run`.
 
-    def __init__(self, connect: Callable[[], Connection], client: str, patience: float, private: bool) -> None:
-        self.connect, self.client, self.patience, self.private = connect, client, patience, private
+    `listening`: it takes no input and shows what comes. `greeting`: it shows what is there for earlier runs at once.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        client: str,
+        run: Run,
+        patience: float,
+        listening: bool = False,
+        greeting: bool = False,
+    ) -> None:
+        self.connect, self.client, self.run, self.patience = connect, client, run, patience
+        self.listening, self.greeting = listening, greeting
         self.sent: dict[str, str] = {}  # what the messages of this run are called, by id
-        self.waiting: set[str] = set()  # ids of those not answered yet
+        self.waiting: set[str] = set()  # ids of those whose answers have not been shown
         self.fine = True
         self._reading = False
+        self._prompt = ""  # the question that stands on the screen
+        self._announced = 0  # answers to earlier runs of which the user knows
+        self._receiver: Receiver | None = None
+        self._shown: list[ReceivedAnswer] = []  # answers that are still to be deleted
+        self._deleting: OutageReporter | None = None
         signal.signal(signal.SIGUSR1, self._heard)
-        self.link = BackgroundConnection(connect)
+        self.link = BackgroundConnection(connect, self._greet)
 
     def ask_and_answer(self) -> None:
         """Ask for messages until there is enough, showing answers in between; then wait for the rest."""
@@ -126,6 +144,9 @@ class Conversation:
                 self._reading = True
                 if self.link.problem:
                     raise self.link.problem
+                if sys.stdin.isatty():
+                    self._prompt = prompt
+                    self._poll(POLL)
                 line = input(prompt).strip()
             except UserError as problem:
                 print(f"\n{problem}", file=sys.stderr)
@@ -136,6 +157,7 @@ class Conversation:
                 return line
             finally:
                 self._reading = False
+                self._prompt = ""
 
     def send(self, numbers: list[float]) -> None:
         """Send one message, and show its answer if that comes at once."""
@@ -143,9 +165,7 @@ class Conversation:
             print("No numbers, so nothing was sent.", file=sys.stderr)
             return
         self.link.wait_for_imports()
-        from lab2.stats.protocol import new_id
-
-        id = new_id()
+        id = self.run.new_id()
         while True:
             try:
                 connection = self.link.connection()
@@ -156,6 +176,7 @@ class Conversation:
             except UserError as problem:
                 print(problem, file=sys.stderr)
                 self.reconnect(numbers)
+        self._poll(GLANCE)
         deadline = time.monotonic() + GLANCE
         while id in self.waiting and time.monotonic() < deadline:
             self.listen(GLANCE)
@@ -178,54 +199,117 @@ class Conversation:
         if not again:
             unsent = f" Send it later with: client.py {plainly(typed)}" if typed else ""
             raise UserError(f"Nothing more was sent.{unsent}")
-        self.link = BackgroundConnection(self.connect)
+        if self._receiver:
+            self._receiver.abandon()
+            self._receiver = None
+            self.run.waiting.update(self.waiting)
+        self.link = BackgroundConnection(self.connect, self._greet)
 
-    def show(self, wait: int) -> None:
-        """Print the answers that are there, waiting up to `wait` seconds for one; delete what was printed."""
+    def show(self, wait: float) -> None:
+        """Print the answers that have come, waiting up to `wait` seconds for one; delete what was printed."""
         from lab2.aws.errors import user_errors
         from lab2.aws.resources import ANSWER_QUEUE
-        from lab2.stats.client.output import table
+        from lab2.aws.sqs import batches
+        from lab2.stats.client.output import count_earlier, table
 
-        inbox = self.link.connection().inbox
+        rows = []
+        earlier = 0
+        for found in (received := self.receiver().take(wait)):
+            answer = found.answer
+            if answer is None:
+                print(f"What came here is no answer: {printable(found.message.body)[:60]}", file=sys.stderr)
+            else:
+                rows.append((self.sent.get(answer.id, "earlier"), answer))
+                self.waiting.discard(answer.id)
+                self.fine = self.fine and answer.error is None
+                earlier += answer.id not in self.sent
+        if earlier > self._announced:
+            print(count_earlier(earlier - self._announced), file=sys.stderr)
+        self._announced = max(0, self._announced - earlier)
+        if rows:
+            print(table(rows, shutil.get_terminal_size().columns), flush=True)
+        self._shown += received
+        connection = self.link.connection()
         with user_errors(f"queue {ANSWER_QUEUE}"):
-            received = inbox.receive(wait)
-            rows = []
-            for found in received:
-                answer = found.answer
-                if answer is None:
-                    print(f"What came here is no answer: {printable(found.message.body)[:60]}", file=sys.stderr)
-                else:
-                    rows.append((self.sent.get(answer.id, "earlier"), answer))
-                    self.waiting.discard(answer.id)
-                    self.fine = self.fine and answer.error is None
-            if rows:
-                print(table(rows, shutil.get_terminal_size().columns), flush=True)
-            if received:
-                inbox.delete([found.message for found in received])
+            for batch in list(batches(self._shown)):
+                again = connection.delete(batch)
+                self._shown = [found for found in self._shown if found not in batch or found in again]
 
     def wait(self) -> None:
         """Show answers until all messages of this run are answered, for `patience` seconds at most."""
         deadline = time.monotonic() + self.patience
         try:
             while self.waiting and (left := deadline - time.monotonic()) > 0:
-                self.listen(max(1, round(min(POLL, left))))
+                self._poll(max(1, round(min(POLL, left))))
+                self.listen(min(POLL, left))
+            self.finish()
         finally:
             if self.waiting:
                 self.fine = False
                 missing = ", ".join(name for id, name in self.sent.items() if id in self.waiting)
                 later = f" The next run as {self.client} will show the answer."
-                if self.private:
+                if self._receiver and not self._receiver.connection.answers_stay:
                     later = " The answer is lost with the private queue."
                 print(f"Not answered yet: message {missing}.{later} Is a server running?", file=sys.stderr)
 
-    def listen(self, seconds: int) -> None:
+    def listen(self, seconds: float) -> None:
         """Show the answers that come within `seconds`; say once if AWS fails, and pause."""
+        from lab2.aws.retry import OutageReporter
+
+        outages = self._deleting = self._deleting or OutageReporter("Deleting")
         try:
             self.show(seconds)
         except UserError as problem:
-            time.sleep(self.link.outages.record_failure(problem))
+            time.sleep(outages.record_failure(problem))
         else:
-            self.link.outages.record_success()
+            outages.record_success()
+
+    def finish(self) -> None:
+        """Show the rest of the answers to earlier runs if some were met, and receive no more."""
+        if self._receiver:
+            while self._receiver.connection.more:
+                self.listen(GLANCE)
+            self._receiver.stop()
+            self.listen(0)
+
+    def receiver(self) -> Receiver:
+        """Return what receives on the connection; UserError where there is none."""
+        connection = self.link.connection()
+        return self._receiver or self._start_receiver(connection)
+
+    def _start_receiver(self, connection: Connection) -> Receiver:
+        from lab2.aws.retry import OutageReporter
+        from lab2.stats.client.receiver import Receiver
+
+        self._receiver = Receiver(
+            connection, OutageReporter("Listening", self._tell), self._arrived, self.listening, self.greeting
+        )
+        return self._receiver
+
+    def _greet(self, connection: Connection) -> None:
+        if self.greeting:
+            self._start_receiver(connection)
+
+    def _arrived(self, received: Sequence[ReceivedAnswer]) -> None:
+        """Say that there are answers to earlier runs where the user is being asked; they are shown after that."""
+        earlier = sum(found.earlier for found in received)
+        if earlier and self._prompt:
+            from lab2.stats.client.output import count_earlier
+
+            self._announced += earlier
+            self._tell(f"{count_earlier(earlier)} They are shown after this message.")
+
+    def _tell(self, line: str) -> None:
+        """Print a line on stderr; the question that stands on the screen is put again below it."""
+        prompt = self._prompt
+        print(f"\n{line}" if prompt else line, file=sys.stderr, flush=True)
+        if prompt:
+            print(prompt, end="", flush=True)
+
+    def _poll(self, seconds: int) -> None:
+        if self._receiver:
+            self._receiver.poll = seconds
+            self._receiver.wake()
 
     def _heard(self, *_: object) -> None:
         if self._reading and self.link.problem:

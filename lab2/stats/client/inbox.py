@@ -1,4 +1,4 @@
-"""Our answers on a queue: told from those of other clients, deduplicated, and deleted after they have been shown."""
+"""The answers on a queue that this run shows: told from those of others, deduplicated, deleted when shown."""
 
 from __future__ import annotations
 
@@ -11,55 +11,63 @@ from dataclasses import dataclass
 from lab2.aws.leases import Leases
 from lab2.aws.sqs import Message, Queue
 from lab2.errors import InvalidInput
+from lab2.stats.client.run import Run, run_of
 from lab2.stats.protocol import Answer, decode_answer
 
 # Seconds in which an answer is shown and deleted, or renewed; after that our next run receives it.
 ANSWER_VISIBILITY_TIMEOUT = 30
 OFTEN = 10  # receives of an answer by us alone after which its owner is probably not here
 MAX_MET = 10_000  # messages of others whose receives are counted
+# Seconds after which an answer of our name is ours, if this machine does not know the run that asked for it. A run
+# that lives receives all the time while it waits; an answer that it received and could not show is back after a lease.
+TAKEOVER = 90.0
 STALE = 300.0  # seconds after which whoever has not come for an answer is not in a hurry
-ABANDONED = 3600.0  # seconds after which anybody may delete an answer
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedAnswer:
-    """An answer as it came: None for a message to us that is no answer."""
+    """An answer as it came: None for a message to us that is no answer. `earlier`: this run did not ask for it."""
 
     message: Message
     answer: Answer | None
+    inbox: Inbox
+    earlier: bool
 
 
 class Inbox:
-    """Our answers on one queue. Raises what botocore raises."""
+    """The answers on one queue that this run shows. Raises what botocore raises.
 
-    def __init__(self, queue: Queue, client: str, private: bool = False) -> None:
-        self.queue, self.client, self.private = queue, client, private
+    They are those to its own requests, and those of its name that no live run waits for. `private`: it is this run's
+    own queue, and all that comes is for it.
+    """
+
+    def __init__(self, queue: Queue, client: str, run: Run, private: bool = False) -> None:
+        self.queue, self.client, self.run, self.private = queue, client, run, private
+        self.leases = Leases(queue, ANSWER_VISIBILITY_TIMEOUT)  # the messages returned and not deleted yet
         self._first: dict[str, str] = {}  # the message in which an answer was returned, by the answer's id
-        self._leases = Leases(queue, ANSWER_VISIBILITY_TIMEOUT)  # the messages returned and not deleted yet
         self._met: Counter[str] = Counter()  # how often we received a message of somebody else's
 
     def receive(self, wait: int) -> list[ReceivedAnswer]:
-        """Return answers of ours that were not returned before, waiting up to `wait` seconds for any message.
+        """Return answers for us that were not returned before, waiting up to `wait` seconds for any message.
 
-        What belongs to others is released for them, what nobody wants is deleted, what is not deleted yet stays ours.
+        What belongs to others is released for them, a copy is deleted, what is not deleted yet stays ours.
         """
-        self._leases.renew()
+        self.leases.renew()
         now = time.monotonic()
         ours: dict[str, ReceivedAnswer] = {}
         others: list[Message] = []
         useless: list[Message] = []
-        for message in self.queue.receive(wait, self._leases.timeout):
-            found = _read(message)
-            id = found.answer.id if found.answer else message.id
-            if not self._is_ours(message):
-                abandoned = message.sent < time.time() - ABANDONED
-                (useless if abandoned else others).append(message)
-            elif message.id in self._leases:
-                self._leases.hold([message], now)  # its lease ran out before it was deleted: this receipt counts now
+        for message in self.queue.receive(wait, self.leases.timeout):
+            answer = _read(message)
+            id = answer.id if answer else message.id
+            if message.id in self.leases:
+                self.leases.hold([message], now)  # its lease ran out before it was deleted: this receipt counts now
+            elif answer and not self._is_for_us(message, id):
+                others.append(message)
             elif id in self._first or id in ours:
                 useless.append(message)  # a copy
             else:
-                ours[id] = found
+                ours[id] = ReceivedAnswer(message, answer, self, earlier=run_of(id) != self.run.id)
         if useless:
             self.queue.delete(useless)
         if others:
@@ -73,17 +81,27 @@ class Inbox:
         # Only now: what is lost to an error above comes back, and must not count as a copy then.
         for id, found in ours.items():
             self._first[id] = found.message.id
-            self._leases.hold([found.message], now)
+            self.run.waiting.discard(id)
+            self.leases.hold([found.message], now)
         return list(ours.values())
 
     def delete(self, messages: Sequence[Message]) -> list[Message]:
         """Delete up to ten messages whose answers have been shown; return those to try again."""
-        failed = {message.id for message in self.queue.delete([self._leases[message.id] for message in messages])}
-        self._leases.release(message for message in messages if message.id not in failed)
+        failed = {message.id for message in self.queue.delete([self.leases[message.id] for message in messages])}
+        self.leases.release(message for message in messages if message.id not in failed)
         return [message for message in messages if message.id in failed]
 
-    def _is_ours(self, message: Message) -> bool:
-        return self.private or message.attributes.get("client", self.client) == self.client
+    def _is_for_us(self, message: Message, id: str) -> bool:
+        """Tell whether we show an answer: it is to this run, or of our name and no live run waits for it."""
+        run = run_of(id)
+        if self.private or run == self.run.id:
+            return True
+        if message.attributes.get("client", self.client) != self.client:
+            return False
+        lives = self.run.lives(run) if run else None
+        if lives is None and "client" in message.attributes:
+            return message.sent < time.time() - TAKEOVER
+        return not lives
 
 
 def hiding_seconds(age: float, met: int) -> int:
@@ -96,8 +114,8 @@ def hiding_seconds(age: float, met: int) -> int:
     return 30 if age > STALE else random.choice((1, 2)) * (1 if met < OFTEN else 4)
 
 
-def _read(message: Message) -> ReceivedAnswer:
+def _read(message: Message) -> Answer | None:
     try:
-        return ReceivedAnswer(message, decode_answer(message.body))
+        return decode_answer(message.body)
     except InvalidInput:
-        return ReceivedAnswer(message, None)
+        return None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
+from lab2.stats.client.inbox import ReceivedAnswer
 from lab2.stats.protocol import Answer, encode_answer
 from lab2.stats.series import shortest
 from lab2.terminal import align, column_widths, printable
@@ -32,6 +34,16 @@ def table(rows: Sequence[AnswerRow], width: int) -> str:
     for sentence in bad:
         lines += textwrap.wrap(sentence, width, subsequent_indent="  ")
     return "\n".join(lines)
+
+
+def found_earlier(received: Sequence[ReceivedAnswer]) -> str:
+    """Return how many answers to earlier runs were found, and their table."""
+    rows = [("earlier", found.answer) for found in received if found.answer]
+    return "\n".join([count_earlier(len(rows)), table(rows, shutil.get_terminal_size().columns)] if rows else [])
+
+
+def count_earlier(count: int) -> str:
+    return f"Found {count:,} answer{'s' * (count != 1)} to earlier runs."
 
 
 def _cells(name: str, answer: Answer) -> tuple[str, ...]:

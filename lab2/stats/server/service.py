@@ -34,7 +34,7 @@ POLL, PAUSE = 4, 0.15
 MAX_POLLERS = 8
 MAX_HELD = 4_000  # requests in hand: what is not logged yet holds the pollers back
 MAX_DAYS = 5  # logs that are kept open: around midnight there are two, and a request waits for four days at most
-MAX_REFUSED = 3  # times that a private queue is asked to take an answer; the answer is in the log all the same
+MAX_REFUSED = 3  # times that a private queue is asked to take an answer; then the shared queue gets it
 LAST_EFFORT = 20.0  # seconds for what is in hand when the server is stopped and AWS is away
 HEARTBEAT = 60.0
 _NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")  # an id or client that is echoed
@@ -169,12 +169,14 @@ class Server:
             if to == self.answers or not error_code(error):
                 raise
             if error_code(error) in MISSING_QUEUE_CODES:
-                failed = []  # a private queue that is gone, and with it whoever asked
+                for request in requests:
+                    request.refused = MAX_REFUSED
         again = [request for request in requests if request.outgoing in failed]
         if to != self.answers:  # whoever made it may have made it so that it takes nothing: no thread waits for it
             for request in again:
                 request.refused += 1
-            again = [request for request in again if request.refused < MAX_REFUSED]
+                if request.refused >= MAX_REFUSED:  # whoever asked has gone; the next run of that name looks here
+                    request.reply_to = self.answers
             self._answer.put(again)
         self.answered += len(requests) - len(again)
         self._delete.put(request for request in requests if request not in again)

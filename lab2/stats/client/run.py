@@ -1,0 +1,124 @@
+"""A run of the client: the ids of its requests, and which other runs on this machine are still there."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import time
+from contextlib import suppress
+
+TYPE_CHECKING = False  # the first prompt waits for what is imported up there
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORGOTTEN = 6 * 86_400.0  # seconds after which nothing of a run is left: requests last 4 days, answers a day
+
+_ID = re.compile(r"\d{4}-\d\d-\d\d-([0-9a-f]{20})-\d+")
+
+
+class Run:
+    """One run of the client. While it lives it holds a lock on a file, by which others on this machine know it.
+
+    The system drops the lock when the process ends in whatever way. `waiting` holds the ids that were sent and whose
+    answers have not been received.
+    """
+
+    def __init__(self) -> None:
+        self.id = os.urandom(10).hex()
+        self.waiting: set[str] = set()
+        self._numbers = itertools.count(1)
+        self._folder: Path | None = None
+        self._file = -1
+        self._dead: set[str] = set()
+
+    def new_id(self) -> str:
+        """Return the id of a new request: the day (UTC), which is the day of its log, this run, and a number."""
+        return f"{time.strftime('%Y-%m-%d', time.gmtime())}-{self.id}-{next(self._numbers)}"
+
+    def begin(self, folder: Path) -> None:
+        """Let others on this machine know that this run lives, by a locked file in `folder`, if that can be written."""
+        if self._file >= 0:
+            return
+        with suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = folder / self.id
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._folder = folder
+            if not _lock(self._file, exclusive=True):
+                path.unlink()  # this file system has no locks: the file would say that we are dead
+            for other in folder.iterdir():
+                if other.stat().st_mtime < time.time() - FORGOTTEN and self.lives(other.name) is False:
+                    other.unlink()
+
+    def end(self, outstanding: bool) -> None:
+        """Give up the file; it stays, unlocked, where answers are `outstanding`, so that the next run takes them."""
+        if self._file >= 0 and self._folder:
+            if not outstanding:
+                with suppress(OSError):
+                    (self._folder / self.id).unlink()
+            os.close(self._file)
+            self._file = -1
+
+    def lives(self, run: str) -> bool | None:
+        """Tell whether a run on this machine lives; None for one that this machine knows nothing of."""
+        if run == self.id:
+            return True
+        if run in self._dead:
+            return False
+        if self._folder is None:
+            return None
+        try:
+            file = os.open(self._folder / run, os.O_RDWR)
+        except OSError:
+            return None
+        try:
+            if not _lock(file, exclusive=False):
+                return True
+        except OSError:
+            return None
+        finally:
+            os.close(file)
+        self._dead.add(run)
+        return False
+
+
+def run_of(id: str) -> str | None:
+    """Return the run that gave an id to its request; None for an id of 1.0 or of another program."""
+    found = _ID.fullmatch(id)
+    return found[1] if found else None
+
+
+def runs_folder() -> Path:
+    """Return where the runs of this user on this machine hold their locks."""
+    import platform
+    from pathlib import Path
+
+    state = os.environ.get("XDG_STATE_HOME")
+    # By machine, for a home may be shared over the network, and a lock may not.
+    machine = re.sub(r"[^A-Za-z0-9._-]", "-", platform.node()) or "-"
+    return (Path(state) if state else Path.home() / ".local" / "state") / "lab2" / "runs" / machine
+
+
+def _lock(file: int, exclusive: bool) -> bool:
+    """Lock an open file; False where another process has it. OSError where there are no locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return _lock_on_windows(file)
+    try:
+        fcntl.flock(file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lock_on_windows(file: int) -> bool:
+    import importlib
+
+    try:
+        msvcrt = importlib.import_module("msvcrt")  # a type checker on Linux knows nothing of what is in it
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+    except PermissionError:
+        return False
+    return True
