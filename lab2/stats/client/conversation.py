@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import sys
 import textwrap
-import threading
 import time
 from collections.abc import Callable, Sequence
 
 from lab2.errors import InvalidInput, UserError
+from lab2.stats.client.background_connection import BackgroundConnection
 from lab2.stats.client.run import Run
 from lab2.stats.series import MAX_NUMBERS, parse_number, shortest
 from lab2.terminal import printable
@@ -26,50 +25,6 @@ if TYPE_CHECKING:
 
 GLANCE = 1  # seconds to wait for an answer before the next question
 POLL = 5  # seconds of a long poll when the client is not busy; Ctrl-C in one may hide an answer for a while
-HEAD_START = 0.01  # seconds for the first prompt before the imports behind it take the processor
-
-
-class BackgroundConnection:
-    """Connects in a thread; a failure is said at once, by `interrupt`, and raised where the link is needed."""
-
-    def __init__(self, connect: Callable[[], Connection], connected: Callable[[Connection], object]) -> None:
-        self.connect, self.connected = connect, connected
-        self.problem: UserError | None = None
-        self._connection: Connection | None = None
-        self._imported = threading.Event()
-        self._thread = threading.Timer(HEAD_START, self._connect)
-        self._thread.daemon = True
-        self._thread.start()
-
-    def connection(self) -> Connection:
-        """Return the connection as soon as it is there; UserError where it can't be had."""
-        self._thread.join()
-        if self.problem:
-            raise self.problem
-        assert self._connection
-        return self._connection
-
-    def wait_for_imports(self) -> None:
-        """Return when the thread has imported what the client needs.
-
-        Python lets two threads that import what the other is importing see half a module: only one may import.
-        """
-        self._imported.wait()
-
-    def settle(self) -> None:
-        """Wait until the connecting is over, so that what it started can be stopped."""
-        self._thread.join(10)
-
-    def _connect(self) -> None:
-        from lab2.stats.client import batch, receiver  # noqa: F401 - and with it all that the main thread uses later
-
-        self._imported.set()
-        try:
-            self._connection = self.connect()
-            self.connected(self._connection)
-        except UserError as problem:
-            self.problem = problem
-            os.kill(os.getpid(), signal.SIGUSR1)
 
 
 class Conversation:
@@ -284,6 +239,8 @@ class Conversation:
         self._receiver = Receiver(
             connection, OutageReporter("Listening", self._tell), self._arrived, self.listening, self.greeting
         )
+        if self.listening:
+            self._receiver.poll = POLL
         return self._receiver
 
     def _greet(self, connection: Connection) -> None:
