@@ -1,8 +1,11 @@
 # Everything from a bare machine: `make run`, `make label`, `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/pytest -n 3 # on two cores too: much of a test is waiting
 
-.PHONY: run label test check matrix soak bench pictures clean
+FUZZ_SEED := $(or $(LAB2_SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
+
+.PHONY: run label test check matrix fuzz long soak bench pictures clean
 
 run: .venv/programs ## numbers answered, on the local emulator
 	@$(BIN)/python client.py --local
@@ -10,9 +13,9 @@ run: .venv/programs ## numbers answered, on the local emulator
 label: .venv/programs ## pictures labelled, on the local emulator
 	@$(BIN)/python hotdog.py --local
 
-test: .venv/programs check ## all tests
+test: .venv/programs check ## the checks, and all tests but the long ones
 	@sh tests/system-packages.sh
-	$(BIN)/pytest -n 3
+	$(PYTEST) -m "not long"
 
 check: .venv/programs
 	$(BIN)/ruff format --check .
@@ -22,8 +25,16 @@ check: .venv/programs
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
 	$(BIN)/pre-commit validate-config
 
-matrix: .venv/programs ## the crash matrix, with its table
+matrix: .venv/programs ## the crash matrix in full, with its table
 	$(BIN)/python tools/matrix.py
+
+fuzz: .venv/programs ## input by chance, other input each time
+	@echo "LAB2_SEED=$(FUZZ_SEED) make fuzz repeats this run."
+	LAB2_SEED=$(FUZZ_SEED) $(PYTEST) -m fuzz --hypothesis-seed=$(FUZZ_SEED)
+
+long: .venv/programs ## the long tests that are neither matrix nor fuzz
+	@sh tests/system-packages.sh
+	$(PYTEST) -m "long and not fuzz" --ignore=tests/crash
 
 soak: .venv/programs ## five minutes of load: is memory flat?
 	$(BIN)/python tests/support/soak.py

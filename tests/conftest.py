@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from support.aws_habits import Habits
 from support.fuzz import SEED
@@ -22,6 +23,18 @@ from lab2.labelling.samples import fill
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's "&" has it ignored, by what we start too
 
+# Input by chance is the same in each run, as that of `chance`, and more of it and another where LAB2_SEED is set.
+hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.register_profile("other", max_examples=1_000)
+hypothesis.settings.load_profile("other" if os.environ.get("LAB2_SEED") else "same")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests whose input is random: they are what `make fuzz` runs."""
+    for item in items:
+        if "chance" in getattr(item, "fixturenames", ()) or hasattr(getattr(item, "obj", None), "hypothesis"):
+            item.add_marker("fuzz")
+
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -34,8 +47,8 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def chance(request: pytest.FixtureRequest) -> random.Random:
-    """Chance that is another in each run and test, and the same again with LAB2_SEED."""
-    print(f"LAB2_SEED={SEED}")
+    """Chance that is another in each test, and with another LAB2_SEED."""
+    print(f"LAB2_SEED={SEED}")  # shown where the test fails
     return random.Random(f"{SEED} {request.node.name}")
 
 

@@ -196,15 +196,13 @@ def test_close_gives_back_what_was_not_begun_and_interrupts_pauses(work: Work) -
     assert work.batches == [[1]]
 
 
-def test_many_threads_and_faults_do_everything_once() -> None:
-    seed = random.randrange(10**6)
-    print("seed", seed)
-    dice, lock, done = random.Random(seed), threading.Lock(), Counter[int]()
+def test_many_threads_and_faults_do_everything_once(chance: random.Random) -> None:
+    lock, done = threading.Lock(), Counter[int]()
 
     def send(batch: list[int]) -> list[int]:
         with lock:
-            again = [item for item in batch if dice.random() < 0.05]
-            if dice.random() < 0.02:
+            again = [item for item in batch if chance.random() < 0.05]
+            if chance.random() < 0.02:
                 raise ClientError({"Error": {"Code": "SlowDown"}}, "Send")
             done.update(item for item in batch if item not in again)
         return again

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import pytest
 from botocore.exceptions import ClientError
+from support.faults import first_always
+from support.fuzz import few_and_many
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World
 
@@ -184,7 +186,7 @@ def test_an_object_grows_through_five_mebibytes(proxied: World) -> None:
 @pytest.mark.parametrize(
     "operation", ["CreateMultipartUpload", "UploadPartCopy", "UploadPart", "CompleteMultipartUpload"]
 )
-@pytest.mark.parametrize("fault", [Fault(lost=True), Fault(cut=True), Fault(refuse=(503, "SlowDown"))], ids=repr)
+@pytest.mark.parametrize("fault", first_always([Fault(lost=True), Fault(cut=True), Fault(refuse=(503, "SlowDown"))]))
 def test_a_fault_in_a_step_of_composing_is_got_over(proxied: World, proxy: Proxy, operation: str, fault: Fault) -> None:
     put(proxied, BIG)
     proxy.on(operation, fault)
@@ -291,14 +293,14 @@ def test_processes_that_append_at_once_write_exactly_their_rows(world: World) ->
     assert sorted(rows(world)) == sorted(expected)
 
 
-def test_faults_at_random_never_lose_or_double_a_row(proxied: World, proxy: Proxy) -> None:
-    seed = random.randrange(10**6)
-    print("seed", seed)
-    dice = random.Random(seed)
+@few_and_many(10, 100)
+def test_faults_at_random_never_lose_or_double_a_row(
+    proxied: World, proxy: Proxy, chance: random.Random, cases: int
+) -> None:
     faults = [Fault(lost=True), Fault(cut=True), Fault(refuse=(503, "SlowDown")),
               Fault(refuse=(409, "ConditionalRequestConflict")), Fault(refuse=(412, "PreconditionFailed"))]  # fmt: skip
     one, two = open_log(proxied), open_log(proxied)
-    for number in range(30):
-        proxy.on("PutObject", dice.choice(faults), nth=dice.randint(1, 3))
-        dice.choice((one, two)).append([b"%d" % number])
-    assert sorted(rows(proxied), key=int) == [b"%d" % number for number in range(30)]
+    for number in range(cases):
+        proxy.on("PutObject", chance.choice(faults), nth=chance.randint(1, 3))
+        chance.choice((one, two)).append([b"%d" % number])
+    assert sorted(rows(proxied), key=int) == [b"%d" % number for number in range(cases)]

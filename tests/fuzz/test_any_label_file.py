@@ -8,6 +8,7 @@ from collections import Counter
 
 from support.fuzz import (
     assert_harmless,
+    few_and_many,
     junk,
     mutated,
 )
@@ -34,9 +35,10 @@ def any_label_file(chance: random.Random) -> bytes:
     return chance.randbytes(chance.randrange(200)) if kind == 0 else mutated(chance, text) if kind < 3 else text
 
 
-def test_any_label_file_has_a_form_that_keeps_a_label_or_is_refused(chance: random.Random) -> None:
+@few_and_many(400, 4_000)
+def test_any_label_file_has_a_form_that_keeps_a_label_or_is_refused(chance: random.Random, cases: int) -> None:
     outcomes: Counter[bool] = Counter()
-    for _ in range(4_000):
+    for _ in range(cases):
         head = any_label_file(chance)
         name = clean_name(junk(chance)) or "a.jpg"
         label = Label(name, chance.choice("01"), clean_name(junk(chance)), "2026-11-23T12:00:00.000Z", "0.8")
@@ -62,12 +64,15 @@ def test_any_label_file_has_a_form_that_keeps_a_label_or_is_refused(chance: rand
         assert (label.timestamp, "timestamp") in zip(cells, (name.strip().lower() for name in names), strict=True), head
         for line in head.split(b"\n"):
             form.decode(line)
-    assert min(outcomes[True], outcomes[False]) > 200, outcomes
+    assert min(outcomes[True], outcomes[False]) > cases / 20, outcomes
 
 
-def test_a_label_is_appended_to_any_label_file_or_waits_on_disk(world: World, chance: random.Random) -> None:
+@few_and_many(12, 60)
+def test_a_label_is_appended_to_any_label_file_or_waits_on_disk(
+    world: World, chance: random.Random, cases: int
+) -> None:
     outcomes: Counter[bool] = Counter()
-    for number in range(60):
+    for number in range(cases):
         before = any_label_file(chance)
         world.aws.s3.put_object(Bucket=world.aws.bucket, Key=LABEL_KEY, Body=before)
         said: list[str] = []

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from support.fuzz import (
     NUMBERS,
+    few_and_many,
     junk,
     mutated,
     run,
@@ -68,11 +69,12 @@ def series_in(typed: bytes) -> list[str]:
     return requests
 
 
+@few_and_many(3, 10)
 def test_anything_typed_is_taken_or_refused_and_what_is_taken_is_sent(
-    world: World, server: object, chance: random.Random
+    world: World, server: object, chance: random.Random, cases: int
 ) -> None:
     world.env["PYTHONIOENCODING"] = "utf-8:strict"  # as most terminals have it, and not the C locale of a test
-    for number in range(10):
+    for number in range(cases):
         typed = any_typing(chance)
         expected = series_in(typed)
         code, output, errors = run(world, "client.py", "--client", f"typist-{number}", typed=typed)
@@ -103,7 +105,10 @@ def test_any_bytes_in_a_file_are_sent_or_refused_line_by_line(
         assert code == bool(refused)
 
 
-def test_any_path_typed_gets_an_outcome_or_a_sentence_and_the_menu(world: World, chance: random.Random) -> None:
+@few_and_many(30, 150)
+def test_any_path_typed_gets_an_outcome_or_a_sentence_and_the_menu(
+    world: World, chance: random.Random, cases: int
+) -> None:
     home = world.home / "p"
     home.mkdir()
     os.mkfifo(home / "fifo")
@@ -119,7 +124,7 @@ def test_any_path_typed_gets_an_outcome_or_a_sentence_and_the_menu(world: World,
             "x" * 5_000, f"{home}/{'y/' * 3_000}", "'", '"', "\\", "a\0b", "\x1b[2J", f"{home}/picture \x1b[2J 'q'.png",
             f"'{home}/fifo' /dev/null", "é\u202e", "~\x1b[2J/a",
         ]  # fmt: skip
-        odd += [chance.choice(("", f"{home}/", "~", "'", '"')) + junk(chance).translate(SAFE) for _ in range(150)]
+        odd += [chance.choice(("", f"{home}/", "~", "'", '"')) + junk(chance).translate(SAFE) for _ in range(cases)]
         typed = [os.fsencode(path) for path in odd] + [b"\xff\xfe", b"~\xff", bytes(home) + b"/\xff\x1b]0;x\x07.png"]
         lines = b"".join(b"u\n" + path + b"\n" for path in typed)
         _, output, errors = run(world, "hotdog.py", typed=lines + b"q\n", patience=60)

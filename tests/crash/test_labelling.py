@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from support.faults import FAULTS
+from support.faults import FAULTS, at_each_call, first_always
 from support.labeller import rows, waiting
 from support.proxy import ALWAYS, Call, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
@@ -145,14 +145,12 @@ def go_through(world: World, proxy: Proxy, call: tuple[str, str, int], fault: st
     return first, start_again(world)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("call", LABEL_CALLS)
+@pytest.mark.parametrize(("call", "fault"), at_each_call(LABEL_CALLS))
 def test_label(pictures: World, proxy: Proxy, call: str, fault: str) -> None:
     assert_exactly(pictures, *go_through(pictures, proxy, LABEL_CALLS[call], fault, "PutObject"))
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("call", MULTIPART_CALLS)
+@pytest.mark.parametrize(("call", "fault"), at_each_call(MULTIPART_CALLS, always=1))
 def test_label_past_five_megabytes(pictures: World, proxy: Proxy, call: str, fault: str) -> None:
     assert len(MUCH) > COPY_FROM
     put(pictures, MUCH)
@@ -160,8 +158,10 @@ def test_label_past_five_megabytes(pictures: World, proxy: Proxy, call: str, fau
     assert_exactly(pictures, *rounds, old=MUCH)
 
 
-@pytest.mark.parametrize("old", [OLD, MUCH], ids=["small file", "past five megabytes"])
-@pytest.mark.parametrize("fault", ["somebody was first", "killed when somebody was first", *REFUSALS])
+@pytest.mark.parametrize(
+    "old", [pytest.param(OLD, id="small file"), pytest.param(MUCH, id="past five megabytes", marks=pytest.mark.long)]
+)
+@pytest.mark.parametrize("fault", first_always(["somebody was first", "killed when somebody was first", *REFUSALS], 2))
 def test_label_write_refused_for_a_while(pictures: World, proxy: Proxy, fault: str, old: bytes) -> None:
     put(pictures, old)
     rival = Round("rival")
@@ -186,7 +186,7 @@ def test_label_write_refused_for_a_while(pictures: World, proxy: Proxy, fault: s
     assert_exactly(pictures, first, rival, start_again(pictures), old=old)
 
 
-@pytest.mark.parametrize("fault", ["cut", "lost", *REFUSALS])
+@pytest.mark.parametrize("fault", first_always(["cut", "lost", *REFUSALS]))
 def test_label_saves_nothing_in_the_whole_first_run_and_all_in_the_next(
     pictures: World, proxy: Proxy, fault: str
 ) -> None:
@@ -207,7 +207,7 @@ def test_label_saves_nothing_in_the_whole_first_run_and_all_in_the_next(
     assert_exactly(pictures, first, second)
 
 
-@pytest.mark.parametrize("torn", ["cut by a byte", "half a label", "zeros", "gone"])
+@pytest.mark.parametrize("torn", first_always(["half a label", "cut by a byte", "zeros", "gone"]))
 def test_label_outbox_torn(pictures: World, proxy: Proxy, torn: str) -> None:
     """The power fails, and the last that was written to SQLite's write-ahead log is not what the disk has."""
     rule = proxy.on("PutObject", Fault(cut=True), times=ALWAYS)
@@ -224,7 +224,7 @@ def test_label_outbox_torn(pictures: World, proxy: Proxy, torn: str) -> None:
     assert_exactly(pictures, first, start_again(pictures))
 
 
-@pytest.mark.parametrize("fault", ["none", "killed before", "killed after"])
+@pytest.mark.parametrize("fault", first_always(["killed after", "killed before", "none"]))
 def test_label_journals_of_version_1_0(pictures: World, proxy: Proxy, fault: str) -> None:
     """Labels of two processes of the old version are taken over, also by a program that is killed at its first PUT."""
     old = Round("old")
@@ -245,8 +245,8 @@ def test_label_journals_of_version_1_0(pictures: World, proxy: Proxy, fault: str
     assert not list(path.parent.glob("*.jsonl"))
 
 
-@pytest.mark.parametrize("network", ["there", "away"])
-@pytest.mark.parametrize("size", [0, 9_000, 40_000, 60_000])
+@pytest.mark.parametrize("network", first_always(["away", "there"]))
+@pytest.mark.parametrize("size", first_always([40_000, 0, 9_000, 60_000]))
 def test_label_disk_full(pictures: World, proxy: Proxy, size: int, network: str) -> None:
     rule = proxy.on("PutObject", Fault(cut=True), times=ALWAYS if network == "away" else 0)
     program = start(pictures, "first")
@@ -279,7 +279,7 @@ def test_label_disk_full_and_then_room_again(pictures: World, proxy: Proxy) -> N
     assert_exactly(pictures, first, start_again(pictures))
 
 
-@pytest.mark.parametrize("fault", ["none", "killed before", "killed after"])
+@pytest.mark.parametrize("fault", first_always(["killed after", "killed before", "none"]))
 def test_label_two_programs_of_one_user_and_what_a_third_left(pictures: World, proxy: Proxy, fault: str) -> None:
     third, killing = start(pictures, "third"), Fault(after=lambda: third.kill(), lost=True)
     proxy.on("PutObject", killing, only=_of_labels)
@@ -309,11 +309,12 @@ def test_label_beside_a_living_program_that_can_t_reach_s3(pictures: World, prox
     assert_exactly(pictures, first, *others, start_again(pictures))
 
 
-def test_label_sixteen_people_at_once_with_conflicts_and_lost_replies(pictures: World, proxy: Proxy) -> None:
+@pytest.mark.parametrize("people", first_always([4, 16]))
+def test_label_many_people_at_once_with_conflicts_and_lost_replies(pictures: World, proxy: Proxy, people: int) -> None:
     conflicts, replies = count(), count()
     proxy.on("PutObject", Fault(refuse=REFUSALS["409"]), times=ALWAYS, only=lambda call: next(conflicts) % 3 == 1)
     proxy.on("PutObject", Fault(lost=True), times=ALWAYS, only=lambda call: next(replies) % 5 == 0)
-    rounds = together([start(pictures, f"labeller {number}") for number in range(16)])
+    rounds = together([start(pictures, f"labeller {number}") for number in range(people)])
     assert {len(round.taken) for round in rounds} == {5}
     proxy.forget()
     assert_exactly(pictures, *rounds, *([start_again(pictures)] if waiting(pictures) else []))
@@ -383,8 +384,7 @@ UPLOAD_CALLS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("call", UPLOAD_CALLS)
+@pytest.mark.parametrize(("call", "fault"), at_each_call(UPLOAD_CALLS))
 def test_upload(world: World, proxy: Proxy, folder: Path, call: str, fault: str) -> None:
     victims: list[subprocess.Popen[str]] = []
     operation, nth = UPLOAD_CALLS[call]
@@ -401,8 +401,8 @@ def test_upload(world: World, proxy: Proxy, folder: Path, call: str, fault: str)
     assert_all_are_there(world, folder)
 
 
-@pytest.mark.parametrize("fault", ["cut", "lost", "500", "503", "403"])
-@pytest.mark.parametrize("operation", ["ListObjectsV2", "PutObject"])
+@pytest.mark.parametrize("fault", first_always(["cut", "lost", "500", "503", "403"]))
+@pytest.mark.parametrize("operation", first_always(["PutObject", "ListObjectsV2"]))
 def test_upload_fails_from_half_way_on_and_is_started_again(
     world: World, proxy: Proxy, folder: Path, operation: str, fault: str
 ) -> None:
@@ -417,7 +417,7 @@ def test_upload_fails_from_half_way_on_and_is_started_again(
     assert_all_are_there(world, folder)
 
 
-@pytest.mark.parametrize("fault", ["409", "500", "503"])
+@pytest.mark.parametrize("fault", first_always(["409", "500", "503"]))
 def test_upload_refused_for_a_while(world: World, proxy: Proxy, folder: Path, fault: str) -> None:
     proxy.on("PutObject", Fault(refuse=REFUSALS[fault]), nth=6, times=2)
     code, output, _ = ended(upload(world, folder))
@@ -425,7 +425,7 @@ def test_upload_refused_for_a_while(world: World, proxy: Proxy, folder: Path, fa
     assert_all_are_there(world, folder)
 
 
-@pytest.mark.parametrize("fault", ["none", "killed before", "killed after"])
+@pytest.mark.parametrize("fault", first_always(["killed after", "killed before", "none"]))
 def test_upload_by_two_programs_at_once_of_what_a_third_began(
     world: World, proxy: Proxy, folder: Path, fault: str
 ) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.faults import FAULTS
+from support.faults import FAULTS, at_each_call
 from support.proxy import ALWAYS, Call, Fault, Proxy
 from support.world import PATIENCE, World, until
 
@@ -72,13 +72,18 @@ def quick(world: World, proxy: Proxy) -> Iterator[World]:
     assert min(leases, default=LEASE) == LEASE
 
 
-@pytest.mark.parametrize(
-    ("servers", "fault"),
-    [*((1, fault) for fault in FAULTS), *((2, fault) for fault in FAULTS if "killed" in fault)],
-    ids=lambda value: {1: "alone", 2: "of two"}.get(value, value),
-)
-@pytest.mark.parametrize("call", SERVER_CALLS)
-def test_server(quick: World, proxy: Proxy, servers: int, call: str, fault: str) -> None:
+@pytest.mark.parametrize(("call", "fault"), at_each_call(SERVER_CALLS))
+def test_server(quick: World, proxy: Proxy, call: str, fault: str) -> None:
+    go_through(quick, proxy, call, fault, servers=1)
+
+
+@pytest.mark.parametrize(("call", "fault"), at_each_call(SERVER_CALLS, [name for name in FAULTS if "killed" in name]))
+def test_server_of_two(quick: World, proxy: Proxy, call: str, fault: str) -> None:
+    go_through(quick, proxy, call, fault, servers=2)
+
+
+def go_through(quick: World, proxy: Proxy, call: str, fault: str, servers: int) -> None:
+    """Let a fault happen to a call of one of the servers; whoever is killed is started again."""
     ids = ask(quick)
     victims: list[subprocess.Popen[str]] = []
     rule = proxy.on(call, FAULTS[fault](lambda: victims[0].kill()), times=1 if "killed" in fault else 2)
@@ -149,8 +154,7 @@ def test_server_midnight_in_the_middle_of_a_batch(quick: World) -> None:
     assert_all_is_well(quick, ids)  # again after midnight: no second row
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("call", CLIENT_CALLS)
+@pytest.mark.parametrize(("call", "fault"), at_each_call(CLIENT_CALLS))
 def test_client(quick: World, proxy: Proxy, call: str, fault: str) -> None:
     """Whatever happens to the first run, the answer of what it sent is shown by it or by the next one."""
     start(quick)
