@@ -26,7 +26,7 @@ from support.world import PATIENCE, World, until
 
 from lab2.errors import InvalidInput
 from lab2.stats.client.output import printer, table
-from lab2.stats.client.series_file import parse_line
+from lab2.stats.client.series_file import parse_series
 from lab2.stats.protocol import (
     answer_request,
     decode_answer,
@@ -48,9 +48,11 @@ def test_any_text_is_a_message_or_refused_with_the_reason(chance: random.Random,
         assert bool(answer.error) != bool(answer.numbers), body
         assert decode_answer(encode_answer(answer)) == answer, body
         assert_harmless(answer.error or "")
-        for decode in (decode_request, decode_answer, parse_line, parse_number):
+        for decode in (decode_request, decode_answer, parse_number):
             with suppress(InvalidInput):
                 decode(body if chance.random() < 0.5 else any_answer(chance))
+        for reason in parse_series(any_answer(chance).splitlines()).refused.values():
+            assert_harmless(str(reason))
 
 
 @few_and_many(100, 1_000)
