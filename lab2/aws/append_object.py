@@ -130,7 +130,7 @@ class AppendObject:
         if not appended or (self._body is not None and not _is_md5(reply["ETag"], self._body, added)):
             return self._open()  # replaced, or appended to by an upload in parts, whose ETag is no MD5
         self._know(reply["ETag"], self.size + len(added), None if self._body is None else self._body + added, added)
-        self.seen.add(_rows(added))
+        self.seen.add(self.split(added))
         return None
 
     def read_all(self) -> None:
@@ -154,6 +154,14 @@ class AppendObject:
             raise
         return body
 
+    def split(self, body: bytes) -> list[bytes]:
+        """Return the rows in a part of the object, as `seen` is told them."""
+        return [row for row in body.split(b"\n") if row]
+
+    def join(self, rows: Sequence[bytes], last: bytes) -> bytes:
+        """Return what is written for rows behind an object that ends with the bytes `last`."""
+        return (b"" if last.endswith(b"\n") else b"\n") + b"".join(row + b"\n" for row in rows)
+
     def _open(self) -> None:
         """Look whether there is an object, and read it, unless it is large and this is the first look at it."""
         entry = find_key(self.s3, self.bucket, self.key)
@@ -170,7 +178,7 @@ class AppendObject:
     def _read_whole(self) -> None:
         reply = self.s3.get_object(Bucket=self.bucket, Key=self.key)
         body = reply["Body"].read()
-        self.seen.replace(_rows(body))
+        self.seen.replace(self.split(body))
         self.complete = True
         self._know(reply["ETag"], len(body), bytearray(body), body)
 
@@ -180,11 +188,9 @@ class AppendObject:
         self._last = (self._last + tail)[-min(size, OVERLAP) :] if size else b"\n"
 
     def _write(self, rows: Sequence[bytes]) -> None:
-        addition = b"".join(row + b"\n" for row in rows)
+        addition = self.join(rows, self._last)
         if self.size == 0:
             addition = self.header + addition
-        elif not self._last.endswith(b"\n"):
-            addition = b"\n" + addition
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if self.etag is None else {"IfMatch": self.etag}
         if self._body is None:
             etag = self._copy_and_add(addition, condition)

@@ -1,10 +1,12 @@
-"""How a label file writes its rows: columns, delimiter, line ends."""
+"""How a label file writes its rows: columns, delimiter, line ends, encoding; what people may call a label."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
 from lab2.aws.resources import LABEL_KEY
@@ -13,59 +15,155 @@ from lab2.labelling.label import Label
 
 COLUMNS = ("image", "label", "annotator", "timestamp", "seconds")
 HEADER = ",".join(COLUMNS)
+UTF_8, ANSI = "utf-8", "cp1252"  # the second is what Excel on Windows saves as "CSV"
+
+_MARKS = {codecs.BOM_UTF8: UTF_8, codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet would calculate, and that with our mark before it
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
+_MAX_LINES = 20  # of one row: a name may hold line ends, and a quote that somebody left open spoils no more rows
+
+# What people type for 1 and 0, and what spreadsheets in other languages make of TRUE and FALSE.
+_WORDS = {
+    "1": "true yes y hotdog ishotdog wahr ja vrai oui verdadero verdadeiro vero waar sant prawda истина",
+    "0": "false no n not nothotdog notahotdog isnothotdog nohotdog falsch nein faux non falso onwaar falskt fałsz ложь",
+}
+_MEANINGS = {word: label for label, words in _WORDS.items() for word in words.split()}
+_NUMBER = re.compile(r"0*([01])([.,]0*)?", re.ASCII)  # 1.0 is what pandas writes of a column that had gaps
 
 
 @dataclass(frozen=True, slots=True)
 class CsvDialect:
-    """How a label file writes its rows: spreadsheets change the order, the delimiter and the line ends."""
+    """How a label file writes its rows: spreadsheets change the order, the delimiter, line ends and encoding."""
 
     columns: tuple[str, ...] = COLUMNS
     delimiter: str = ","
-    end: str = ""  # what stands before the line feed
+    end: str = "\n"
+    encoding: str = UTF_8
+    marked: bool = False  # whether the file starts with a byte order mark, so that its encoding is certain
 
     @staticmethod
     def of(head: bytes) -> CsvDialect:
-        """Return the form of the file that starts with `head`; UserError where that is not a header of labels."""
-        if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            raise UserError(f"{LABEL_KEY} in the bucket is UTF-16, so no label can be added. Save it as CSV UTF-8.")
-        lines = [line for line in head.split(b"\n") if line.strip()]
+        """Return the dialect of the file that starts with `head`; UserError where that is not a header of labels.
+
+        A file that is not UTF-16 is taken for UTF-8; its rows may show that it is ANSI.
+        """
+        encoding = next((found for mark, found in _MARKS.items() if head.startswith(mark)), "")
+        marked = bool(encoding)
+        if not marked:
+            encoding = {(True, False): "utf-16-be", (False, True): "utf-16-le"}.get(
+                (head[:1] == b"\0" != head[1:2], head[1:2] == b"\0" != head[:1]), UTF_8
+            )
+        text = head.decode(encoding, "replace").lstrip("\ufeff").replace("\0", "")
+        end = next(iter(re.findall(r"\r\n|\r|\n", text)), "\n")
+        lines = [line for line in re.split(r"\r\n|\r|\n", text) if line.strip()]
+        if lines and re.match(r'"?sep=', lines[0], re.IGNORECASE):
+            del lines[0]  # Excel's own hint
         if not lines:
-            return CsvDialect()
-        line = lines[0].decode("utf-8-sig", "replace")
+            return CsvDialect(end=end, encoding=encoding, marked=marked)
         for delimiter in ",;\t":
-            columns = tuple(name.strip().lower() for name in _cells(line.rstrip("\r"), delimiter))
+            columns = tuple(name.strip().lower() for name in _cells(lines[0], delimiter))
             if {"image", "label"} <= set(columns):
-                return CsvDialect(columns, delimiter, "\r" if line.endswith("\r") else "")
+                return CsvDialect(columns, delimiter, end, encoding, marked)
         raise UserError(
             f"{LABEL_KEY} in the bucket does not start with a header, so no label can be added. "
             f"Make its first line: {HEADER}"
         )
 
     def encode(self, label: Label) -> bytes:
-        """Return the row of a label, without its line feed; UserError where a column is missing for it."""
+        """Return the row of a label, without a line end; UserError where the file can't hold it."""
         if missing := [name for name in COLUMNS[:4] if name not in self.columns]:
             raise UserError(
                 f"{LABEL_KEY} in the bucket has no column {' and no column '.join(missing)}, so no label can be added. "
                 f"Make its first line: {self.delimiter.join(COLUMNS)} (the rows below may stay as they are)"
             )
         text = io.StringIO()
-        writer = csv.writer(text, delimiter=self.delimiter, lineterminator=self.end)
+        writer = csv.writer(text, delimiter=self.delimiter, lineterminator="\r\n")  # a cell with one of these is quoted
         values = dict(zip(COLUMNS, astuple(label), strict=True))
         writer.writerow([_harmless(values.get(name, "")) for name in self.columns])
-        return text.getvalue().encode("utf-8", "replace")
+        try:
+            return (
+                text.getvalue()
+                .removesuffix("\r\n")
+                .encode(self.encoding, "strict" if self.encoding == ANSI else "replace")
+            )
+        except UnicodeEncodeError:
+            raise UserError(
+                f"{LABEL_KEY} in the bucket is in Windows-1252, which lacks a character of a new label, so no label is "
+                "added. Save it as CSV UTF-8."
+            ) from None
 
-    def decode(self, line: bytes) -> Label | None:
-        """Return the label in a line of the file, None where there is none."""
-        values = dict(zip(self.columns, _cells(line.decode("utf-8-sig", "replace"), self.delimiter), strict=False))
+    def join(self, rows: list[bytes], last: bytes) -> bytes:
+        """Return rows as they are appended to a file that ends with the bytes `last`."""
+        end = self.end.encode(self.encoding)
+        ended = last.endswith(("\n".encode(self.encoding), "\r".encode(self.encoding)))
+        return (b"" if ended else end) + b"".join(row + end for row in rows)
+
+    def rows(self, text: str) -> Iterator[tuple[int, list[str]]]:
+        """Yield each row that is not blank: how many line ends are before it, and its cells.
+
+        A line with an open quote goes on to the next line with one if that gives the cells that the header names.
+        """
+        lines = _LINE.findall(text.replace("\0", ""))
+        at = 0
+        while at < len(lines):
+            start, count = at, 1
+            if lines[at].count('"') % 2:
+                more = range(at + 1, min(at + _MAX_LINES, len(lines)))
+                closing = next((number for number in more if lines[number].count('"') % 2), at)
+                if len(_cells("".join(lines[at : closing + 1]), self.delimiter)) == len(self.columns):
+                    count = closing - at + 1
+            at += count
+            cells = _cells("".join(lines[start:at]), self.delimiter)
+            if any(cell.strip() for cell in cells):
+                yield start, cells
+
+    def label(self, cells: list[str]) -> Label | None:
+        """Return the label in the cells of a row, None where it can't be understood."""
+        values = dict(zip(self.columns, cells, strict=False))
         fields = {name: re.sub(r"^'(?='*[=+\-@\t\r])", "", values.get(name, "")) for name in COLUMNS}
-        return Label(**fields) if fields["image"] and fields["label"] in ("0", "1") else None
+        fields |= {name: fields[name].strip() for name in COLUMNS if name != "image"}  # an image may start with a space
+        fields["label"] = label_meant(fields["label"]) or ""
+        return Label(**fields) if fields["image"].strip() and fields["label"] else None
+
+    def is_header(self, cells: list[str]) -> bool:
+        """Tell whether a row is the header, or that of another file put behind this one."""
+        return tuple(cell.strip().lower() for cell in cells)[: len(self.columns)] == self.columns
 
 
-def _cells(line: str, delimiter: str) -> list[str]:
-    """Return the cells of one line by itself: a quote that somebody left open spoils that line only."""
+def label_meant(cell: str) -> str | None:
+    """Return 1 or 0 for what people and spreadsheets write in a cell for it; None for anything else."""
+    if number := _NUMBER.fullmatch(cell.strip()):
+        return number[1]
+    return _MEANINGS.get(re.sub(r"[\s_-]+", "", cell).casefold())
+
+
+def decode(data: bytes, encoding: str) -> tuple[str, set[str]]:
+    """Return the text of rows and the encodings in them: none where all is ASCII, two where rows differ.
+
+    A line that is not UTF-8 where that is expected is taken for ANSI; what that lacks becomes U+FFFD.
+    """
+    if encoding != UTF_8:
+        return data.decode(encoding, "replace"), {encoding}
     try:
-        return next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter), [])
+        return data.decode(), (set() if data.isascii() else {UTF_8})
+    except UnicodeDecodeError:
+        lines, found = [], set()
+        for line in re.split(rb"(?<=[\r\n])", data):
+            try:
+                lines.append(line.decode())
+                found |= set() if line.isascii() else {UTF_8}
+            except UnicodeDecodeError:
+                lines.append(line.decode(ANSI, "replace"))
+                found |= {ANSI}
+        return "".join(lines), found
+
+
+def _cells(row: str, delimiter: str) -> list[str]:
+    row = row.rstrip("\r\n").lstrip("\ufeff")
+    if '"' not in row:
+        return row.split(delimiter)
+    try:
+        return next(csv.reader(io.StringIO(row, newline=""), delimiter=delimiter), [])
     except csv.Error:
         return []
 

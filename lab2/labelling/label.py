@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -54,6 +56,28 @@ class LabelOrder:
         if time >= self._times.get(pair, BEFORE_ALL):
             self._times[pair] = time
             votes.setdefault(label.image, {})[label.annotator] = label
+
+
+def by_image(votes: Votes, images: Iterable[str]) -> Votes:
+    """Return the votes under the names that the images have.
+
+    A label file that went through a spreadsheet or a Mac may write a name with composed or decomposed accents, and
+    without the spaces round it; where no image has the very name, the one that differs in this only is meant.
+    """
+    exact = set(images)
+    alike = {plain_name(name): name for name in exact}
+    found: Votes = {}
+    for image, labels in votes.items():
+        name = image if image in exact else alike.get(plain_name(image), image)
+        given = found.setdefault(name, {})
+        for annotator, label in labels.items():
+            if annotator not in given or (label.time or BEFORE_ALL) >= (given[annotator].time or BEFORE_ALL):
+                given[annotator] = label
+    return found
+
+
+def plain_name(name: str) -> str:
+    return unicodedata.normalize("NFC", name).strip()
 
 
 class Clock:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 
 from lab2.labelling.agreement import fleiss_kappa
-from lab2.labelling.label import Label, Votes
+from lab2.labelling.label import Label, Votes, by_image
 from lab2.terminal import align, column_widths, printable
 
 ENOUGH_LABELS = 3  # an image with so many labels or more is counted as "3+"
@@ -60,6 +60,8 @@ class Report:
 
     @classmethod
     def of(cls, images: Iterable[str], votes: Votes) -> Report:
+        images = list(images)
+        votes = by_image(votes, images)
         verdicts = [_verdict(image, votes.get(image, {}).values()) for image in images]
         verdicts.sort(key=lambda verdict: (-verdict.dispute, -verdict.labels, verdict.image))
         given: dict[str, list[Label]] = {}

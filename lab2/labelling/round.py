@@ -10,7 +10,7 @@ from contextlib import suppress
 from lab2.errors import UserError
 from lab2.labelling.display.process import ProcessDied
 from lab2.labelling.image_store import PAGE, Image
-from lab2.labelling.label import Clock, Label, count_labels
+from lab2.labelling.label import Clock, Label, by_image, count_labels
 from lab2.labelling.picture import Picture
 from lab2.labelling.session import LAST_EFFORT, Session
 from lab2.terminal import printable
@@ -42,7 +42,8 @@ def label_round(session: Session, annotator: str, useful: bool) -> None:
 def pick_useful(session: Session, sample: list[Image], annotator: str) -> list[Image]:
     """Return the images that this person has not labelled, most useful last, otherwise in random order."""
     session.outbox.flush(LAST_EFFORT)
-    votes = session.votes()
+    given = session.votes()
+    votes = by_image(given, (image.name for image in sample))
 
     def need(image: Image) -> int | None:
         return usefulness(votes.get(image.name, {}), annotator)
@@ -51,6 +52,7 @@ def pick_useful(session: Session, sample: list[Image], annotator: str) -> list[I
         len(sample) == PAGE and sum(need(image) == 0 for image in sample) < ROUND
     ):  # there may be unlabelled images on other pages
         sample = list(session.images.all())
+        votes = by_image(given, (image.name for image in sample))
         random.shuffle(sample)
     needs = [(needed, image) for image in sample if (needed := need(image)) is not None]
     return [image for _, image in sorted(needs, key=lambda pair: -pair[0])]

@@ -48,6 +48,7 @@ class Session:
         self._window = Window() if labels and _wants_window(display) else None
         self.decoder = Decoder() if labels or decodes else None
         self._label_file: LabelFile | None = None
+        self._warning = ""  # what was last said of rows in it that can't be understood
 
     @property
     def images(self) -> ImageStore:
@@ -62,7 +63,11 @@ class Session:
         aws = self.images.aws
         self._label_file = self._label_file or LabelFile(aws)
         with user_errors(f"{LABEL_KEY} in bucket {aws.bucket}"):
-            return self._label_file.votes()
+            votes = self._label_file.votes()
+        if (warning := self._label_file.warning()) not in ("", self._warning):
+            self._warning = warning
+            self.say(warning)
+        return votes
 
     def screen(self) -> Screen:
         """Return the window, or the terminal if no window can be opened."""
