@@ -101,11 +101,12 @@ def main() -> int:
     options = parse_options()
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, lambda number, _: sys.exit(128 + number))  # so that `stack` is unwound
-    for stream in (sys.stdin, sys.stdout):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(
-                errors="backslashreplace"
-            )  # bytes that are not text are rejected as input, nothing worse
+    # Bytes that are not text are rejected as input, nothing worse. Lines may end as on any system, also by a lone
+    # carriage return: numbers of two lines must never become one number.
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="backslashreplace", newline=None)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     with ExitStack() as stack:
         this_run = Run()
         conversation = Conversation(

@@ -193,6 +193,14 @@ def test_a_pipe_has_the_same_dialogue(world: World, server: object) -> None:
     assert ["1", "3", "5.5", "4.25", "4.25", "5.5", "3"] in [line.split() for line in output.splitlines()]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["lf", "crlf", "cr"])
+def test_piped_lines_may_end_as_on_any_system(world: World, end: str) -> None:
+    (world.home / "typed").write_bytes(end.join(["3", "5.5", "", "y", "8", "", "n", ""]).encode())
+    with (world.home / "typed").open("rb") as typed:
+        world.start("client.py", "--wait", "0", stdin=typed).communicate(timeout=PATIENCE)
+    assert sorted(bodies(world)) == ["[3, 5.5]", "[8]"]
+
+
 def test_numbers_on_the_command_line_are_one_message(world: World, server: object) -> None:
     code, output, errors = client(world, "3", "5.5", "8")
     assert (code, errors) == (0, "")

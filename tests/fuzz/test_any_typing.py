@@ -46,7 +46,7 @@ def any_typing(chance: random.Random) -> bytes:
             return f"{chance.uniform(0, 1e3):.3}".encode()
         return junk(chance).encode()
 
-    return b"\n".join(line() for _ in range(chance.randrange(120)))
+    return chance.choice((b"\n", b"\n", b"\r\n", b"\r")).join(line() for _ in range(chance.randrange(120)))
 
 
 def series_in(typed: bytes) -> list[str]:
