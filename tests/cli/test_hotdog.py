@@ -193,7 +193,7 @@ class Desktop:
     def press_at_next_picture(self, key: str) -> None:
         """Press a key once another picture has been there for longer than a reflex takes."""
         since, shown = time.monotonic(), self.look()
-        while shown == self.answered or time.monotonic() - since < 2 * REFLEX:
+        while shown == self.answered or time.monotonic() - since < 4 * REFLEX:  # the window's clock may lag ours
             assert time.monotonic() - since < PATIENCE
             time.sleep(0.02)
             if (now := self.look()) != shown:

@@ -94,19 +94,20 @@ def test_an_answer_and_its_log_row_have_the_fields_of_the_wire(world: World) -> 
     assert list(world.objects("log/")) == [f"log/{id[:10]}/00000001.jsonl"]
 
 
-@pytest.mark.parametrize(
-    "body",
-    ["", "[]", "[" * 200_000, "[" + "1," * 300_000 + "1]", "\t\n\r", '{"a": 1}', "[-1]", "é😀", "[1e999]", "null"],
-    ids=lambda body: ascii(body[:12]),
-)
-def test_a_bad_request_is_answered_with_an_error_logged_and_deleted(world: World, body: str) -> None:
-    bad = ask(world, body or " ")[0]
+BAD = ["", "[]", "[" * 200_000, "[" + "1," * 300_000 + "1]", "\t\n\r", '{"a": 1}', "[-1]", "é😀", "[1e999]", "null"]
+
+
+def test_bad_requests_are_answered_with_an_error_logged_and_deleted_and_good_ones_beside_them_answered(
+    world: World,
+) -> None:
+    bad = [ask(world, body or " ")[0] for body in BAD]
     good = ask(world, "[1]")[0]
     world.start("server.py", "--drain").communicate(timeout=PATIENCE)
     found = {message.attributes["id"]: json.loads(message.body) for message in world.drain("lab2_1")}
-    assert found[bad]["error"] and "numbers" not in found[bad]
+    for id, body in zip(bad, BAD, strict=True):
+        assert found[id]["error"] and "numbers" not in found[id], body[:12]
     assert found[good]["mean"] == 1
-    assert Counter(row["id"] for row in log(world)) == Counter([bad, good])
+    assert Counter(row["id"] for row in log(world)) == Counter([*bad, good])
     assert settled(world)
 
 
@@ -119,12 +120,15 @@ def test_a_request_without_attributes_is_answered_under_its_message_id(world: Wo
     assert message.attributes == {"id": id}
 
 
-@pytest.mark.parametrize("name", ["x" * 201, "\x1b[2J", "a\nb"])
-def test_a_hostile_id_or_client_is_not_echoed(world: World, name: str) -> None:
-    world.queue("lab2").send([Outgoing("[1]", {"id": name, "client": name})])
+def test_a_hostile_id_or_client_is_not_echoed(world: World) -> None:
+    names = ["x" * 201, "\x1b[2J", "a\nb"]
+    for name in names:
+        world.queue("lab2").send([Outgoing("[1]", {"id": name, "client": name})])
     world.start("server.py", "--drain").communicate(timeout=PATIENCE)
-    (message,) = world.drain("lab2_1")
-    assert name not in message.attributes.values() and name not in message.body
+    messages = world.drain("lab2_1")
+    assert len(messages) == len(names)
+    for name in names:
+        assert not [found for found in messages if name in found.attributes.values() or name in found.body]
 
 
 def test_a_redelivered_request_gets_the_logged_answer_and_no_second_row(world: World) -> None:

@@ -121,6 +121,7 @@ def test_an_interrupted_upload_says_what_is_done_and_can_be_started_again(proxie
     child.sendline(str(folder))
     child.expect("of 30")  # the bar
     child.sendintr()
+    child.expect_exact("\r\x1b[K")  # the bar is gone: Ctrl-C was heard before any other file went up
     network.set()
     child.expect(
         r"(\d+) uploaded, 0 already there, 0 left out; (\d+) not done. Run the same command again to continue."
