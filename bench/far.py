@@ -135,7 +135,7 @@ def account(url: str, home: Path) -> Iterator[World]:
     with ENVIRONMENT, patch.dict(os.environ, environment):
         for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "LAB2_BUCKET"):
             os.environ.pop(name, None)
-        emulator.deploy((ROOT / "aws.yaml").read_text())
+        emulator.deploy(AwsSession(), (ROOT / "aws.yaml").read_text())
         world = World(dict(os.environ), folder)
         world.aws = connected()
     try:

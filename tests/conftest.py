@@ -94,7 +94,7 @@ def world(emulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         monkeypatch.delenv(name, raising=False)
     for name, value in (aws | {"HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}).items():
         monkeypatch.setenv(name, value)
-    deploy((ROOT / "aws.yaml").read_text())
+    deploy(AwsSession(), (ROOT / "aws.yaml").read_text())
     world = World(dict(os.environ), tmp_path)
     if (habits := Habits.of_environment()).names:  # the programs see them; the test looks at the emulator itself
         habitual = Proxy(emulator, habits)

@@ -116,6 +116,7 @@ def folder(samples: World) -> World:
     for program in PROGRAMS:
         (world.home / program).symlink_to(ROOT / program)
     (world.home / "series.txt").write_text("3 5.5 8\n1;2\n")
+    (world.home / "underbase").symlink_to(ROOT / "underbase")
     (world.home / "photos").mkdir()
     (world.home / "more").mkdir()
     for number, sample in enumerate(sorted((ROOT / "underbase").iterdir())):

@@ -7,20 +7,20 @@ leave stops what was started. Locks die with their process, so a program that wa
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from lab2.aws.resources import ROOT, bundled
-from lab2.aws.session import AwsSession
+from lab2.aws.resources import DEAD_LETTER_QUEUE, ROOT, bundled
+from lab2.aws.session import AwsSession, Endpoint
 from lab2.errors import UserError
 
 # In a checkout the data lies beside the programs; where lab2 was installed by pip, in the user's folder for data.
@@ -29,31 +29,31 @@ REQUIREMENT = "ministack==1.5.33"  # the extra `local` in pyproject.toml
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
+BESIDE = "LAB2_BESIDE_EMULATOR"  # set for the process that runs beside the emulator, and for nobody else
 PATIENCE = 30  # seconds for the emulator to start or to stop; it takes about one
 
 
 @contextmanager
-def running(service: str | None = None) -> Iterator[None]:
-    """Context in which AWS is the emulator of this machine; `service` is a module to run beside it, if any."""
+def running(service: str | None = None) -> Iterator[Endpoint]:
+    """Context in which the emulator of this machine runs; `service` is a module to run beside it with --local, if any.
+
+    The emulator's endpoint is all that a program needs. The environment is left as it is, and nothing in it counts.
+    """
+    port = int(os.environ.get("GATEWAY_PORT", "4566"))  # the emulator's own variable and default
+    endpoint = Endpoint(f"http://{HOST}:{port}", REGION, ACCOUNT, "local")
+    if os.environ.get(BESIDE):
+        yield endpoint  # it runs already, and whoever started this process stops both
+        return
     HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
     HOME.chmod(0o700)
-    port = _port()
-    os.environ |= {
-        "AWS_ENDPOINT_URL": f"http://{HOST}:{port}",
-        "AWS_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": ACCOUNT,  # the emulator takes a 12-digit key for an account of its own
-        "AWS_SECRET_ACCESS_KEY": "local",
-    }
-    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "LAB2_BUCKET"):
-        os.environ.pop(name, None)
     with _lock("users", shared=True) as users:
         with _lock("starting"):
             _start_emulator(port)
-            _deploy()
+            _deploy(AwsSession(endpoint=endpoint))
             if service and not _held("server"):
-                _spawn("server", [sys.executable, "-m", service], {"PYTHONPATH": str(ROOT)})
+                _spawn("server", [sys.executable, "-m", service, "--local"], {"PYTHONPATH": str(ROOT), BESIDE: "1"})
         try:
-            yield
+            yield endpoint
         finally:
             with _lock("starting"):
                 if _take(users):  # we are the last
@@ -66,10 +66,6 @@ def serving() -> Iterator[None]:
     """Context in which this process is a server of the emulator, so that clients start none."""
     with _lock("server", shared=True):
         yield
-
-
-def _port() -> int:
-    return int(os.environ.get("GATEWAY_PORT", "4566"))  # the emulator's own variable and default
 
 
 def _start_emulator(port: int) -> None:
@@ -101,27 +97,27 @@ def _start_emulator(port: int) -> None:
 
 
 def _healthy(port: int) -> bool:
-    with suppress(OSError), urllib.request.urlopen(f"http://{HOST}:{port}/_ministack/health", timeout=5):
-        return True
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)  # which knows of no proxy, as urllib does
+    with suppress(OSError, http.client.HTTPException):
+        connection.request("GET", "/_ministack/health")
+        return connection.getresponse().status == 200
     return False
 
 
-def _deploy() -> None:
+def _deploy(aws: AwsSession) -> None:
     """Deploy aws.yaml, unless this very text is deployed already."""
     template = bundled("aws.yaml").read_text()
     digest = hashlib.sha256(template.encode()).hexdigest()
     deployed = HOME / "deployed"
-    if deployed.exists() and deployed.read_text() == digest and _queues_exist():
+    if deployed.exists() and deployed.read_text() == digest and _queues_exist(aws):
         return
-    deploy(template)
+    deploy(aws, template)
     deployed.write_text(digest)
 
 
-def deploy(template: str) -> None:
+def deploy(aws: AwsSession, template: str) -> None:
     """Create the stack `lab2` from `template`, or bring it up to date."""
-    import boto3
-
-    stacks = boto3.Session(region_name=REGION).client("cloudformation")
+    stacks = aws.cloudformation
     request: dict[str, Any] = {"StackName": "lab2", "TemplateBody": template, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
     try:
         stacks.create_stack(**request)
@@ -136,10 +132,10 @@ def deploy(template: str) -> None:
         time.sleep(0.02)
 
 
-def _queues_exist() -> bool:
+def _queues_exist(aws: AwsSession) -> bool:
     """Tell whether the emulator still has its queues; one that was killed forgets them."""
     with suppress(UserError):
-        return bool(AwsSession().queue_url("lab2_dead"))
+        return bool(aws.queue_url(DEAD_LETTER_QUEUE))
     return False
 
 

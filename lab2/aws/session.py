@@ -1,44 +1,88 @@
-"""Names on AWS, the flags that every program has, and the boto3 clients made from them."""
+"""One AWS account and region, as boto3 clients: by the ordinary AWS settings, or a fixed endpoint and nothing else."""
 
 from __future__ import annotations
 
 import os
 from functools import cached_property
 
-from lab2.aws.errors import DENIED_CODES, error_code, user_errors
+from lab2.aws.errors import (
+    BAD_CONFIGURATION,
+    DENIED_CODES,
+    MFA,
+    NO_CREDENTIALS,
+    NO_REGION,
+    error_code,
+    sentence,
+    user_errors,
+)  # fmt: skip
 from lab2.errors import UserError
 
 TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's start
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NamedTuple
 
     import boto3
+    from botocore.credentials import Credentials
+    from botocore.session import Session
+    from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_cloudwatch import CloudWatchClient
     from types_boto3_s3 import S3Client
     from types_boto3_sqs import SQSClient
+
+    class Endpoint(NamedTuple):
+        """Where AWS is, and as whom: no variable, profile, configuration file or proxy changes it."""
+
+        url: str
+        region: str
+        access_key: str
+        secret_key: str
+
+else:
+    from collections import namedtuple
+
+    Endpoint = namedtuple("Endpoint", "url region access_key secret_key")
 
 
 class AwsSession:
     """One AWS account and region: the queues and the bucket in it, as boto3 clients.
 
-    `connections` is how many requests one client may have under way at once.
+    `connections` is how many requests one client may have under way at once. Where no `endpoint` is given, the
+    ordinary AWS variables and configuration files hold.
     """
 
-    def __init__(self, bucket_name: str | None = None, connections: int = 10) -> None:
-        self.bucket_name, self.connections = bucket_name, connections
+    def __init__(self, bucket_name: str | None = None, connections: int = 10, endpoint: Endpoint | None = None) -> None:
+        self.bucket_name = bucket_name or (None if endpoint else os.environ.get("LAB2_BUCKET"))
+        self.connections, self.endpoint = connections, endpoint
 
     @cached_property
     def boto3_session(self) -> boto3.Session:
+        """The boto3 session; UserError where the AWS settings can't be used."""
         import boto3  # takes 0.2 s: not before somebody needs it
+        from botocore.session import Session
 
+        if self.endpoint:
+            _, region, access_key, secret_key = self.endpoint
+            return boto3.Session(access_key, secret_key, None, region, _isolated_session())
         with user_errors():
-            return boto3.Session(region_name=os.environ.get("AWS_REGION"))
+            core = Session()
+            if _asks_for_mfa(core) and getattr(core.get_credentials(), "method", "") == "assume-role":
+                raise UserError(sentence(MFA))  # botocore would ask while the program reads from the terminal
+            return boto3.Session(region_name=os.environ.get("AWS_REGION"), botocore_session=core)
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """Who asks, refreshed by itself; UserError where there is nobody, or where nobody vouches for them."""
+        credentials = self.boto3_session.get_credentials()
+        if credentials is None:
+            raise UserError(NO_CREDENTIALS)
+        credentials.get_frozen_credentials()  # a role is assumed now: what is wrong with it is said in a sentence
+        return credentials
 
     @cached_property
     def region(self) -> str:
         if region := self.boto3_session.region_name:
             return str(region)
-        raise UserError("No AWS region is set. Try: export AWS_REGION=eu-west-3, or --local for no AWS at all.")
+        raise UserError(NO_REGION)
 
     @cached_property
     def sqs(self) -> SQSClient:
@@ -53,6 +97,11 @@ class AwsSession:
     @cached_property
     def cloudwatch(self) -> CloudWatchClient:
         client: CloudWatchClient = self._client("cloudwatch")
+        return client
+
+    @cached_property
+    def cloudformation(self) -> CloudFormationClient:
+        client: CloudFormationClient = self._client("cloudformation")
         return client
 
     @cached_property
@@ -80,7 +129,7 @@ class AwsSession:
         return {url.rpartition("/")[2]: url for url in urls}
 
     def check_bucket(self, prefix: str) -> None:
-        """Problem unless the bucket is there and `prefix` in it can be listed by us."""
+        """UserError unless the bucket is there and `prefix` in it can be listed by us."""
         with user_errors(f"bucket {self.bucket}"):
             self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=1)
 
@@ -88,38 +137,57 @@ class AwsSession:
         try:
             with user_errors():
                 return self._new_client(service)
-        except ValueError as error:  # so botocore says that an endpoint is no URL
-            raise UserError(f"AWS can't be asked: {error}. Check AWS_ENDPOINT_URL.") from None
+        except (ValueError, OSError) as error:  # an endpoint that is no URL, a credential_process that is not there
+            raise UserError(sentence(BAD_CONFIGURATION, error)) from None
 
     def _new_client(self, service: Any) -> Any:
         from botocore.config import Config
 
         from lab2.aws.sqs_transport import shorten
 
+        region, credentials = self.region, self.credentials
+        # Where S3 is not AWS's, its buckets seldom have host names of their own.
+        own_endpoint = self.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         client = self.boto3_session.client(
             service,
-            region_name=self.region,
+            region_name=region,
+            endpoint_url=self.endpoint.url if self.endpoint else None,
             config=Config(
                 connect_timeout=5,
-                # Above a long poll, below the queue's visibility time-out: a request that hangs is
+                # Above a long poll, below the queue's visibility timeout: a request that hangs is
                 # given up while the messages in it are still ours.
                 read_timeout=30,
                 retries={"mode": "standard", "total_max_attempts": 3},
                 max_pool_connections=self.connections,
-                s3={"addressing_style": "path"} if os.environ.get("AWS_ENDPOINT_URL") else None,
+                proxies={} if self.endpoint else None,  # None: as HTTPS_PROXY and NO_PROXY say
+                s3={"addressing_style": "path"} if own_endpoint else None,
+                # Signed bodies carry their SHA-256. A CRC32 beside it is work for nothing, and S3 refuses a part that
+                # has one where the upload declared none.
+                request_checksum_calculation="when_required",
                 parameter_validation=False,  # AWS validates too; a twentieth of the CPU time of a call
             ),
         )
-        _freeze_user_agent(client)
         if service == "sqs":
-            shorten(client, self.boto3_session.get_credentials())
+            shorten(client, credentials)
         return client
 
 
-def _freeze_user_agent(client: Any) -> None:
-    """Build the User-Agent header once and not twice a call: a fifth of a call's CPU time (botocore 1.43)."""
-    if creator := getattr(client, "_user_agent_creator", None):
-        agent = creator.to_string()
-        event = f"request-created.{client.meta.service_model.service_id.hyphenize()}"
-        client.meta.events.unregister(event, creator.rebuild_and_replace_user_agent_handler)
-        creator.to_string = lambda: agent
+def _isolated_session() -> Session:
+    """Return a botocore session that reads no variable and no file."""
+    from botocore.session import Session
+
+    defaults = {name: (None, None, *rest) for name, (_, _, *rest) in Session.SESSION_VARIABLES.items()}
+    empty = (None, None, os.devnull, None)
+    return Session(session_vars=defaults | {"config_file": empty, "credentials_file": empty})
+
+
+def _asks_for_mfa(session: Session) -> bool:
+    """Tell whether botocore would ask at the terminal for the MFA code of a profile, or of one that it builds on."""
+    profiles = session.full_config.get("profiles", {})
+    name, seen = session.profile or "default", set()
+    while name in profiles and name not in seen:
+        if "mfa_serial" in profiles[name]:
+            return True
+        seen.add(name)
+        name = profiles[name].get("source_profile")
+    return False

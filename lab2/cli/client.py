@@ -90,11 +90,9 @@ def connect(options: argparse.Namespace, run: Run, stack: ExitStack) -> Connecti
     from lab2.aws.session import AwsSession
     from lab2.stats.client import connection
 
-    if options.local:
-        stack.enter_context(emulator.running(service="lab2.cli.server"))
-    return connection.connect(
-        AwsSession(connections=connection.CONNECTIONS), options.client, options.private_answers, stack, run
-    )
+    endpoint = stack.enter_context(emulator.running("lab2.cli.server")) if options.local else None
+    aws = AwsSession(connections=connection.CONNECTIONS, endpoint=endpoint)
+    return connection.connect(aws, options.client, options.private_answers, stack, run)
 
 
 def main() -> int:

@@ -30,8 +30,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def add_bucket_flag(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--bucket", default=os.environ.get("LAB2_BUCKET"),
-                        help="S3 bucket (default: $LAB2_BUCKET, else lab2-<account>-<region>)")  # fmt: skip
+    parser.add_argument("--bucket", help="S3 bucket (default: $LAB2_BUCKET, else lab2-<account>-<region>)")
 
 
 def run(main: Callable[[], int]) -> NoReturn:

@@ -41,9 +41,8 @@ def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
     """Return the session that the options ask for; `stack` gets what to undo at the end."""
 
     def connect() -> ImageStore:
-        if options.local:
-            stack.enter_context(emulator.running())
-        aws = AwsSession(options.bucket, connections=UPLOADS)
+        endpoint = stack.enter_context(emulator.running()) if options.local else None
+        aws = AwsSession(options.bucket, UPLOADS, endpoint)
         images = ImageStore(aws)
         if options.command == "upload":
             assert aws.bucket and aws.s3  # made here, in the background; the LIST of `open` would delay the upload

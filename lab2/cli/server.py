@@ -44,9 +44,8 @@ def main() -> int:
     add_flags(parser)
     options = parser.parse_args()
     with ExitStack() as stack:
-        if options.local:
-            stack.enter_context(emulator.running())
-        aws = AwsSession(options.bucket, connections=MAX_POLLERS + 24)
+        endpoint = stack.enter_context(emulator.running()) if options.local else None
+        aws = AwsSession(options.bucket, MAX_POLLERS + 24, endpoint)
         if options.command == "verify":
             return 1 if inspect.verify(aws, options.day) else 0
         if options.command == "status":

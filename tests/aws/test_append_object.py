@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from support.faults import first_always
 from support.fuzz import few_and_many
-from support.proxy import ALWAYS, Fault, Proxy
+from support.proxy import ALWAYS, Call, Fault, Proxy
 from support.world import PATIENCE, ROOT, World
 
 from lab2.aws.append_object import COPY_FROM, AppendObject
@@ -304,3 +304,20 @@ def test_faults_at_random_never_lose_or_double_a_row(
         proxy.on("PutObject", chance.choice(faults), nth=chance.randint(1, 3))
         chance.choice((one, two)).append([b"%d" % number])
     assert sorted(rows(proxied), key=int) == [b"%d" % number for number in range(cases)]
+
+
+def test_no_part_has_a_checksum_that_its_upload_did_not_declare(proxied: World, proxy: Proxy) -> None:
+    """S3 refuses such a part. The emulator does not, so that it is not sent is tested."""
+    put(proxied, BIG)
+    sent: list[tuple[str, list[str]]] = []
+
+    def note(call: Call) -> bool:
+        sent.append((call.operation, [name for name in map(str.lower, call.headers) if "checksum" in name]))
+        return False
+
+    for operation in ("CreateMultipartUpload", "UploadPartCopy", "UploadPart", "CompleteMultipartUpload"):
+        proxy.on(operation, Fault(), only=note)
+    open_log(proxied).append([b"new"])
+    assert sent == [
+        ("CreateMultipartUpload", []), ("UploadPartCopy", []), ("UploadPart", []), ("CompleteMultipartUpload", [])
+    ]  # fmt: skip

@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,9 +22,10 @@ class Project:
 
     def __init__(self, home: Path) -> None:
         self.home, self.port = home, free_port()
-        for name in ("client.py", "server.py", "aws.yaml"):
+        for name in ("client.py", "server.py", "hotdog.py", "aws.yaml", "underbase.csv"):
             shutil.copy(ROOT / name, home)
         shutil.copytree(ROOT / "lab2", home / "lab2", ignore=shutil.ignore_patterns("__pycache__"))
+        (home / "underbase").symlink_to(ROOT / "underbase")
         self.env = os.environ | {"GATEWAY_PORT": str(self.port), "PYTHONUNBUFFERED": "1"}
 
     def start(self, *args: str) -> subprocess.Popen[str]:
@@ -101,6 +103,78 @@ def test_what_was_sent_outlives_the_emulator(project: Project) -> None:
     assert project.run("client.py", "4")[0] == 0
     code, output, _ = project.run("server.py", "verify")
     assert (code, output) == (0, "1 rows: 1 right, 0 wrong, 0 twice, 0 torn\n")
+
+
+class Trap:
+    """Something that is not the emulator: it notes what comes to it, and gives no answer."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._server.accept()
+                with connection, suppress(OSError):
+                    connection.settimeout(PATIENCE)
+                    self.heard.append(connection.recv(100))
+
+    def close(self) -> None:
+        self._server.close()
+
+
+@pytest.fixture
+def misled(project: Project) -> Iterator[Trap]:
+    """A project whose environment says in every way there is that AWS is elsewhere."""
+    trap = Trap()
+    configuration = project.home / ".aws" / "config"
+    configuration.parent.mkdir()
+    common = f"endpoint_url = {trap.url}\nservices = all\nregion = eu-west-3\nuse_fips_endpoint = true\n"
+    services = "".join(f"{name} =\n  endpoint_url = {trap.url}\n" for name in ("s3", "sqs", "sts", "cloudformation"))
+    configuration.write_text(
+        f"[default]\n{common}[profile ada]\n{common}ca_bundle = /nowhere\n[services all]\n{services}"
+    )
+    (configuration.parent / "credentials").write_text("[ada]\naws_access_key_id = a\naws_secret_access_key = b\n")
+    endpoints = ("", "_S3", "_SQS", "_STS", "_CLOUDFORMATION", "_CLOUDWATCH")
+    project.env |= {f"AWS_ENDPOINT_URL{service}": trap.url for service in endpoints}
+    project.env |= dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"), trap.url)
+    project.env |= {
+        "HOME": str(project.home), "AWS_PROFILE": "ada", "AWS_REGION": "eu-west-3", "AWS_DEFAULT_REGION": "eu-west-3",
+        "AWS_ACCESS_KEY_ID": "123456789012", "AWS_SECRET_ACCESS_KEY": "b", "AWS_SESSION_TOKEN": "c",
+        "AWS_USE_FIPS_ENDPOINT": "true", "AWS_USE_DUALSTACK_ENDPOINT": "true", "AWS_CA_BUNDLE": "/nowhere",
+        "AWS_REQUEST_CHECKSUM_CALCULATION": "x", "LAB2_BUCKET": "somebody-s",
+    }  # fmt: skip
+    for name in ("NO_PROXY", "no_proxy"):
+        project.env.pop(name, None)
+    yield trap
+    trap.close()
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["client.py", "3", "5.5", "8"], " 5.5 "),  # which starts a server too
+        (["client.py", "--private-answers", "3", "5.5", "8"], " 5.5 "),
+        (["server.py", "status"], "Log of "),
+        (["hotdog.py", "upload", "underbase.csv", str(ROOT / "underbase")], "already there"),
+        (["hotdog.py", "report"], "labels"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
+)
+def test_local_means_here_whatever_the_environment_says(
+    project: Project, misled: Trap, args: list[str], expected: str
+) -> None:
+    code, output, errors = project.run(*args)
+    assert misled.heard == [], errors
+    assert expected in output + errors and code == ("upload" in args)  # underbase.csv is no picture
+
+
+def test_a_profile_that_does_not_exist_does_not_matter_here(project: Project) -> None:
+    project.env |= {"AWS_PROFILE": "nobody", "AWS_CONFIG_FILE": "/nowhere"}
+    assert project.run("client.py", "4")[::2] == (0, "")
 
 
 def test_a_port_that_is_taken_is_one_clear_sentence(project: Project) -> None:

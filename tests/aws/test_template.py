@@ -92,7 +92,7 @@ def guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guarded
     template = before + rest[rest.index("  # ----") :]
     for action in ("SendMessage", "DeleteMessage", "ChangeMessageVisibility"):
         template = template.replace(f"sqs:{action}", f"sqs:{action}, sqs:{action}Batch")
-    emulator.deploy(template)
+    emulator.deploy(AwsSession(), template)
     admin = boto3.Session(ACCOUNT, "test", region_name=emulator.REGION)
     (stack,) = admin.client("cloudformation").describe_stacks(StackName="lab2")["Stacks"]
     policies = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
@@ -161,6 +161,7 @@ def test_client_and_server_do_their_job_under_their_policies_and_nothing_else(gu
 def test_the_labeller_does_its_job_under_its_policy_and_nothing_else(guarded: Guarded) -> None:
     labeller = guarded.user("Labeller")
     run(labeller, "hotdog.py", "upload", str(ROOT / "underbase"))
+    assert "aws s3 sync" not in (ROOT / "docs" / "operations.md").read_text().replace("not for `aws s3 sync`", "")
     run(labeller, "hotdog.py", "label", typed="1\n0\n1\n0\n")
     labels = AwsSession().s3.get_object(Bucket=BUCKET, Key="underbase.csv")["Body"].read().splitlines()
     assert len(labels) == 5

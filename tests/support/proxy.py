@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from xml.sax.saxutils import escape
 
 from support.aws_habits import Habits
 
@@ -48,6 +51,8 @@ class Fault:
 
     before: Callable[[], object] | None = None
     refuse: tuple[int, str] | None = None  # status and code of the error that is answered instead
+    details: dict[str, str] = field(default_factory=dict)  # what else is in that error, its Message for one
+    headers: dict[str, str] = field(default_factory=dict)  # of that answer
     cut: bool = False  # the connection ends before AWS hears of it
     fail: int = 0  # so many entries of a batch are answered with Failed, and have no effect
     code: str = "InternalError"  # of those entries
@@ -85,6 +90,8 @@ class Proxy:
 
     target: str
     habits: Habits = field(default_factory=Habits)
+    host: str = "127.0.0.1"
+    tls: ssl.SSLContext | None = None
     calls: Counter[str] = field(default_factory=Counter)
     sent: Counter[str] = field(default_factory=Counter)
 
@@ -111,9 +118,17 @@ class Proxy:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            address_family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+
+        self._server = Server((self.host, 0), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        if self.tls:
+            self._server.socket = self.tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )  # the handshake is made by the connection's thread, as it reads
+        self.url = f"http{'s' if self.tls else ''}://{host}:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self) -> None:
@@ -157,7 +172,7 @@ class Proxy:
         if fault.before:
             fault.before()
         if fault.refuse:
-            return _reply(handler, *_error(call, *fault.refuse))
+            return _reply(handler, *_error(call, *fault.refuse, fault))
         if fault.cut:
             raise ConnectionAbortedError
         failed = _take_entries(call, fault) if fault.fail else []
@@ -172,7 +187,7 @@ class Proxy:
         else:
             status, headers, answer = self._forward(call)
         if status == 404 and call.operation in ("GetObject", "HeadObject", "UploadPartCopy"):
-            status, headers, answer = _error(call, 403, "AccessDenied")
+            status, headers, answer = _error(call, 403, "AccessDenied", fault)
         if status == 200 and call.fields:
             answer = _edited(answer, lambda fields: self.habits.reply(call.operation, call.fields, fields))
         if failed:
@@ -222,7 +237,7 @@ def _reply(
 ) -> None:
     handler.send_response_only(status)
     for name, value in headers.items():
-        if name.lower() not in ("content-length", "connection", "transfer-encoding", "date"):
+        if name.lower() not in ("content-length", "connection", "transfer-encoding"):
             handler.send_header(name, value)
     length = headers.get("Content-Length") or headers.get("content-length") if handler.command == "HEAD" else None
     handler.send_header("Content-Length", length or str(len(body)))
@@ -231,16 +246,17 @@ def _reply(
         handler.wfile.write(body[:end])
 
 
-def _error(call: Call, status: int, code: str) -> tuple[int, dict[str, str], bytes]:
-    """Return an error as SQS (JSON) or S3 (XML) puts it."""
+def _error(call: Call, status: int, code: str, fault: Fault) -> tuple[int, dict[str, str], bytes]:
+    """Return an error as SQS (JSON), S3 or STS (XML) puts it."""
+    details = {"Message": "by the test"} | fault.details
     if call.headers.get("X-Amz-Target"):
-        body = json.dumps({"__type": f"com.amazonaws.sqs#{code}", "message": "by the test"}).encode()
-        return status, {"Content-Type": "application/x-amz-json-1.0"}, body
-    return (
-        status,
-        {"Content-Type": "application/xml"},
-        f"<Error><Code>{code}</Code><Message>by the test</Message></Error>".encode(),
-    )
+        body = json.dumps({"__type": f"com.amazonaws.sqs#{code}", "message": details["Message"]})
+        return status, {"Content-Type": "application/x-amz-json-1.0"} | fault.headers, body.encode()
+    body = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in ({"Code": code} | details).items())
+    body = f"<Error>{body}</Error>"
+    if call.operation == "Query":
+        body = f"<ErrorResponse>{body}</ErrorResponse>"
+    return status, {"Content-Type": "application/xml"} | fault.headers, body.encode()
 
 
 def _take_entries(call: Call, fault: Fault) -> list[dict[str, Any]]:

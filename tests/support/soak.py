@@ -25,6 +25,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
 from support.world import PATIENCE, ROOT, World, start_emulator  # noqa: E402
 
+from lab2.aws.session import AwsSession  # noqa: E402
 from lab2.aws.sqs import BATCH, Outgoing  # noqa: E402
 from lab2.stats.protocol import decode_answer, encode_request, new_id  # noqa: E402
 
@@ -142,7 +143,7 @@ def soaked_world(home: Path) -> Iterator[World]:
             os.environ.pop(name, None)
         os.environ |= {"AWS_ENDPOINT_URL": url, "AWS_REGION": emulator.REGION, "AWS_ACCESS_KEY_ID": emulator.ACCOUNT,
                        "AWS_SECRET_ACCESS_KEY": "test"}  # fmt: skip
-        emulator.deploy((ROOT / "aws.yaml").read_text())
+        emulator.deploy(AwsSession(), (ROOT / "aws.yaml").read_text())
         yield World(dict(os.environ), home)
     finally:
         emulator.terminate()
