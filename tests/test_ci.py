@@ -34,3 +34,10 @@ def test_each_hook_is_a_check_of_make() -> None:
     for hook in local["hooks"]:
         tool = " ".join(hook["entry"].removeprefix(".venv/bin/").split()[:2]).partition(" --")[0]
         assert f"$(BIN)/{tool}" in MAKEFILE, tool
+
+
+def test_ci_begins_with_the_command_of_the_readme_and_leaves_no_long_test_out() -> None:
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    targets = [target for line in lines for target in re.findall(r"^(?!#).*\bmake (\w+)$", line)]
+    assert targets[0] == "test"
+    assert {"matrix", "fuzz", "long"} <= set(targets)

@@ -1,4 +1,4 @@
-"""The labeller's part of the crash matrix: exactly the labels that were taken, exactly the pictures that are on disk.
+"""The labeller's part of the crash matrix: exactly the labels that were taken.
 
 A label is taken once the program asks for the next picture or says what is safe. The one that was typed just
 when the program was killed may be there or not, and is never there twice.
@@ -14,10 +14,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import count
-from pathlib import Path
 
 import pytest
-from support.faults import FAULTS, at_each_call, first_always
+from support.faults import FAULTS, REFUSALS, at_each_call, first_always
 from support.labeller import rows, waiting
 from support.proxy import ALWAYS, Call, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
@@ -25,7 +24,6 @@ from support.world import PATIENCE, ROOT, World, until
 from lab2.aws.append_object import COPY_FROM
 from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
 from lab2.labelling.csv_dialect import HEADER
-from lab2.labelling.image_store import digest
 from lab2.labelling.label import Label
 
 ANSWER_QUEUE = ["1", "0", "u", "1", "1", "0"]  # five labels of four pictures
@@ -47,8 +45,6 @@ LABEL_CALLS = {
     "last PUT of labels": ("PutObject", f"/{LABEL_KEY}", 5),
 }
 MULTIPART_CALLS = ["CreateMultipartUpload", "UploadPartCopy", "UploadPart", "CompleteMultipartUpload"]
-REFUSALS = {"409": (409, "ConditionalRequestConflict"), "412": (412, "PreconditionFailed"), "500": (500, "Oops"),
-            "503": (503, "SlowDown"), "403": (403, "AccessDenied")}  # fmt: skip
 FRAME = 24 + 4096  # bytes that a label takes in SQLite's write-ahead log
 
 
@@ -337,107 +333,3 @@ def _of_labels(call: Call) -> bool:
 
 def _dead(program: subprocess.Popen[str]) -> bool:
     return program.poll() is not None
-
-
-# ---- upload -----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def folder(world: World, proxy: Proxy) -> Path:
-    """A folder of twelve pictures and of one twin, in a world whose programs speak through the proxy."""
-    world.env["AWS_ENDPOINT_URL"] = proxy.url
-    folder = world.home / "pictures"
-    folder.mkdir()
-    for number in range(12):
-        (folder / f"{number}.jpg").write_bytes(SAMPLE + bytes([number]))
-    (folder / "twin.jpg").write_bytes(SAMPLE + bytes([5]))
-    return folder
-
-
-def upload(world: World, folder: Path) -> subprocess.Popen[str]:
-    return world.start("hotdog.py", "upload", str(folder))
-
-
-def ended(program: subprocess.Popen[str]) -> tuple[int, str, str]:
-    output, errors = program.communicate(timeout=PATIENCE)
-    assert "Traceback" not in errors
-    return program.returncode, output, errors
-
-
-def assert_all_are_there(world: World, folder: Path) -> None:
-    """Every picture is in the database exactly once, under its name, byte for byte; nothing else is."""
-    stored = world.objects(IMAGE_PREFIX)
-    files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert sorted(stored.values()) == sorted(set(files.values()))
-    assert all(files[key.partition("-")[2]] == data for key, data in stored.items())
-    assert all(key.startswith(f"{IMAGE_PREFIX}{digest(data)}-") for key, data in stored.items())
-
-
-UPLOAD_CALLS = {
-    "GetCallerIdentity": ("Query", 1),
-    "first LIST": ("ListObjectsV2", 1),
-    "LIST half-way": ("ListObjectsV2", 7),
-    "last LIST": ("ListObjectsV2", 13),
-    "first PUT": ("PutObject", 1),
-    "PUT half-way": ("PutObject", 6),
-    "last PUT": ("PutObject", 12),
-}
-
-
-@pytest.mark.parametrize(("call", "fault"), at_each_call(UPLOAD_CALLS))
-def test_upload(world: World, proxy: Proxy, folder: Path, call: str, fault: str) -> None:
-    victims: list[subprocess.Popen[str]] = []
-    operation, nth = UPLOAD_CALLS[call]
-    killed = "killed" in fault
-    proxy.on(operation, FAULTS[fault](lambda: victims[0].kill()), nth, times=1 if killed else 2)
-    victims.append(upload(world, folder))
-    code, output, _ = ended(victims[0])
-    assert code == (-signal.SIGKILL if killed else 0)
-    assert killed or "12 uploaded, 1 already there, 0 left out." in output
-    before = len(world.objects(IMAGE_PREFIX))
-    assert killed or before == 12
-    code, output, _ = ended(upload(world, folder))
-    assert code == 0 and f"{12 - before} uploaded, {1 + before} already there, 0 left out." in output
-    assert_all_are_there(world, folder)
-
-
-@pytest.mark.parametrize("fault", first_always(["cut", "lost", "500", "503", "403"]))
-@pytest.mark.parametrize("operation", first_always(["PutObject", "ListObjectsV2"]))
-def test_upload_fails_from_half_way_on_and_is_started_again(
-    world: World, proxy: Proxy, folder: Path, operation: str, fault: str
-) -> None:
-    broken = Fault(refuse=REFUSALS[fault]) if fault in REFUSALS else Fault(**{fault: True})
-    rule = proxy.on(operation, broken, nth=6, times=ALWAYS)
-    code, output, errors = ended(upload(world, folder))
-    assert code == 2 and "not done. Run the same command again to continue." in output
-    assert len(errors.splitlines()) == 1
-    proxy.forget(rule)
-    code, output, _ = ended(upload(world, folder))
-    assert code == 0 and "0 left out." in output
-    assert_all_are_there(world, folder)
-
-
-@pytest.mark.parametrize("fault", first_always(["409", "500", "503"]))
-def test_upload_refused_for_a_while(world: World, proxy: Proxy, folder: Path, fault: str) -> None:
-    proxy.on("PutObject", Fault(refuse=REFUSALS[fault]), nth=6, times=2)
-    code, output, _ = ended(upload(world, folder))
-    assert code == 0 and "12 uploaded, 1 already there, 0 left out." in output
-    assert_all_are_there(world, folder)
-
-
-@pytest.mark.parametrize("fault", first_always(["killed after", "killed before", "none"]))
-def test_upload_by_two_programs_at_once_of_what_a_third_began(
-    world: World, proxy: Proxy, folder: Path, fault: str
-) -> None:
-    third = upload(world, folder)
-    death = proxy.on("PutObject", Fault(after=third.kill, lost=True), nth=4)
-    rest = proxy.on("PutObject", Fault(cut=True), nth=5, times=10**9)  # all are under way at once
-    ended(third)
-    proxy.forget(death, rest)
-    victims: list[subprocess.Popen[str]] = []
-    if fault != "none":
-        proxy.on("PutObject", FAULTS[fault](lambda: victims[0].kill()), nth=3)
-    victims += [upload(world, folder), upload(world, folder)]
-    codes = [ended(program)[0] for program in victims]
-    assert codes == [0 if fault == "none" else -signal.SIGKILL, 0]
-    assert_all_are_there(world, folder)

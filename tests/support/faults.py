@@ -19,6 +19,10 @@ FAULTS: dict[str, Callable[[Callable[[], None]], Fault]] = {
     "throttled": lambda kill: Fault(refuse=(503, "SlowDown")),
 }
 
+# What S3 may answer to a write instead of taking it.
+REFUSALS = {"409": (409, "ConditionalRequestConflict"), "412": (412, "PreconditionFailed"), "500": (500, "Oops"),
+            "503": (503, "SlowDown"), "403": (403, "AccessDenied")}  # fmt: skip
+
 
 def at_each_call(calls: Iterable[str], faults: Iterable[str] = FAULTS, always: int = len(FAULTS)) -> list[ParameterSet]:
     """Return each call with each fault, to parametrize ("call", "fault").
