@@ -43,9 +43,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("numbers", nargs="*", help="send these numbers as one message and print its answer")
     parser.add_argument("--file", metavar="PATH", help="send one message per line of a file ('-' for standard input)")
     parser.add_argument("--delimiter", choices=[",", ";", "tab", "space"],
-                        help="with --file: what stands between the numbers (default: what the file shows)")  # fmt: skip
+                        help="with --file: what separates the numbers (default: found in the file)")  # fmt: skip
     parser.add_argument("--decimal", choices=[".", ","],
-                        help="with --file: what marks decimals (default: what the file shows)")  # fmt: skip
+                        help="with --file: what marks decimals (default: found in the file)")  # fmt: skip
     parser.add_argument("--csv", dest="format", action="store_const", const="csv", help="with --file: print CSV")
     parser.add_argument(
         "--json", dest="format", action="store_const", const="json", help="with --file: print JSON lines"
@@ -128,7 +128,7 @@ def main() -> int:
                     while True:
                         conversation.listen(POLL)
             else:
-                print(fitted("Type positive numbers; an empty line ends the message and sends it."))
+                print(fitted("Type up to 10 numbers, 0 or larger; an empty line sends the message."))
                 conversation.ask_and_answer()
         finally:
             conversation.link.settle()

@@ -79,5 +79,5 @@ class Outbox:
         self.saved += len(saved)
         self._kept -= saved
         if found := self._found.intersection(labels):
-            self.say(f"{count_labels(len(found))} left on this disk by an earlier run, safe in S3 now.")
+            self.say(f"Sent {count_labels(len(found))} that an earlier run had left on this disk.")
         self._found &= waiting

@@ -47,7 +47,7 @@ class OutboxFile:
             self._db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT")
         except (OSError, sqlite3.Error) as error:
             raise UserError(
-                f"Labels can't be kept on this disk ({_reason(error)}: {folder}), so none is taken. "
+                f"Labels can't be kept on this disk ({_reason(error)}: {folder}), so you can't label. "
                 "Make room there, or choose another folder: export XDG_STATE_HOME=..."
             ) from None
 
@@ -56,7 +56,7 @@ class OutboxFile:
         try:
             self._insert([label], self._sender)
         except sqlite3.Error as error:
-            raise UserError(f"This label was not taken: {self.path} can't be written ({_reason(error)}).") from None
+            raise UserError(f"This label was not saved: {self.path} can't be written ({_reason(error)}).") from None
 
     def adopt(self, journal: str, labels: Iterable[Label]) -> None:
         """Return when the labels of a journal are on disk; a journal of this name is adopted once."""

@@ -108,7 +108,7 @@ def test_what_is_not_a_number_is_refused_with_the_reason_and_uses_up_a_try(world
         ):
             person.expect(f"Number {number} of 10")
             person.sendline(typed)
-            person.expect(f"Not taken: .*{reason}")
+            person.expect(f"Rejected: .*{reason}")
         for number in range(5, 11):
             person.expect(f"Number {number} of 10")
             person.sendline(str(number))
@@ -299,9 +299,9 @@ def test_a_file_is_answered_in_the_order_of_its_lines(world: World, server: obje
     assert [(row["line"], row["numbers"], row["mean"]) for row in rows] == [
         ("1", "1 2 3", "2"), ("2", "4 5 6", "5"), ("4", "7 8", "7.5"), ("7", "9", "9")
     ]  # fmt: skip
-    assert "Line 5 is not sent: 'x': not a number" in errors
-    assert "Line 6 is not sent" in errors and "11 numbers" in errors
-    assert "4 sent, 4 answered, 2 refused" in errors
+    assert "Line 5 was not sent: 'x': not a number" in errors
+    assert "Line 6 was not sent" in errors and "11 numbers" in errors
+    assert "4 sent, 4 answered, 2 rejected" in errors
 
 
 def test_a_file_of_hundreds_is_a_table_or_json(world: World, server: object) -> None:
@@ -324,7 +324,7 @@ def test_decimal_commas_are_read_as_such_and_said(world: World, server: object) 
 
 def test_what_could_be_meant_in_two_ways_is_not_sent_until_an_option_tells(world: World, server: object) -> None:
     code, output, errors = client(world, "--file", "-", typed="3,5\n")
-    assert code == 1 and "Line 1 is not sent: '3,5' could mean 3 and 5, or 3.5" in errors and "--decimal ," in errors
+    assert code == 1 and "Line 1 was not sent: '3,5' could mean 3 and 5, or 3.5" in errors and "--decimal ," in errors
     assert bodies(world) == []
     code, output, errors = client(world, "--file", "-", "--decimal", ",", "--csv", typed="3,5\n")
     assert code == 0 and output.splitlines()[1].startswith("1,3.5,")
@@ -454,7 +454,7 @@ def test_listening_where_aws_can_not_be_reached_ends_with_the_reason(world: Worl
 
 def test_wait_may_be_endless(world: World) -> None:
     process = world.start("client.py", "--client", ME, "--wait", "inf", "3")
-    assert process.stdout and "will be shown when it is there" in process.stdout.readline()
+    assert process.stdout and "its answer is shown when it arrives" in process.stdout.readline()
     world.start("server.py")
     assert process.wait(PATIENCE) == 0
 

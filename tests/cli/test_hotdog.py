@@ -399,7 +399,7 @@ def test_killed_in_the_middle_of_a_round_no_label_is_lost_or_doubled(samples: Wo
         proxy.calls.clear()
         assert len(waiting(samples)) == 3
         code, _, errors = piped(samples, typed="3\n")  # the next start
-        assert code == 0 and "3 labels left on this disk by an earlier run, safe in S3 now." in errors
+        assert code == 0 and "Sent 3 labels that an earlier run had left on this disk." in errors
         assert len(rows(samples)) == taken
         assert len({row["timestamp"] for row in rows(samples)}) == taken
         assert waiting(samples) == []
@@ -436,6 +436,6 @@ def test_labels_that_wait_at_the_end_are_said_and_sent_at_the_next_start(samples
     assert code == 1 and "2 waiting on this disk" in output and "2 labels not in S3 yet" in errors
     proxy.forget(rule)
     code, output, errors = piped(samples, "label", typed="0\n")
-    assert code == 0 and "2 labels left on this disk by an earlier run, safe in S3 now." in errors
+    assert code == 0 and "Sent 2 labels that an earlier run had left on this disk." in errors
     assert "1 label safe in S3." in output
     assert [row["label"] for row in rows(samples)] == ["1", "1", "0"]

@@ -199,7 +199,7 @@ def test_label_saves_nothing_in_the_whole_first_run_and_all_in_the_next(
     proxy.forget(*everything)
     proxy.forget()
     second = start_again(pictures)
-    assert "5 labels left on this disk by an earlier run, safe in S3 now." in second.errors
+    assert "Sent 5 labels that an earlier run had left on this disk." in second.errors
     assert_exactly(pictures, first, second)
 
 
@@ -250,7 +250,7 @@ def test_label_disk_full(pictures: World, proxy: Proxy, size: int, network: str)
     first = answer(program)
     first.doubtful = []  # refused is refused
     if size == 0:
-        assert "This label was not taken" in first.errors or "Labels can't be kept" in first.errors
+        assert "This label was not saved" in first.errors or "Labels can't be kept" in first.errors
         assert first.code == 2 and not first.taken
     proxy.forget(rule)
     assert_exactly(pictures, first, start_again(pictures))

@@ -101,7 +101,7 @@ def test_any_bytes_in_a_file_are_sent_or_refused_line_by_line(
             continue
         taken, refused = len(file.series), len(file.refused)
         code, _, errors = run(world, "client.py", "--file", str(path))
-        assert f"{taken} sent, {taken} answered, {refused} refused.\n" in errors, content
+        assert f"{taken} sent, {taken} answered, {refused} rejected.\n" in errors, content
         assert code == bool(refused)
 
 

@@ -109,7 +109,7 @@ def test_what_a_dead_process_left_is_sent_and_said(world: World) -> None:
     keeping = outbox(world)
     assert keeping.flush(PATIENCE)
     keeping.close()
-    assert said == ["3 labels left on this disk by an earlier run, safe in S3 now."]
+    assert said == ["Sent 3 labels that an earlier run had left on this disk."]
     assert [row["image"] for row in rows(world)] == ["0.jpg", "1.jpg", "2.jpg"]
     assert on_disk(keeping.folder) == []
 
@@ -232,7 +232,7 @@ def test_a_full_disk_refuses_the_label_and_spoils_no_earlier_one(tmp_path: Path,
     done = python(FULL, tmp_path, size)
     assert done.returncode == 0, done.stderr
     sentence, counts, rest = done.stdout.splitlines()
-    assert "This label was not taken" in sentence and str(tmp_path) in sentence
+    assert "This label was not saved" in sentence and str(tmp_path) in sentence
     taken, kept = map(int, counts.split())
     assert taken == kept and (taken > 3) == (size > 9_000)
     assert int(rest) == max(0, taken - 1)
@@ -305,9 +305,7 @@ def test_journals_of_version_1_0_are_taken_over(world: World) -> None:
     second.close()
     assert [row["image"] for row in rows(world)] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
     assert not list(folder.glob("*.jsonl"))
-    assert said == [
-        f"{count} left on this disk by an earlier run, safe in S3 now." for count in ("3 labels", "1 label")
-    ]
+    assert said == [f"Sent {count} that an earlier run had left on this disk." for count in ("3 labels", "1 label")]
 
 
 def test_a_journal_is_taken_over_once_though_its_removal_was_cut_short(world: World) -> None:

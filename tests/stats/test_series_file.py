@@ -155,7 +155,7 @@ def test_what_is_not_obvious_is_said() -> None:
     assert parse_series(["1,2", "1,2,3"]).notes == [
         "Commas separate numbers here: 1,2 is 1 and 2. If they mark decimals, add --decimal ,"
     ]
-    assert parse_series(["a\x1b[2J", "3"]).notes == [r"Line 1 is taken for a header and not sent: a\x1b[2J."]
+    assert parse_series(["a\x1b[2J", "3"]).notes == [r"Line 1 was taken for a header and not sent: a\x1b[2J."]
     assert parse_series(["1,2,3"]).notes == parse_series(["3,5;8"], decimal=",").notes == []
 
 

@@ -159,7 +159,7 @@ class Canvas:
                 self._answer(KEY_ANSWERS[key])
             else:
                 name = f"'{chr(key)}'" if 32 < key < 127 else "That key"
-                self.refusal = f"{name} is no answer.   {KEYS}"
+                self.refusal = f"{name} is not an answer.   {KEYS}"
                 self._draw()
 
     def _counts(self, key: int) -> bool:

@@ -123,7 +123,7 @@ def send_file(connect: Callable[[], Connection], file: SeriesFile, form: str | N
     for note in file.notes:
         print(note, file=sys.stderr)
     for number, reason in file.refused.items():
-        print(f"Line {number} is not sent: {reason}.", file=sys.stderr)
+        print(f"Line {number} was not sent: {reason}.", file=sys.stderr)
     good, bad = [(str(number), numbers) for number, numbers in file.series.items()], len(file.refused)
     connection = connect()
     if len(good) >= MANY and connection.can_list and not connection.own:
@@ -150,5 +150,5 @@ def send_file(connect: Callable[[], Connection], file: SeriesFile, form: str | N
         request.close()
         if missing:
             print(f"Not answered yet: line {', '.join(missing[:20])}{' ...' * (len(missing) > 20)}.", file=sys.stderr)
-        print(f"{request.sent:,} sent, {request.received:,} answered, {bad:,} refused.", file=sys.stderr)
+        print(f"{request.sent:,} sent, {request.received:,} answered, {bad:,} rejected.", file=sys.stderr)
     return 1 if bad or missing else 0

@@ -1,4 +1,4 @@
-"""What a person and the client say to each other."""
+"""The dialogue of a user and the client: numbers are asked for and sent, answers are shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab2.stats.client.run import Run
 from lab2.stats.series import MAX_NUMBERS, parse_number, shortest
 from lab2.terminal import printable
 
-# What is imported up there is all that the first prompt waits for.
+# The first prompt waits for the imports above only; the rest is imported in the background or where it is used.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lab2.aws.retry import OutageReporter
@@ -28,7 +28,7 @@ POLL = 5  # seconds of a long poll when the client is not busy; Ctrl-C in one ma
 
 
 class Conversation:
-    """What a person and the client say to each other. `connect` makes the connection of `run`.
+    """The dialogue of a user and the client. `connect` makes the connection of `run`.
 
     `listening`: it takes no input and shows what comes. `greeting`: it shows what is there for earlier runs at once.
     """
@@ -67,8 +67,8 @@ class Conversation:
         except EOFError:
             print()
         except KeyboardInterrupt:
-            waiting = " Waiting for answers; Ctrl-C once more leaves." if self.waiting else ""
-            print(f"\nNo more input.{waiting}", file=sys.stderr)
+            waiting = " Waiting for answers; press Ctrl-C again to leave." if self.waiting else ""
+            print(f"\nInput ended.{waiting}", file=sys.stderr)
         self.wait()
 
     def ask_series(self) -> tuple[list[float], bool]:
@@ -82,18 +82,18 @@ class Conversation:
                 return numbers, False
             except KeyboardInterrupt:
                 if numbers:
-                    print(f"\nThe unfinished message is dropped: {plainly(numbers)}", end="", file=sys.stderr)
+                    print(f"\nUnfinished message dropped: {plainly(numbers)}", end="", file=sys.stderr)
                 raise
             if not typed:
                 break
             try:
                 numbers.append(parse_number(typed))
             except InvalidInput as reason:
-                print(fitted(f"  Not taken: {reason}."), file=sys.stderr)
+                print(fitted(f"  Rejected: {reason}."), file=sys.stderr)
         return numbers, True
 
     def read(self, prompt: str, typed: Sequence[float] = ()) -> str:
-        """Return the line that is typed; what is heard of AWS meanwhile interrupts, and the question is asked again."""
+        """Return the line that is typed; a failure of AWS interrupts, and the question is asked again."""
         while True:
             try:
                 self._reading = True
@@ -117,7 +117,7 @@ class Conversation:
     def send(self, numbers: list[float]) -> None:
         """Send one message, and show its answer if that comes at once."""
         if not numbers:
-            print("No numbers, so nothing was sent.", file=sys.stderr)
+            print("No numbers were typed, so nothing was sent.", file=sys.stderr)
             return
         self.link.wait_for_imports()
         id = self.run.new_id()
@@ -136,14 +136,14 @@ class Conversation:
         while id in self.waiting and time.monotonic() < deadline:
             self.listen(GLANCE)
         if id in self.waiting:
-            print(f"Message {self.sent[id]} is sent; its answer will be shown when it is there.")
+            print(f"Message {self.sent[id]} was sent; its answer is shown when it arrives.")
 
     def reconnect(self, typed: Sequence[float]) -> None:
         """Ask whether to try again; leave if not, or if nobody is there to ask, showing what was typed."""
         again = False
         if sys.stdin.isatty():  # from a pipe, the next line is a number and no reply
             if typed:
-                print(f"You typed {plainly(typed)}; it is kept.", file=sys.stderr)
+                print(f"Your numbers are kept: {plainly(typed)}", file=sys.stderr)
             import termios
 
             termios.tcflush(sys.stdin, termios.TCIFLUSH)  # half a number that stands on the screen is no reply either
@@ -153,7 +153,7 @@ class Conversation:
                 print()
         if not again:
             unsent = f" Send it later with: client.py {plainly(typed)}" if typed else ""
-            raise UserError(f"Nothing more was sent.{unsent}")
+            raise UserError(f"The client stopped; nothing more was sent.{unsent}")
         if self._receiver:
             self._receiver.abandon()
             self._receiver = None
@@ -172,7 +172,7 @@ class Conversation:
         for found in (received := self.receiver().take(wait)):
             answer = found.answer
             if answer is None:
-                print(f"What came here is no answer: {printable(found.message.body)[:60]}", file=sys.stderr)
+                print(f"Deleted a message that is not an answer: {printable(found.message.body)[:60]}", file=sys.stderr)
             else:
                 rows.append((self.sent.get(answer.id, "earlier"), answer))
                 self.waiting.discard(answer.id)
@@ -204,7 +204,7 @@ class Conversation:
                 missing = ", ".join(name for id, name in self.sent.items() if id in self.waiting)
                 later = f" The next run as {self.client} will show the answer."
                 if self._receiver and not self._receiver.connection.answers_stay:
-                    later = " The answer is lost with the private queue."
+                    later = " The answer will be lost with the private queue."
                 print(f"Not answered yet: message {missing}.{later} Is a server running?", file=sys.stderr)
 
     def listen(self, seconds: float) -> None:

@@ -22,7 +22,9 @@ AnswerRow = tuple[str, Answer]  # what the message is called, and its answer
 def table(rows: Sequence[AnswerRow], width: int) -> str:
     """Return the answers in lines of at most `width` columns: a table, or a block an answer where that is too wide."""
     good = [_cells(name, answer) for name, answer in rows if answer.error is None]
-    bad = [f"message {printable(name)} was refused: {printable(answer.error)}" for name, answer in rows if answer.error]
+    bad = [
+        f"message {printable(name)} was rejected: {printable(answer.error)}" for name, answer in rows if answer.error
+    ]
     lines: list[str] = []
     if good:
         widths = column_widths([HEADER, *good])
@@ -78,5 +80,5 @@ def printer(form: str | None, requests: Sequence[tuple[str, list[float]]]) -> Ca
     if requests:
         print(align(("line", *HEADER[1:]), widths))
     return lambda name, answer: print(
-        f"{name}: refused: {printable(answer.error)}" if answer.error else align(_cells(name, answer), widths)
+        f"{name}: rejected: {printable(answer.error)}" if answer.error else align(_cells(name, answer), widths)
     )

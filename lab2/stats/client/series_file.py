@@ -90,7 +90,7 @@ def parse_series(lines: Iterable[str], delimiter: str | None = None, decimal: st
         delimiter = delimiter or told[1]
         del texts[first]
     elif len(texts) > 1 and _is_header(texts[first]):
-        file.notes.append(f"Line {first} is taken for a header and not sent: {printable(texts.pop(first)[:40])}.")
+        file.notes.append(f"Line {first} was taken for a header and not sent: {printable(texts.pop(first)[:40])}.")
     used = set().union(*map(_separators, texts.values())) if delimiter is None else {delimiter}
     strict = decimal != "." and used in ({";"}, {"\t"})
     rows = {number: _row(text, delimiter, strict) for number, text in texts.items()}
