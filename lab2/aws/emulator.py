@@ -92,7 +92,7 @@ def _start_emulator(port: int) -> None:
     while not _healthy(port):
         if time.monotonic() > deadline or not _held("emulator"):
             _stop("emulator")
-            raise UserError(f"The local emulator did not start. Its last words are in {HOME / 'emulator.log'}")
+            raise UserError(f"The local emulator did not start. The reason is in {HOME / 'emulator.log'}")
         time.sleep(0.05)
 
 
@@ -128,7 +128,7 @@ def deploy(aws: AwsSession, template: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while stacks.describe_stacks(StackName="lab2")["Stacks"][0]["StackStatus"] not in done:
         if time.monotonic() > deadline:
-            raise UserError("The local emulator did not deploy aws.yaml. Delete the folder .local, then try again.")
+            raise UserError(f"The local emulator did not deploy aws.yaml. Delete the folder {HOME}, then try again.")
         time.sleep(0.02)
 
 

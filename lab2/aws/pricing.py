@@ -8,7 +8,7 @@ from typing import Any
 
 # US dollars per million calls, us-east-1, without the free tier (the first million SQS calls of a month) and the
 # ten cents that SQS is said to add for messages with a group. AWS's own pages could not be read here: the
-# figures are those of cloudburn.io/blog/amazon-sqs-pricing (March 2026) and c3x.dev/blog/s3-request-fees-user_errors
+# figures are those of cloudburn.io/blog/amazon-sqs-pricing (March 2026) and c3x.dev/blog/s3-request-fees-explained
 # (2026), found on 2026-11-24.
 SQS_CALL = 0.40
 S3_WRITE = 5.00  # PUT, COPY, POST and LIST
