@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 import time
@@ -11,6 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 MOMENT = 0.5  # seconds without a word
+
+
+def escape_unencodable() -> None:
+    """Let stdout and stderr write as an escape what their encoding lacks (ASCII, Windows code pages), not raise."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def printable(text: str) -> str:

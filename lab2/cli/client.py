@@ -103,8 +103,6 @@ def main() -> int:
     # carriage return: numbers of two lines must never become one number.
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="backslashreplace", newline=None)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
     with ExitStack() as stack:
         this_run = Run()
         conversation = Conversation(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from lab2 import __version__
 from lab2.errors import UserError
-from lab2.terminal import printable
+from lab2.terminal import escape_unencodable, printable
 
 TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's start
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def add_bucket_flag(parser: argparse.ArgumentParser) -> None:
 
 def run(main: Callable[[], int]) -> NoReturn:
     """Run a program and exit with main's code; 2 and a sentence on stderr for a UserError, 130 for Ctrl-C."""
+    escape_unencodable()
     try:
         code = main()
         sys.stdout.flush()

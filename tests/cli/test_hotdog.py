@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from zlib import crc32
 
 import pexpect
 import pytest
+from support.desktop import Desktop, desktop_of
 from support.labeller import HELP, cut, piped, rows, terminal, waiting
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
 from lab2.aws.resources import LABEL_KEY
-from lab2.labelling.display.screen import REFLEX
 
 # ---- through a pipe ---------------------------------------------------------------------------
 
@@ -170,76 +167,10 @@ def test_ctrl_c_ends_the_round_then_the_program_and_keeps_labels(samples: World)
 # ---- in a window ------------------------------------------------------------------------------
 
 
-@dataclass
-class Desktop:
-    """A screen of its own with a window manager; keys go where the focus is."""
-
-    display: str
-    pixels: Path  # of the screen, row after row
-    answered: int = 0  # what the picture on the screen looked like when a key was last pressed
-
-    @property
-    def env(self) -> dict[str, str]:
-        return os.environ | {"DISPLAY": self.display}
-
-    def do(self, *command: str) -> str:
-        done = subprocess.run(["xdotool", *command], env=self.env, capture_output=True, text=True, timeout=PATIENCE)
-        return done.stdout.strip()
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.do("key", key)
-
-    def press_at_next_picture(self, key: str) -> None:
-        """Press a key once another picture has been there for longer than a reflex takes."""
-        since, shown = time.monotonic(), self.look()
-        while shown == self.answered or time.monotonic() - since < 4 * REFLEX:  # the window's clock may lag ours
-            assert time.monotonic() - since < PATIENCE
-            time.sleep(0.02)
-            if (now := self.look()) != shown:
-                since, shown = time.monotonic(), now
-        self.answered = shown
-        self.press(key)
-
-    def look(self) -> int:
-        """Return a checksum of where the picture is, in the middle of the screen."""
-        pixels = self.pixels.read_bytes()
-        return crc32(pixels[len(pixels) // 9 : 6 * len(pixels) // 9])
-
-    def window(self) -> str:
-        """Return the labeller's window once it has the focus, '' where there is none."""
-        found = self.do("search", "--onlyvisible", "--name", "^Hot dog or not$")
-        return found if found and self.do("getwindowfocus") in found.split() else ""
-
-
 @pytest.fixture(scope="module")
-def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
-    missing = [program for program in ("Xvfb", "openbox", "xdotool") if not shutil.which(program)]
-    assert not missing, f"install {', '.join(missing)}: sh tests/system-packages.sh"
-    ours, theirs = os.pipe()
-    folder = tmp_path_factory.mktemp("screen")
-    command = [
-        "Xvfb",
-        "-displayfd",
-        str(theirs),
-        "-screen",
-        "0",
-        "1280x900x24",
-        "-fbdir",
-        str(folder),
-        "-nolisten",
-        "tcp",
-    ]
-    screen = subprocess.Popen(command, pass_fds=[theirs], stderr=subprocess.DEVNULL)
-    os.close(theirs)
-    with open(ours) as number:
-        desktop = Desktop(f":{number.readline().strip()}", folder / "Xvfb_screen0")
-    manager = subprocess.Popen(["openbox"], env=desktop.env, stderr=subprocess.DEVNULL)
-    until(lambda: desktop.do("get_num_desktops"))
-    yield desktop
-    for process in (manager, screen):
-        process.terminate()
-        process.wait(PATIENCE)
+def desktop() -> Iterator[Desktop]:
+    with desktop_of(1280, 900) as desktop:
+        yield desktop
 
 
 def windowed(world: World, desktop: Desktop, *args: str) -> subprocess.Popen[str]:

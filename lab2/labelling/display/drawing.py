@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from lab2.labelling.display.layout import TEXT
 from lab2.labelling.display.process import quiet_opencv
 from lab2.labelling.picture import Picture
 
@@ -15,20 +16,30 @@ if TYPE_CHECKING:
 
 Colour = tuple[int, int, int]  # blue, green, red
 
-WIDTH, HEIGHT, BAR = 960, 720, 80  # pixels of the window; the bar of text is at the bottom
-GROUND = 32  # the grey behind picture and text
 ACROSS = 6  # pictures in a row of a contact sheet
 SIDE, GAP, CAPTION = 180, 14, 34  # pixels: of a picture on the sheet, around it, and of the line below it
 
 
-def write(canvas: Pixels, text: str, x: int, y: int, color: Colour) -> None:
-    """Write a line of text with its left end of the base line at (x, y)."""
+def write(canvas: Pixels, text: str, x: int, y: int, color: Colour, size: float = TEXT) -> int:
+    """Write a line of text, its left end on the base line at (x, y), smaller where it is too long; return its end."""
     import cv2
 
+    room = max(1, canvas.shape[1] - x - round(size / 2))
+    size *= min(1.0, room / max(1, _width(text, size)))
     if hasattr(cv2, "FontFace"):  # OpenCV 5
-        cv2.putText(canvas, text, (x, y), color, cv2.FontFace("sans"), 19, 400)
+        cv2.putText(canvas, text, (x, y), color, cv2.FontFace("sans"), round(size), 400)
     else:
-        cv2.putText(canvas, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.55, color, 1, cv2.LINE_AA)
+        scale = size * 0.55 / TEXT
+        cv2.putText(canvas, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, color, round(max(1, scale)), cv2.LINE_AA)
+    return x + _width(text, size)
+
+
+def _width(text: str, size: float) -> int:
+    import cv2
+
+    if hasattr(cv2, "FontFace"):
+        return int(cv2.getTextSize((0, 0), text, (0, 0), cv2.FontFace("sans"), round(size), 400)[2])
+    return int(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size * 0.55 / TEXT, 1)[0][0])
 
 
 def contact_sheet(cells: Iterable[tuple[Picture | None, str, Colour]]) -> bytes:

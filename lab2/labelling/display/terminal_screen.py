@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
 import time
 from collections.abc import Callable
 
+from lab2.labelling.display.keys import answer_of_character
 from lab2.labelling.display.screen import REFLEX
 from lab2.labelling.picture import Picture
 
 HELP = "1 hot dog, 0 not, u back, s skip, q end"
-TYPED_ANSWERS = {"1": "1", "0": "0", "u": "u", "s": "s", "q": "q"}
+LINE = 50  # characters of the line below a picture, at most
 
 
 class TerminalScreen:
@@ -24,7 +26,8 @@ class TerminalScreen:
     @property
     def box(self) -> tuple[int, int]:
         columns, lines = shutil.get_terminal_size()
-        return max(1, columns - 1), max(2, 2 * (lines - 3))
+        below = 1 + math.ceil(LINE / columns) + math.ceil(len(f"{HELP}: 1") / columns)  # lines of text, that may wrap
+        return max(1, columns - 1), max(2, 2 * (lines - below))
 
     def ask(self, picture: Picture, name: str, place: str, status: Callable[[], str]) -> tuple[str, float]:
         if self.draws:
@@ -33,22 +36,32 @@ class TerminalScreen:
         print(f"Picture {place}{name and f': {name}'}   ({status()})", flush=True)
         started = time.monotonic()
         if sys.stdin.isatty():  # what was typed before the picture was there is no answer to it
-            import termios
-
             time.sleep(REFLEX)
-            termios.tcflush(sys.stdin, termios.TCIFLUSH)
+            _forget_typed()
         while True:
             try:
                 typed = input(f"{HELP}: ").strip().lower()
             except EOFError:
                 print()
                 typed = "q"
-            if typed in TYPED_ANSWERS:
-                return TYPED_ANSWERS[typed], time.monotonic() - started
+            if answer := answer_of_character(typed):
+                return answer, time.monotonic() - started
             print(f"Please type one of these: {HELP}.")
 
     def hide(self) -> None:
         pass
+
+
+def _forget_typed() -> None:
+    try:
+        import termios
+    except ImportError:  # Windows
+        import msvcrt
+
+        while msvcrt.kbhit():  # type: ignore[attr-defined, unused-ignore]
+            msvcrt.getwch()  # type: ignore[attr-defined, unused-ignore]
+    else:
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 def half_blocks(picture: Picture, width: int, height: int) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from lab2.errors import UserError
-from lab2.labelling.display.drawing import BAR, HEIGHT, WIDTH
 from lab2.labelling.display.process import ProcessDied, WorkerProcess
 from lab2.labelling.picture import Picture
 
@@ -18,21 +17,24 @@ class Window:
 
     def __init__(self) -> None:
         self._process = WorkerProcess("lab2.labelling.display.window_process")
-        self._ready = False
+        self._box: tuple[int, int] | None = None  # None: not ready yet
 
     @property
     def box(self) -> tuple[int, int]:
-        return WIDTH, HEIGHT - BAR
+        self.wait_until_ready()
+        assert self._box
+        return self._box
 
     def wait_until_ready(self) -> None:
         """Return when a window can be opened; ProcessDied: no display; UserError: no OpenCV."""
-        if not self._ready:
+        if not self._box:
             if not self._process.ready(PATIENCE):
                 raise ProcessDied
             reply, _ = self._process.receive()
             if "problem" in reply:
                 raise UserError(reply["problem"])
-            self._ready = True
+            width, height = reply["box"]
+            self._box = width, height
 
     def ask(self, picture: Picture, name: str, place: str, status: Callable[[], str]) -> tuple[str, float]:
         """Show the picture, not its name, which may give the answer away; return the answer and its seconds."""

@@ -6,33 +6,29 @@ seconds of that, and not held down since earlier.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lab2.labelling.display.decoder import NO_OPENCV
-from lab2.labelling.display.drawing import BAR, GROUND, HEIGHT, WIDTH, write
+from lab2.labelling.display.drawing import write
+from lab2.labelling.display.keys import HELP, SILENT, answer_of_key, character_of
+from lab2.labelling.display.layout import TEXT, layout
 from lab2.labelling.display.process import Channel, ProcessDied, parent, quiet_opencv
 from lab2.labelling.display.screen import REFLEX
 from lab2.labelling.display.window import PATIENCE
-from lab2.labelling.display.x11 import X11Keyboard
+from lab2.labelling.display.x11 import X11Display
 
 if TYPE_CHECKING:
     import numpy
 
 TITLE = "Hot dog or not"
+GROUND = 32  # the grey behind picture and text
 LONGEST_REPEAT_DELAY = 0.7  # seconds after which a key that is held starts to repeat, at most
+ELSEWHERE = 0, 0, 1280, 800  # pixels of a screen that can't be asked for them
 PAINTING, OPENINGS = 0.7, 5  # seconds for it to be painted, and how often it is opened until it is
-KEYS = "1 hot dog   0 not   u back   s skip   q end"
-KEY_ANSWERS = {
-    ord("1"): "1", 0xFFB1: "1", 0xFF9C: "1", ord("&"): "1",  # numeric pad with and without Num Lock; AZERTY
-    ord("0"): "0", 0xFFB0: "0", 0xFF9E: "0", 0xE0: "0",
-    ord("u"): "u", ord("U"): "u", 0xFF08: "u", 8: "u",
-    ord("s"): "s", ord("S"): "s",
-    ord("q"): "q", ord("Q"): "q", 0xFF1B: "q", 27: "q",
-}  # fmt: skip
-SILENT = {*range(0xFFE1, 0xFFEF), 0xFF7F, 0xFE03}  # Shift, Control, Num Lock and the like are no answers
 
 
 class Canvas:
@@ -46,9 +42,10 @@ class Canvas:
         self.appeared = self.last_event = 0.0
         self.last_key = -1
         try:
-            self.keyboard: X11Keyboard | None = X11Keyboard()
+            self.x11: X11Display | None = X11Display()
         except OSError:
-            self.keyboard = None
+            self.x11 = None
+        self.layout = layout(*self.x11.work_area() if self.x11 else ELSEWHERE)
         self.held = 0  # keys that have been down since before the last event
 
     def run(self) -> None:
@@ -88,10 +85,13 @@ class Canvas:
     def _show(self) -> None:
         import cv2
 
-        for _ in range(0 if self.open else OPENINGS):
-            self._open()
-            if self._painted():
-                break
+        if not self.open:
+            for _ in range(OPENINGS):
+                self._open()
+                if self._painted():
+                    break
+            # again, now that there is a title bar: before, its height may not be counted, and it may be off the screen
+            cv2.moveWindow(TITLE, self.layout.x, self.layout.y)
         self._draw()
         while cv2.pollKey() != -1:  # painted now, and what was typed so far is not for this picture
             pass
@@ -103,13 +103,13 @@ class Canvas:
 
         cv2.destroyAllWindows()
         cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-        cv2.resizeWindow(TITLE, WIDTH, HEIGHT)
-        cv2.moveWindow(TITLE, 60, 40)
+        cv2.resizeWindow(TITLE, self.layout.width, self.layout.height)
         self.open = True
         self._draw()
         deadline = time.monotonic() + PATIENCE / 2
         while not self._visible() and time.monotonic() < deadline:
             cv2.waitKeyEx(10)
+        cv2.moveWindow(TITLE, self.layout.x, self.layout.y)
 
     def _painted(self) -> bool:
         """Tell whether what was drawn is on the screen, as far as the X server can say.
@@ -120,8 +120,8 @@ class Canvas:
 
         colour = None
         deadline = time.monotonic() + PAINTING
-        while self.keyboard and time.monotonic() < deadline:
-            colour = self.keyboard.pixel(4, HEIGHT - 4, WIDTH, HEIGHT)
+        while self.x11 and time.monotonic() < deadline:
+            colour = self.x11.pixel(4, self.layout.height - 4, self.layout.width, self.layout.height)
             if colour == bytes([GROUND] * 3):
                 return True
             cv2.waitKeyEx(10)
@@ -132,52 +132,71 @@ class Canvas:
         import numpy
 
         assert self.picture is not None
-        canvas = numpy.full((HEIGHT, WIDTH, 3), GROUND, numpy.uint8)
-        height, width = self.picture.shape[:2]
-        top, left = (HEIGHT - BAR - height) // 2, (WIDTH - width) // 2
-        canvas[top : top + height, left : left + width] = self.picture
-        write(canvas, self.place, 16, HEIGHT - BAR + 30, (255, 255, 255))
-        write(canvas, self.status, 480, HEIGHT - BAR + 30, (190, 190, 190))
-        if self.refusal:
-            write(canvas, self.refusal, 16, HEIGHT - 18, (80, 190, 255))
-        else:
-            write(canvas, KEYS, 16, HEIGHT - 18, (190, 190, 190))
+        width, height, bar, scaled = self.layout.width, self.layout.height, self.layout.bar, self.layout.scaled
+        canvas = numpy.full((height, width, 3), GROUND, numpy.uint8)
+        high, wide = self.picture.shape[:2]
+        top, left = (height - bar - high) // 2, (width - wide) // 2
+        canvas[top : top + high, left : left + wide] = self.picture
+        first, second = height - bar + scaled(30), height - scaled(18)
+        end = write(canvas, self.place, scaled(16), first, (255, 255, 255), scaled(TEXT))
+        write(canvas, self.status, max(width // 2, end + scaled(TEXT)), first, (190, 190, 190), scaled(TEXT))
+        colour = (80, 190, 255) if self.refusal else (190, 190, 190)
+        write(canvas, self.refusal or HELP, scaled(16), second, colour, scaled(TEXT))
         cv2.imshow(TITLE, canvas)
 
     def _wait_for_key(self) -> None:
         import cv2
 
         key = cv2.waitKeyEx(10)
+        if key < -1:
+            key &= 0xFF  # Qt's name for a letter of Latin-1 as a signed byte: of é that of É
         if not self._visible():
             self.open = False
             cv2.destroyAllWindows()
             self._answer("q")
         elif key == -1:
             self.held &= self._down()
-        elif self._counts(key) and key not in SILENT:
-            if key in KEY_ANSWERS:
-                self._answer(KEY_ANSWERS[key])
-            else:
-                name = f"'{chr(key)}'" if 32 < key < 127 else "That key"
-                self.refusal = f"{name} is not an answer.   {KEYS}"
-                self._draw()
+        else:
+            down = self._down()
+            held, pressed, self.held = self.held, down & ~self.held, down
+            if self._counts(key, held, pressed) and key not in SILENT:
+                if answer := answer_of_key(key, self._places(key, pressed)):
+                    self._answer(answer)
+                else:
+                    self.refusal = f"{self._name(key)} is not an answer.   {HELP}"
+                    self._draw()
 
-    def _counts(self, key: int) -> bool:
-        """Tell whether this event is a key that was pressed for the picture on the screen."""
-        now, down = time.monotonic(), self._down()
-        if self.keyboard:
-            repeated = bool(self.held) and not down & ~self.held
+    def _counts(self, key: int, held: int, pressed: int) -> bool:
+        """Tell whether this event is a key that was pressed for the picture on the screen.
+
+        `held` are the keys that were down at the last event, `pressed` those that came since.
+        """
+        now = time.monotonic()
+        if self.x11:
+            repeated = bool(held) and not pressed
         else:
             repeated = key == self.last_key and now - self.last_event < LONGEST_REPEAT_DELAY
-        self.held, self.last_key, self.last_event = down, key, now
+        self.last_key, self.last_event = key, now
         return not repeated and now - self.appeared >= REFLEX
+
+    def _places(self, key: int, pressed: int) -> set[int] | None:
+        """Return the keycodes that may have typed the key: those that were just pressed, if that can be."""
+        if not self.x11:
+            return None
+        small = ord(character_of(key).lower() or "\0")
+        places = self.x11.keycodes(key) | (self.x11.keycodes(small) if small < 0x100 else set())
+        return {place for place in places if pressed >> place & 1} or places
+
+    def _name(self, key: int) -> str:
+        character = character_of(key)
+        return f"'{character}'" if character.isascii() and character.strip() else "That key"
 
     def _answer(self, answer: str) -> None:
         self.picture = None
         self.channel.send({"answer": answer, "seconds": time.monotonic() - self.appeared})
 
     def _down(self) -> int:
-        return self.keyboard.down() if self.keyboard else 0
+        return self.x11.down() if self.x11 else 0
 
     def _visible(self) -> bool:
         """Tell whether the window is there: asked about one that was closed, OpenCV raises or says less than 1."""
@@ -191,14 +210,18 @@ class Canvas:
 
 def main(channel: Channel) -> None:
     quiet_opencv()
+    if sys.platform == "linux":
+        os.environ["QT_QPA_PLATFORM"] = "xcb"  # OpenCV's Qt has no other, and aborts where one is asked for
+    os.environ |= {"QT_ENABLE_HIGHDPI_SCALING": "0", "QT_AUTO_SCREEN_SCALE_FACTOR": "0", "QT_SCALE_FACTOR": "1"}
+    os.environ.pop("QT_SCREEN_SCALE_FACTORS", None)  # pixels are those of the screen: text is drawn here, and sharp
     try:
         import cv2  # noqa: F401 - only to know early
     except ImportError as error:
         return channel.send({"problem": NO_OPENCV.format(error)})
     canvas = Canvas(channel)
-    if sys.platform == "linux" and canvas.keyboard is None:
+    if sys.platform == "linux" and canvas.x11 is None:
         return None  # there is no display, and Qt would abort
-    channel.send({"ready": True})
+    channel.send({"ready": True, "box": [canvas.layout.width, canvas.layout.height - canvas.layout.bar]})
     return canvas.run()
 
 

@@ -1,0 +1,53 @@
+"""Which key is which answer: by the character it types, or by its place where a layout has other letters there."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection
+
+HELP = "1 hot dog   0 not   u or Backspace back   s skip   q or Esc end"
+BY_CHARACTER = {
+    "1": "1", "0": "0", "u": "u", "s": "s", "q": "q",
+    "&": "1", "à": "0",  # the digit row without Shift: French
+    "+": "1",  # Czech and Slovak; their 0 is é, which is the French 2
+    "г": "u", "ы": "s", "і": "s", "й": "q",  # noqa: RUF001 - the places of u, s and q: Russian, Ukrainian
+    "θ": "u", "σ": "s", "ς": "s",  # noqa: RUF001 - Greek, where q is ;
+    "ו": "u", "ד": "s",  # noqa: RUF001 - Hebrew, where it is /
+    "ع": "u", "س": "s", "ض": "q",  # Arabic and Persian
+}  # fmt: skip
+BY_KEYSYM = {
+    0xFFB1: "1", 0xFF9C: "1", 0xFFB0: "0", 0xFF9E: "0",  # numeric pad with and without Num Lock
+    0xFF08: "u", 0x08: "u", 0xFF1B: "q", 0x1B: "q",  # Backspace and Escape, as Qt and as other toolkits have them
+}  # fmt: skip
+BY_PLACE = {10: "1", 87: "1", 19: "0", 90: "0", 30: "u", 39: "s", 24: "q"}  # X keycodes, the same for all PC keyboards
+SILENT = {*range(0xFFE1, 0xFFEF), 0xFF7F, 0xFE03, 0xFE08, 0xFE0A}  # Shift, Num Lock, the next layout and the like
+
+
+def answer_of_key(keysym: int, places: Collection[int] | None) -> str:
+    """Return the answer that a key gives, "" for none; `places` are the keycodes that may have typed it, None: unknown.
+
+    Latin letters and digits count as what they are: on a French keyboard A stands in the place of q.
+    """
+    if keysym in BY_KEYSYM:
+        return BY_KEYSYM[keysym]
+    character = character_of(keysym)
+    if character.isascii() and character.isalnum():
+        return BY_CHARACTER.get(character.lower(), "")
+    if (digit := unicodedata.decimal(character, None) if character else None) is not None:  # Arabic, Devanagari ...
+        return BY_CHARACTER.get(str(digit), "")
+    if places is None:
+        return answer_of_character(character)
+    answers = {BY_PLACE[place] for place in places if place in BY_PLACE}
+    return answers.pop() if len(answers) == 1 else ""
+
+
+def answer_of_character(typed: str) -> str:
+    """Return the answer that a typed character gives, whatever layout it is of; "" for none."""
+    return BY_CHARACTER.get(typed.lower(), "")
+
+
+def character_of(keysym: int) -> str:
+    """Return the character that an X keysym names, as far as it says so by its number; "" where it does not."""
+    if 0x20 <= keysym <= 0x7E or 0xA0 <= keysym <= 0xFF:
+        return chr(keysym)
+    return chr(keysym - 0x1000000) if 0x1000100 <= keysym <= 0x110FFFF else ""

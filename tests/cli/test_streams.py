@@ -1,0 +1,40 @@
+"""What a program says reaches terminals and files of any encoding: what can't be encoded is escaped."""
+
+from __future__ import annotations
+
+import pytest
+from support.labeller import piped, rows
+from support.world import PATIENCE, World
+
+ENCODINGS = ["ascii", "latin-1", "cp437"]
+NAME = "Käse 寿司 🌭"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize(
+    ("program", "args"),
+    [
+        ("hotdog.py", ["upload", f"{NAME}.jpg"]),
+        ("hotdog.py", ["label", "--bucket", NAME]),
+        ("hotdog.py", [NAME]),
+        ("client.py", [NAME]),
+        ("client.py", ["--file", NAME]),
+        ("client.py", ["--client", NAME, "x"]),
+        ("server.py", ["--bucket", NAME]),
+        ("server.py", [NAME]),
+    ],
+)
+def test_what_can_not_be_encoded_is_escaped(world: World, encoding: str, program: str, args: list[str]) -> None:
+    process = world.start(program, *args, env={"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}, encoding=encoding)
+    output, errors = process.communicate("", timeout=PATIENCE)
+    assert "Traceback" not in errors and "UnicodeEncodeError" not in errors
+    assert process.returncode in (1, 2) and len(output + errors) > 10
+
+
+def test_a_round_by_somebody_whose_name_the_terminal_lacks(samples: World) -> None:
+    samples.env |= {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    code, output, errors = piped(samples, "label", "--annotator", NAME, typed="1\n0\n1\n0\n")
+    assert (code, errors) == (0, "") and "4 labels safe in S3." in output
+    assert {row["annotator"] for row in rows(samples)} == {NAME}
+    code, output, errors = piped(samples, "report", typed="")
+    assert (code, errors) == (0, "") and r"K\xe4se \u5bff\u53f8 \U0001f32d" in output

@@ -1,0 +1,94 @@
+"""A screen of its own, of any size, with a window manager, a keyboard of any layout, and eyes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+import numpy
+from support.world import PATIENCE, until
+
+from lab2.labelling.display.screen import REFLEX
+
+
+@dataclass
+class Desktop:
+    """A screen of its own with a window manager; keys go where the focus is."""
+
+    display: str
+    pixels: Path  # of the screen, row after row
+    answered: int = 0  # what the picture on the screen looked like when a key was last pressed
+
+    @property
+    def env(self) -> dict[str, str]:
+        return os.environ | {"DISPLAY": self.display}
+
+    def do(self, *command: str) -> str:
+        done = subprocess.run(["xdotool", *command], env=self.env, capture_output=True, text=True, timeout=PATIENCE)
+        return done.stdout.strip()
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.do("key", key)
+
+    def press_at_next_picture(self, key: str) -> None:
+        """Press a key once another picture has been there for longer than a reflex takes."""
+        since, shown = time.monotonic(), self.look()
+        while shown == self.answered or time.monotonic() - since < 4 * REFLEX:  # the window's clock may lag ours
+            assert time.monotonic() - since < PATIENCE
+            time.sleep(0.02)
+            if (now := self.look()) != shown:
+                since, shown = time.monotonic(), now
+        self.answered = shown
+        self.press(key)
+
+    def look(self) -> int:
+        """Return a checksum of where the picture is, in the middle of the screen."""
+        pixels = self.pixels.read_bytes()
+        return crc32(pixels[len(pixels) // 9 : 6 * len(pixels) // 9])
+
+    def window(self) -> str:
+        """Return the labeller's window once it has the focus, '' where there is none."""
+        found = self.do("search", "--onlyvisible", "--name", "^Hot dog or not$")
+        return found if found and self.do("getwindowfocus") in found.split() else ""
+
+    def screenshot(self) -> numpy.ndarray:
+        """Return the pixels of the screen: rows of blue, green, red."""
+        dump = self.pixels.read_bytes()
+        head = struct.unpack_from(">25I", dump)
+        width, height, stride, colours = head[4], head[5], head[12], head[19]
+        rows = numpy.frombuffer(dump, numpy.uint8, stride * height, head[0] + 12 * colours).reshape(height, stride)
+        return rows[:, : 4 * width].reshape(height, width, 4)[:, :, :3]
+
+    def set_layout(self, layout: str) -> None:
+        """Give the keyboard a layout, or several with commas between."""
+        subprocess.run(["setxkbmap", layout], env=self.env, check=True, timeout=PATIENCE, stderr=subprocess.DEVNULL)
+
+
+@contextmanager
+def desktop_of(width: int, height: int) -> Iterator[Desktop]:
+    missing = [program for program in ("Xvfb", "openbox", "xdotool", "setxkbmap") if not shutil.which(program)]
+    assert not missing, f"install {', '.join(missing)}: sh tests/system-packages.sh"
+    ours, theirs = os.pipe()
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["Xvfb", "-displayfd", str(theirs), "-screen", "0", f"{width}x{height}x24", "-fbdir", folder,
+                   "-nolisten", "tcp"]  # fmt: skip
+        screen = subprocess.Popen(command, pass_fds=[theirs], stderr=subprocess.DEVNULL)
+        os.close(theirs)
+        with open(ours) as number:
+            desktop = Desktop(f":{number.readline().strip()}", Path(folder) / "Xvfb_screen0")
+        manager = subprocess.Popen(["openbox"], env=desktop.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(lambda: desktop.do("get_num_desktops"))
+        yield desktop
+        for process in (manager, screen):
+            process.terminate()
+            process.wait(PATIENCE)
