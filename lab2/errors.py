@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from lab2.terminal import printable
+
+MAX_TRACEBACKS = 1_000_000  # bytes of tracebacks that one process writes
+
+_traceback_file = ""  # of this process, once it has one
 
 
 class UserError(Exception):
@@ -14,3 +20,31 @@ class UserError(Exception):
 
 class InvalidInput(ValueError):
     """Input that is not valid; the message says why, in plain words."""
+
+
+def internal_error(error: BaseException) -> str:
+    """Write the traceback of an error that nobody foresaw to a file; return a sentence that names both."""
+    import traceback
+
+    name = type(error).__name__
+    reason = printable(traceback.format_exception_only(type(error), error)[-1].strip())[:200]
+    try:
+        path = _write_traceback("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+    except OSError as problem:
+        return f"internal error: {reason or name} (the traceback can't be written: {problem.strerror})"
+    return f"internal error: {reason or name} (traceback in {path})"
+
+
+def _write_traceback(text: str) -> str:
+    """Append to the file that this process keeps its tracebacks in; return its path."""
+    global _traceback_file
+    import tempfile
+    from datetime import datetime, timezone
+
+    if not _traceback_file or not os.path.exists(_traceback_file):
+        handle, _traceback_file = tempfile.mkstemp(prefix="lab2-error-", suffix=".log")  # readable by us alone
+        os.close(handle)
+    if os.path.getsize(_traceback_file) < MAX_TRACEBACKS:
+        with open(_traceback_file, "a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}\n{text}\n")
+    return _traceback_file

@@ -1,4 +1,8 @@
-"""Work in threads: `BatchWorker` for items in batches, `BackgroundTask` for one result that is needed later."""
+"""Work in threads: `BatchWorker` for items in batches, `BackgroundTask` for one result that is needed later.
+
+One picture of failure for both. An outage is waited for. An item that can't be worked on is set aside, and the others
+go on. An error never ends a thread unseen: it goes to the reporter, to `reject`, or to whoever asks for the result.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from concurrent.futures import Future
-from contextlib import suppress
+from concurrent.futures import Future, wait
 from typing import Generic, Protocol, TypeVar
 
 from lab2.errors import UserError
@@ -16,24 +19,57 @@ T = TypeVar("T")
 
 
 class FailureReporter(Protocol):
-    """Who is told of failures, and paces the tries between them."""
+    """Who is told of failures, and paces the tries between them. No method raises."""
 
     what: str  # what fails or works, like "Logging"
-    tries: int
+    tries: int  # that failed since it last worked
 
-    def record_failure(self, error: Exception) -> float:
-        """Note a failure; return the seconds to pause. An error that no waiting can mend is raised again."""
+    @property
+    def failing(self) -> bool:
+        """Whether it seems to be no single item's fault that it does not work now."""
+
+    def is_outage(self, error: BaseException) -> bool:
+        """Tell whether the error is AWS's or the network's, and not that of one item or of our code."""
+
+    def record_failure(self, error: BaseException) -> float:
+        """Note a failure; return the seconds to pause before the next try."""
+
+    def record_rejection(self) -> float:
+        """Note that one item was given up; return the seconds to pause before the next one is."""
+
+    def record_recovery(self, error: BaseException) -> None:
+        """Note an error that did not come again when the same items were tried in parts."""
 
     def record_success(self) -> None:
         """Note that it works again."""
 
 
+class _Outcome(Generic[T]):
+    """What became of a batch: items to be done `again` because of an `error`, and how many were rejected.
+
+    `halved` is why it was worked on in halves.
+    """
+
+    def __init__(self) -> None:
+        self.again: list[T] = []
+        self.error: BaseException | None = None
+        self.halved: BaseException | None = None
+        self.rejected = 0
+
+    def put_off(self, items: Sequence[T], error: BaseException) -> None:
+        self.again += items
+        self.error = self.error or error
+
+
 class BatchWorker(Generic[T]):
     """Up to `threads` threads that each hand up to `size` waiting items of one key to `work`.
 
-    `work` returns the items to be done again. Where it raises what `outages` knows to pass, all of them are, after
-    a pause that grows. A batch that is not full waits `linger` seconds for more. `work` is told nothing of
-    threads; with one thread, whatever arrives while it works goes into the next batch together.
+    `work` returns the items to be done again. In an outage all of them are, after a pause that grows. Any other error
+    is one item's: the batch is halved until that item is alone, and the rest goes on. The item is handed to `reject`;
+    without `reject` it is done again too. Nothing that `work` raises ends a thread.
+
+    A batch that is not full waits `linger` seconds for more. `work` is told nothing of threads; with one thread,
+    whatever arrives while it works goes into the next batch together.
     """
 
     def __init__(
@@ -44,9 +80,10 @@ class BatchWorker(Generic[T]):
         threads: int = 1,
         linger: float = 0.0,
         key: Callable[[T], Hashable] = lambda item: None,
+        reject: Callable[[T, BaseException], None] | None = None,
     ) -> None:
         self.work, self.size, self.threads, self.linger, self.key = work, size, threads, linger, key
-        self.outages = outages
+        self.outages, self.reject = outages, reject
         self._waiting: dict[Hashable, deque[T]] = {}
         self._oldest = 0.0  # when the item that waits longest came, roughly
         self._count = 0
@@ -102,20 +139,53 @@ class BatchWorker(Generic[T]):
         self._change.notify(needed)
 
     def _run(self) -> None:
-        while batch := self._take():
-            again: Sequence[T] = batch
-            pause = 0.0
-            try:
-                again = self.work(batch) or ()
-                if again:
-                    pause = self.outages.record_failure(UserError("AWS refused a part of a batch."))
-                else:
-                    self.outages.record_success()
-            except Exception as error:
-                pause = self.outages.record_failure(error)
-            finally:
-                self._closed.wait(pause)
-                self._done(again)
+        try:
+            while batch := self._take():
+                self._process(batch)
+        finally:  # as nothing raises, it was closed; but if this thread dies after all, another one takes over
+            with self._change:
+                self._threads -= 1
+                self._idle -= 1
+                self._wake()
+
+    def _process(self, batch: list[T]) -> None:
+        outcome = _Outcome[T]()
+        try:
+            self._attempt(batch, outcome)
+            if outcome.error:
+                self._closed.wait(self.outages.record_failure(outcome.error))
+            elif outcome.halved and not outcome.rejected:
+                self.outages.record_recovery(outcome.halved)
+            elif outcome.rejected < len(batch):
+                self.outages.record_success()
+        finally:
+            self._done(outcome.again)
+
+    def _attempt(self, batch: list[T], outcome: _Outcome[T]) -> None:
+        """Work on the batch, in halves where one item is at fault."""
+        try:
+            if again := self.work(batch):
+                outcome.put_off(again, UserError("AWS refused a part of a batch."))
+        except BaseException as error:
+            if self.outages.is_outage(error):
+                outcome.put_off(batch, error)
+            elif len(batch) > 1:
+                outcome.halved = error
+                self._attempt(batch[: len(batch) // 2], outcome)
+                self._attempt(batch[len(batch) // 2 :], outcome)
+            elif self.reject:
+                self._reject(batch, error, outcome)
+            else:
+                outcome.put_off(batch, error)
+
+    def _reject(self, batch: list[T], error: BaseException, outcome: _Outcome[T]) -> None:
+        assert self.reject
+        self._closed.wait(self.outages.record_rejection())
+        try:
+            self.reject(batch[0], error)
+            outcome.rejected += 1
+        except BaseException as another:
+            outcome.put_off(batch, another)
 
     def _take(self) -> list[T]:
         """Return the next batch, of one key; [] where the worker was closed."""
@@ -154,6 +224,33 @@ class BatchWorker(Generic[T]):
                 self._empty.notify_all()
 
 
+class PeriodicTask:
+    """Calls `work` every `interval` seconds in a thread, until stopped. Nothing that `work` raises ends the thread."""
+
+    def __init__(self, work: Callable[[], object], outages: FailureReporter, interval: float) -> None:
+        self.work, self.outages, self.interval = work, outages, interval
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=outages.what, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Call `work` no more; a call under way goes on."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        pause = self.interval
+        while not self._stopped.wait(pause):
+            try:
+                self.work()
+            except BaseException as error:
+                pause = self.outages.record_failure(error)
+            else:
+                self.outages.record_success()
+                pause = self.interval
+
+
 class BackgroundTask(Generic[T]):
     """The result of `work`, which runs in a thread that ends with the program, whatever it is at."""
 
@@ -174,9 +271,7 @@ class BackgroundTask(Generic[T]):
 
     def done(self, timeout: float = 0.0) -> bool:
         """Tell whether the work is done, well or not, within `timeout` seconds."""
-        with suppress(Exception):
-            self.future.result(timeout)
-        return self.future.done()
+        return bool(wait([self.future], timeout).done)
 
     def result(self) -> T | None:
         """Return the result if there is one by now."""

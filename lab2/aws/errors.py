@@ -17,7 +17,6 @@ from lab2.aws.resources import DEPLOY
 from lab2.errors import UserError
 
 MISSING_QUEUE_CODES = {"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"}
-DENIED_CODES = {"AccessDenied", "AccessDeniedException", "403"}
 # What S3 says to a conditional write: the object exists, or is another one than we knew; another write is under way.
 EXISTS_CODES = {"PreconditionFailed", "412"}
 RACE_CODES = {"ConditionalRequestConflict", "409"}
@@ -27,6 +26,7 @@ DENIED_CODES = {"AccessDenied", "AccessDeniedException", "403"}
 MAX_SKEW = timedelta(minutes=4)  # AWS accepts a signature that is 5 minutes off (S3: 15)
 
 NOT_SIGNED_IN = "The AWS sign-in has expired. Sign in again: aws sso login{profile_option}"
+STALE_CREDENTIALS = "The AWS credentials can't be fetched: {error}. To renew a sign-in: aws sso login{profile_option}"
 UNKNOWN_CREDENTIALS = "AWS does not know these credentials. Check with: aws sts get-caller-identity"
 BUSY = "AWS is busy or has a fault ({code} for {what}). Try again in a minute."
 UNREACHABLE = "AWS can't be reached for {what}{at_host}. Check the network, the region and AWS_ENDPOINT_URL; try again."
@@ -82,7 +82,7 @@ EXCEPTIONS = {
     "NoCredentialsError": NO_CREDENTIALS,
     "NoAuthTokenError": NOT_SIGNED_IN,
     "PartialCredentialsError": "The AWS credentials are incomplete ({error}). Enter them again: aws configure",
-    "CredentialRetrievalError": "The AWS credentials can't be fetched: {error}",
+    "CredentialRetrievalError": STALE_CREDENTIALS,
     "TokenRetrievalError": NOT_SIGNED_IN,
     "SSOError": NOT_SIGNED_IN,
     "LoginRefreshRequired": "The AWS sign-in has expired. Sign in again: aws login{profile_option}",
@@ -123,6 +123,8 @@ EXCEPTIONS = {
     "IncompleteReadError": UNREACHABLE,
     "ChecksumError": "What AWS sent for {what} was damaged on the way ({error}). Try again.",
     "FlexibleChecksumError": "What AWS sent for {what} was damaged on the way ({error}). Try again.",
+    "ResponseParserError":
+        "What came for {what} is no answer of AWS ({error}). Check the network and AWS_ENDPOINT_URL, then try again.",
     "ParamValidationError": "AWS can't be asked for {what}: {error}",
     "BotoCoreError": "AWS can't be asked for {what}: {error}",
 }  # fmt: skip
@@ -150,13 +152,25 @@ def explain(error: BaseException, what: str = "this account") -> str | None:
         names = (
             EXCEPTIONS.get(base.__name__) for base in type(error).__mro__ if base.__module__.startswith("botocore")
         )
-        template = next(filter(None, names), "")
+        template = next(filter(None, names), STALE_CREDENTIALS if was_fetching_credentials(error) else "")
     return sentence(template, error, what) if template else None
 
 
 def sentence(template: str, error: BaseException | None = None, what: str = "this account") -> str:
     """Return one of the sentences above, on one line, with what is known of the error filled in."""
     return " ".join(template.format_map(_facts(error, what)).split())
+
+
+def was_fetching_credentials(error: BaseException) -> bool:
+    """Tell whether the error was raised where botocore fetches credentials.
+
+    It raises any class there: RuntimeError for renewed ones that are expired still, ValueError or KeyError for what a
+    `credential_process` prints, OSError where there is no such program.
+    """
+    trace = error.__traceback__
+    while trace and trace.tb_frame.f_globals.get("__name__") not in ("botocore.credentials", "botocore.tokens"):
+        trace = trace.tb_next
+    return trace is not None
 
 
 def error_code(error: BaseException | None) -> str:

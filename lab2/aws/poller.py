@@ -14,7 +14,7 @@ class Poller:
 
     The first thread is `patient`: it stays, and pauses for `pause` seconds after a receive of at most `few` messages.
     The others come one at a time after each full receive, `max_threads` in all, and go after one of at most `few`.
-    While `ready` says no, nothing is received: back-pressure.
+    While `ready` says no, nothing is received: back-pressure. Nothing that `receive` raises ends a thread.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Poller:
                     continue
                 try:
                     count = self.receive(patient)
-                except Exception as error:
+                except BaseException as error:  # the thread stays: nobody else would receive
                     self._stopped.wait(self.outages.record_failure(error))
                     continue
                 self.outages.record_success()

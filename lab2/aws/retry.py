@@ -2,45 +2,144 @@
 
 from __future__ import annotations
 
+import math
 import random
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
 
-from lab2.aws.errors import explain
-from lab2.errors import UserError
+from lab2.aws.errors import MISSING_QUEUE_CODES, error_code, explain
+from lab2.errors import UserError, internal_error
+
+T = TypeVar("T")
 
 LONGEST_PAUSE = 20.0  # seconds between two tries while AWS is away
+# What no waiting mends, and the seconds after which that is believed: AWS takes some to learn of a new policy, and
+# a queue that was deleted can be made again after a minute. All other errors of AWS, and of credentials, may pass.
+GRACE = (
+    dict.fromkeys(
+        ["AccessDenied", "AccessDeniedException", "403", "AllAccessDisabled", "ForbiddenException", "AccountProblem",
+         "KMS.AccessDeniedException", "KmsAccessDenied", "KMS.DisabledException", "KMSDisabled"], 10.0)
+    | dict.fromkeys([*MISSING_QUEUE_CODES, "NoSuchBucket"], 60.0)
+    | dict.fromkeys(
+        ["PermanentRedirect", "301", "IllegalLocationConstraintException", "IncorrectEndpoint", "InvalidBucketName",
+         "AuthorizationHeaderMalformed", "OptInRequired", "InvalidRegion", "RegionDisabledException"], 10.0)
+    | dict.fromkeys(  # classes of botocore's: how this machine is set up
+        ["NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "ConfigParseError", "ConfigNotFound",
+         "InvalidConfigError", "MissingDependencyException", "NoRegionError", "InvalidRegionError",
+         "UnknownRegionError", "RefreshWithMFAUnsupportedError", "InvalidProxiesConfigError"], 60.0)
+)  # fmt: skip
+FEW_REJECTIONS = 10  # in a row; after more of them it is not the items that are at fault
 
 
 class OutageReporter:
-    """Says what fails once, when it starts, and once more when it works again; paces the tries between."""
+    """Says what fails once, when it starts, and once more when it works again; paces the tries between.
 
-    def __init__(self, what: str, say: Callable[[str], None] | None = None) -> None:
-        self.what, self.say = what, say or (lambda line: print(line, file=sys.stderr, flush=True))
+    `say` is given the sentences; without it they go to stderr. `give_up` is called with a UserError once an error has
+    lasted that no waiting can mend, such as a denied access; without it the tries go on.
+    """
+
+    def __init__(
+        self, what: str, say: Callable[[str], None] | None = None, give_up: Callable[[UserError], None] | None = None
+    ) -> None:
+        self.what, self.say, self.give_up = what, say or _print, give_up
         self.tries = 0
         self.since = 0.0
+        self.rejections = 0
+        self._hopeless_since = math.inf
         self._lock = threading.Lock()
 
-    def record_failure(self, error: Exception) -> float:
-        """Note a failure; return the seconds to pause. An error that is not AWS's doing is raised again."""
-        sentence = str(error) if isinstance(error, UserError) else explain(error)
-        if sentence is None:
-            raise error
+    @property
+    def failing(self) -> bool:
+        return self.tries > 0 or self.rejections > FEW_REJECTIONS
+
+    def is_outage(self, error: BaseException) -> bool:
+        return is_outage(error)
+
+    def record_failure(self, error: BaseException) -> float:
+        """Note a failure; return the seconds to pause before the next try."""
+        now = time.monotonic()
         with self._lock:
             self.tries += 1
             if self.tries == 1:
-                self.since = time.monotonic()
-                self.say(f"{self.what} fails, will go on trying: {sentence}")
-            return backoff(self.tries, 0.25, LONGEST_PAUSE, least=0.5)
+                self.since = now
+                self._say(f"{self.what} fails, will go on trying: {describe(error)}")
+            grace = _grace(error)
+            self._hopeless_since = min(self._hopeless_since, now) if grace < math.inf else math.inf
+            pause = backoff(self.tries, 0.25, LONGEST_PAUSE, least=0.5)
+            left = math.inf if grace == math.inf else self._hopeless_since + grace - now
+        if self.give_up and left <= 0:
+            self.give_up(UserError(f"{self.what} fails: {describe(error)}"))
+        return min(pause, left) if left > 0 else pause
+
+    def record_rejection(self) -> float:
+        """Note that one item was given up; return the seconds to pause before the next one is.
+
+        The first few in a row are at fault themselves. Then it must be this machine or program: it waits, so that
+        a full disk does not send every message to the dead letters.
+        """
+        with self._lock:
+            self.rejections += 1
+            over = self.rejections - FEW_REJECTIONS
+            return backoff(over, 0.25, LONGEST_PAUSE, least=0.5) if over > 0 else 0.0
+
+    def record_recovery(self, error: BaseException) -> None:
+        """Note an error that did not come again when the same items were tried in parts."""
+        self._say(f"{self.what} failed and went well at the next try: {describe(error)}")
+        self.record_success()
 
     def record_success(self) -> None:
-        if self.tries:
+        """Note that it works again."""
+        if self.tries or self.rejections:
             with self._lock:
                 if self.tries:
-                    self.say(f"{self.what} works again after {time.monotonic() - self.since:.0f} s")
-                self.tries = 0
+                    self._say(f"{self.what} works again after {time.monotonic() - self.since:.0f} s")
+                self.tries = self.rejections = 0
+                self._hopeless_since = math.inf
+
+    def _say(self, line: str) -> None:
+        try:
+            self.say(line)
+        except Exception as error:
+            with suppress(OSError, ValueError):  # whoever read our output has left: no reason to stop
+                print(f"{line} ({internal_error(error)})", file=sys.stderr, flush=True)
+
+
+def persist(
+    work: Callable[[], T],
+    outages: OutageReporter,
+    patience: float = math.inf,
+    wait: Callable[[float], object] = time.sleep,
+) -> T:
+    """Return the result of `work`, which is tried again for `patience` seconds while AWS fails for a while.
+
+    Raises at once what no waiting can mend, and at the end the last UserError. A `wait` that returns true ends it too.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            result = work()
+        except Exception as error:
+            if not is_passing(error) or (left := deadline - time.monotonic()) <= 0:
+                raise
+            if wait(min(left, outages.record_failure(error))):
+                raise
+        else:
+            outages.record_success()
+            return result
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether the error is AWS's or the network's, or a UserError about one, and waiting may mend it."""
+    return explain(_cause(error)) is not None and _grace(error) == math.inf
+
+
+def is_outage(error: BaseException) -> bool:
+    """Tell whether the error is AWS's or the network's, and not that of one item or of our code."""
+    return isinstance(error, UserError) or explain(error) is not None
 
 
 def backoff(attempt: int, base: float, longest: float, least: float = 0.0) -> float:
@@ -58,3 +157,23 @@ def conflict_backoff(attempt: int, took: float = 0.0) -> float:
     The longer a write `took` (seconds), the longer others are in its way.
     """
     return backoff(attempt, 0.01, 1.0) + backoff(attempt, took, 4 * took)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return the error of AWS that a UserError is about, or the error itself."""
+    return error.__cause__ if isinstance(error, UserError) and error.__cause__ else error
+
+
+def _grace(error: BaseException) -> float:
+    """Return the seconds that the error may last until nothing more is hoped for."""
+    cause = _cause(error)
+    return GRACE.get(error_code(cause) or type(cause).__name__, math.inf)
+
+
+def describe(error: BaseException) -> str:
+    """Return a sentence on any error. The traceback of one that nobody foresaw is in the file that it names."""
+    return str(error) if isinstance(error, UserError) else explain(error) or internal_error(error)
+
+
+def _print(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Callable
 
 from lab2 import __version__
-from lab2.errors import UserError
+from lab2.errors import UserError, internal_error
 from lab2.terminal import escape_unencodable, printable
+
+INTERNAL_ERROR = 70  # exit code, as EX_SOFTWARE of sysexits.h
 
 TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's start
 if TYPE_CHECKING:
@@ -34,8 +36,14 @@ def add_bucket_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def run(main: Callable[[], int]) -> NoReturn:
-    """Run a program and exit with main's code; 2 and a sentence on stderr for a UserError, 130 for Ctrl-C."""
+    """Run a program and exit with main's code; one sentence on stderr and 2 for a UserError, 70 for an error of ours.
+
+    Ctrl-C gives 130, a closed standard output 1.
+    """
+    import threading
+
     escape_unencodable()
+    threading.excepthook = lambda failure: _die(failure.exc_value or failure.exc_type())
     try:
         code = main()
         sys.stdout.flush()
@@ -47,4 +55,20 @@ def run(main: Callable[[], int]) -> NoReturn:
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    except ModuleNotFoundError as error:
+        print(f"{_capitalised(str(error))}. Install what is missing: pip install -r requirements.txt", file=sys.stderr)
+        code = 2
+    except Exception as error:
+        print(_capitalised(internal_error(error)), file=sys.stderr)
+        code = INTERNAL_ERROR
     sys.exit(code)
+
+
+def _die(error: BaseException) -> None:
+    """End the program because a thread of it has died: nobody would do its work. What is not done is not confirmed."""
+    print(_capitalised(internal_error(error)), file=sys.stderr, flush=True)
+    os._exit(INTERNAL_ERROR)
+
+
+def _capitalised(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
-import threading
-import traceback
 from contextlib import ExitStack, nullcontext
 from datetime import datetime, timezone
 from typing import NoReturn
 
 from lab2.aws import emulator
 from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
+from lab2.aws.retry import OutageReporter, persist
 from lab2.aws.session import AwsSession
 from lab2.cli.common import Parser, add_bucket_flag, add_flags, run
 from lab2.stats.server import inspect
+from lab2.stats.server.redrive import redrive
 from lab2.stats.server.service import MAX_POLLERS, Server, say
 
 EPILOG = """\
@@ -25,6 +24,7 @@ exit codes:
   0  stopped on request, or the log is right
   1  verify found faults in the log
   2  fatal error; the reason is on stderr
+  70  internal error; stderr says where its traceback is
 """
 
 
@@ -33,8 +33,9 @@ def main() -> int:
     parser.add_argument(
         "command",
         nargs="?",
-        choices=["verify", "status"],
-        help="verify: recompute every answer in the log; status: queue depths, dead letters, today's log",
+        choices=["verify", "status", "redrive"],
+        help="verify: recompute every answer in the log; status: queue depths, dead letters, today's log; "
+        "redrive: put the dead letters back on the request queue",
     )
     parser.add_argument(
         "day", nargs="?", default="", help="with verify: the day of the log, like 2026-11-23 (default: all days)"
@@ -51,11 +52,13 @@ def main() -> int:
         if options.command == "status":
             print(inspect.status(aws, datetime.now(timezone.utc)))
             return 0
+        if options.command == "redrive":
+            print(f"{redrive(aws):,} dead letters put back on {REQUEST_QUEUE}.")
+            return 0
         stack.enter_context(emulator.serving() if options.local else nullcontext())
-        server = Server(aws)
+        server = persist(lambda: Server(aws), OutageReporter("Connecting"))
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: server.stopping.set())
-        threading.excepthook = die
         say(
             f"Serving {REQUEST_QUEUE}, answering on {ANSWER_QUEUE}, "
             f"logging to s3://{aws.bucket}/{LOG_PREFIX} in {aws.region}"
@@ -63,12 +66,6 @@ def main() -> int:
         server.run(options.drain)
         say(f"Stopped: {server.report()}")
     return 0
-
-
-def die(failure: threading.ExceptHookArgs) -> None:
-    """End the process at once after a bug of ours: SQS delivers the requests it holds to another server."""
-    traceback.print_exception(failure.exc_type, failure.exc_value, failure.exc_traceback)
-    os._exit(70)
 
 
 def command() -> NoReturn:

@@ -133,7 +133,7 @@ SETTINGS: dict[str, tuple[str, dict[str, str], str]] = {
     "a role of nobody": (ROLE, {"AWS_PROFILE": "ada"}, 'source_profile "b" referenced in the profile "ada" does not'),
     "not a file": ("[default\n", KEYS, "Unable to parse config file"),
     "no such process": (PROCESS + "/nowhere/x", {}, "No such file or directory: '/nowhere/x'"),
-    "a process that talks": (PROCESS + "/bin/echo x", {}, "The AWS configuration can't be used"),
+    "a process that talks": (PROCESS + "/bin/echo x", {}, "The AWS credentials can't be fetched"),
     "a process that fails": (PROCESS + "/bin/false", {}, "The AWS credentials can't be fetched"),
     "no token": ("", {"AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere", "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/x"},
                  "No such file or directory: '/nowhere'"),

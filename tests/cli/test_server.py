@@ -241,8 +241,14 @@ def test_a_missing_queue_bucket_or_region_is_said_with_what_to_do(world: World) 
     assert "AWS_REGION" in refusal(world, AWS_REGION="")
 
 
-def test_an_aws_that_is_not_there_is_said_in_a_sentence(world: World) -> None:
-    assert "can't be reached" in refusal(world, AWS_ENDPOINT_URL="http://127.0.0.1:9")
+def test_an_aws_that_is_away_at_the_start_is_said_in_a_sentence_and_waited_for(proxied: World, proxy: Proxy) -> None:
+    rule = proxy.on("GetQueueUrl", Fault(cut=True), times=9)  # botocore itself asks three times
+    server = serve(proxied)
+    assert rule.seen > 9
+    server.send_signal(signal.SIGTERM)
+    _, errors = server.communicate(timeout=PATIENCE)
+    first, second = errors.splitlines()
+    assert "Connecting fails, will go on trying: AWS can't be reached" in first and "Connecting works again" in second
 
 
 def test_missing_credentials_are_said_with_what_to_do(world: World) -> None:

@@ -49,8 +49,12 @@ def status(aws: AwsSession, now: datetime) -> str:
         rows.append((name, f"{waiting:,}", f"{working:,}"))
     lines = [align(row, column_widths(rows)) for row in rows]
     lines.append(f"Oldest request: {_oldest(aws, now)}")
-    for message in Queue(aws.sqs, aws.queue_url(DEAD_LETTER_QUEUE)).receive(visibility=0):  # a look, no more
-        lines.append(f"Dead letter {message.id}: {printable(message.body)[:60]}")
+    dead = Queue(aws.sqs, aws.queue_url(DEAD_LETTER_QUEUE)).receive(visibility=0)  # a look, no more
+    for message in dead:
+        id = message.attributes.get("id", message.id)
+        lines.append(f"Dead letter {printable(id)[:60]}: {printable(message.body)[:60]}")
+    if dead:
+        lines.append("Why they failed is in the server's log, by id. Put them back after a fix: server.py redrive")
     day = f"{now.astimezone(timezone.utc):%Y-%m-%d}"
     logged = [row for _, row in read_log(aws, day) if row]
     lines.append(f"Log of {day}: {len(logged):,} requests")

@@ -25,11 +25,11 @@ class LogIndex:
     def add(self, rows: Sequence[bytes]) -> None:
         with self._lock:
             self._rows.execute("BEGIN")
-            for some in batches(_decoded(rows), ROWS_PER_STATEMENT):
-                values = ", ".join(["(?, ?)"] * len(some))
-                pairs = [value for row in some for value in (row.id, row)]
-                self._rows.execute(f"INSERT OR IGNORE INTO logged VALUES {values}", pairs)
-            self._rows.execute("COMMIT")
+            with self._rows:
+                for some in batches(_decoded(rows), ROWS_PER_STATEMENT):
+                    values = ", ".join(["(?, ?)"] * len(some))
+                    pairs = [value for row in some for value in (row.id, row)]
+                    self._rows.execute(f"INSERT OR IGNORE INTO logged VALUES {values}", pairs)
 
     def replace(self, rows: Sequence[bytes]) -> None:
         self.add(rows)  # the log has many objects: what was in another one still counts

@@ -2,7 +2,9 @@
 
 SQS, with its at-least-once delivery, is the write-ahead log: a request is deleted after it was answered, and answered
 after it was logged. What is not logged yet holds back the polling (back-pressure). A graceful shutdown finishes the
-requests in hand. One that fails again and again is a poison message, which SQS moves to the dead-letter queue.
+requests in hand. One that can't be handled is let go, and the others go on: it comes back after its visibility
+timeout, and after five receives it is a poison message, which SQS moves to the dead-letter queue. An outage is waited
+for.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ from __future__ import annotations
 import re
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
@@ -18,19 +19,22 @@ from lab2.aws.errors import MISSING_QUEUE_CODES, error_code
 from lab2.aws.leases import Leases
 from lab2.aws.poller import Poller
 from lab2.aws.pricing import Meter
-from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
-from lab2.aws.retry import OutageReporter
+from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
+from lab2.aws.retry import OutageReporter, describe, is_outage, is_passing
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs import BATCH, Message, Outgoing, Queue
+from lab2.errors import UserError, internal_error
 from lab2.stats.protocol import MAX_CHARACTERS, answer_request, encode_answer
 from lab2.stats.server.log_row import LogRow, day_of, encode_row
 from lab2.stats.server.request_log import RequestLog
-from lab2.workers import BatchWorker
+from lab2.terminal import printable
+from lab2.workers import BatchWorker, PeriodicTask
 
 REQUEST_VISIBILITY_TIMEOUT = 60  # seconds for which a received request is ours alone; renewed while we hold it
 # An idle poll of 4 s and a pause cost 25 cents a month, and a stopped server is gone within 5 s: a poll must
 # not be cut off, for a message may be on its way in it.
 POLL, PAUSE = 4, 0.15
+MAX_RECEIVES = 5  # of a request, as aws.yaml has it
 MAX_POLLERS = 8
 MAX_HELD = 4_000  # requests in hand: what is not logged yet holds the pollers back
 MAX_DAYS = 5  # logs that are kept open: around midnight there are two, and a request waits for four days at most
@@ -76,19 +80,27 @@ class Server:
         self._logs: dict[str, RequestLog] = {}
         self._leases = Leases(self.requests, REQUEST_VISIBILITY_TIMEOUT)  # the requests in hand
         self._emptied = threading.Event()  # set where the last receive was not full: more may be long in coming
-        self._log = BatchWorker(OutageReporter("Logging"), self._write, size=MAX_HELD)
+        self._failure: UserError | None = None  # why the server can't go on
+        self._log = BatchWorker(self._outages("Logging"), self._write, size=MAX_HELD, reject=self._reject)
         self._answer = BatchWorker(
-            OutageReporter("Answering"), self._send, size=BATCH, threads=16, key=lambda request: request.reply_to
+            self._outages("Answering"), self._send, size=BATCH, threads=16, key=lambda request: request.reply_to,
+            reject=self._reject,
+        )  # fmt: skip
+        self._delete = BatchWorker(
+            self._outages("Deleting"), self._forget, size=BATCH, threads=8, linger=1.0, reject=self._reject
         )
-        self._delete = BatchWorker(OutageReporter("Deleting"), self._forget, size=BATCH, threads=8, linger=1.0)
         self._poller = Poller(
-            self._receive, OutageReporter("Receiving"), max_threads=MAX_POLLERS, pause=PAUSE, ready=self._ready
+            self._receive, self._outages("Receiving"), max_threads=MAX_POLLERS, pause=PAUSE, ready=self._ready
+        )
+        # Requests that are in hand for long must not be received by somebody else meanwhile.
+        self._renewals = PeriodicTask(
+            self._leases.renew, self._outages("Renewing leases"), interval=REQUEST_VISIBILITY_TIMEOUT / 6
         )
 
     def run(self, drain: bool = False) -> None:
-        """Serve until `stopping` is set, or with `drain` until no request is left."""
+        """Serve until `stopping` is set, or with `drain` until no request is left; UserError where it can't go on."""
         self._poller.start(patient=not drain)
-        threading.Thread(target=self._keep_leases, daemon=True).start()
+        self._renewals.start()
         started = time.monotonic()
         while not self.stopping.wait(HEARTBEAT if not drain else 0.05):
             if drain and not self._poller.running:
@@ -97,6 +109,8 @@ class Server:
                 started = time.monotonic()
                 say(f"{self.report()}; last poll {time.monotonic() - self.last_poll:.0f} s ago")
         self._finish()
+        if self._failure:
+            raise self._failure
 
     def report(self) -> str:
         """Return counts so far, calls per request and what a million such requests would cost."""
@@ -109,7 +123,7 @@ class Server:
 
     def _ready(self) -> bool:
         """Back-pressure: what can't be logged is not received, for receives count towards the dead-letter queue."""
-        return len(self._leases) < MAX_HELD and not (len(self._leases) and self._log.outages.tries)
+        return len(self._leases) < MAX_HELD and not (len(self._leases) and self._log.outages.failing)
 
     def _receive(self, patient: bool) -> int:
         messages = self.requests.receive(POLL if patient else 1, REQUEST_VISIBILITY_TIMEOUT)
@@ -117,7 +131,15 @@ class Server:
         self._leases.hold(messages)
         self.received += len(messages)
         now = datetime.now(timezone.utc)
-        self._log.put(self._read(message, now) for message in messages)
+        requests, failures = [], []
+        for message in messages:
+            try:
+                requests.append(self._read(message, now))
+            except Exception as error:
+                failures.append((message, error))
+        self._log.put(requests)
+        for message, reason in failures:
+            self._let_go(message, message.attributes.get("id", message.id), reason)
         if len(messages) == BATCH:
             self._emptied.clear()
         else:
@@ -144,9 +166,15 @@ class Server:
             todays = [request for request in requests if request.day == day]
             rows = [request.row for request in todays]
             log = self.log_of(day)
-            log.append(rows, since=min(request.message.sent for request in todays))
+            try:
+                log.append(rows, since=min(request.message.sent for request in todays))
+                earlier = log.logged.earlier(rows)
+            except BaseException as error:
+                if not is_outage(error):  # what this object knows may be half the truth: the next one reads it again
+                    del self._logs[day]
+                raise
             self.writes += 1
-            for request, answer in zip(todays, log.logged.earlier(rows), strict=True):
+            for request, answer in zip(todays, earlier, strict=True):
                 request.answer = answer or request.answer
             pause = max(pause, log.pause)
         self._answer.put(requests)
@@ -166,7 +194,7 @@ class Server:
         try:
             failed = Queue(self.aws.sqs, to).send(answers)
         except Exception as error:
-            if to == self.answers or not error_code(error):
+            if to == self.answers or not error_code(error) or is_passing(error):
                 raise
             if error_code(error) in MISSING_QUEUE_CODES:
                 for request in requests:
@@ -187,12 +215,23 @@ class Server:
         self._leases.release(request.message for request in requests if request.message not in failed)
         return [request for request in requests if request.message in failed]
 
-    def _keep_leases(self) -> None:
-        """Renew the leases of requests that are in hand for long, so that nobody else receives them meanwhile."""
-        while True:
-            time.sleep(REQUEST_VISIBILITY_TIMEOUT / 6)
-            with suppress(Exception):  # a lease that is lost does no harm: the log knows the request
-                self._leases.renew()
+    def _reject(self, request: Request, error: BaseException) -> None:
+        self._let_go(request.message, request.id, error)
+
+    def _let_go(self, message: Message, id: str, error: BaseException) -> None:
+        """Hold a message no longer that can't be handled: it comes back after its visibility timeout."""
+        self._leases.release([message])
+        say(
+            f"Request {printable(id)[:200]} failed, receive {message.receives} of {MAX_RECEIVES} "
+            f"before it goes to {DEAD_LETTER_QUEUE}: {internal_error(error)}"
+        )
+
+    def _outages(self, what: str) -> OutageReporter:
+        return OutageReporter(what, give_up=self._give_up)
+
+    def _give_up(self, reason: UserError) -> None:
+        self._failure = self._failure or reason
+        self.stopping.set()
 
     def _finish(self) -> None:
         """Finish what is in hand, and release what can't be finished."""
@@ -204,8 +243,11 @@ class Server:
         for worker in (self._log, self._answer, self._delete):
             worker.flush(max(0.0, deadline - time.monotonic()))
             worker.close()
-        with suppress(Exception):  # AWS is away: the leases run out
+        self._renewals.stop()
+        try:
             self._leases.give_back()
+        except Exception as error:
+            say(f"What is in hand is not released, and comes back within a minute: {describe(error)}")
 
 
 def say(line: str) -> None:

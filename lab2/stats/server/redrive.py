@@ -1,0 +1,81 @@
+"""Dead letters put back on the request queue, once what killed them is mended.
+
+SQS's own redrive (StartMessageMoveTask) makes new messages of them, with a new MessageId and time: a request that has
+no `id` would become another one, and be logged a second time. So they are moved by hand here: each is sent with its
+old MessageId as its `id`, then deleted. One that is on both queues, because this was killed in between, is one request.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lab2.aws.errors import user_errors
+from lab2.aws.resources import DEAD_LETTER_QUEUE, REQUEST_QUEUE
+from lab2.aws.session import AwsSession
+from lab2.aws.sqs import BATCH
+from lab2.errors import UserError
+
+if TYPE_CHECKING:
+    from types_boto3_sqs.type_defs import MessageTypeDef, SendMessageBatchRequestEntryTypeDef
+
+MAX_ATTRIBUTES = 10  # of a message
+POLLS = 3  # empty ones, until it is believed that the queue is empty: a poll may miss messages
+WAIT = 2  # seconds of a poll
+
+
+def redrive(aws: AwsSession) -> int:
+    """Move all dead letters to the request queue; return how many. UserError where AWS refuses some."""
+    dead, requests = aws.queue_url(DEAD_LETTER_QUEUE), aws.queue_url(REQUEST_QUEUE)
+    moved = empty = 0
+    with user_errors(f"queue {DEAD_LETTER_QUEUE}"):
+        while empty < POLLS:
+            messages = aws.sqs.receive_message(
+                QueueUrl=dead, MaxNumberOfMessages=BATCH, WaitTimeSeconds=WAIT, MessageAttributeNames=["All"],
+                MessageSystemAttributeNames=["MessageGroupId"],
+            ).get("Messages", [])  # fmt: skip
+            empty = 0 if messages else empty + 1
+            if messages:
+                moved += _move(aws, messages, dead, requests)
+    return moved
+
+
+def _move(aws: AwsSession, messages: list[MessageTypeDef], dead: str, requests: str) -> int:
+    """Send up to ten messages to one queue and delete them from the other; return how many."""
+    reply = aws.sqs.send_message_batch(
+        QueueUrl=requests, Entries=[_entry(str(number), message) for number, message in enumerate(messages)]
+    )
+    sent = [messages[int(entry["Id"])] for entry in reply.get("Successful", ())]
+    if sent:  # only now: a message that is on both queues is one request, and one that is on neither is lost
+        aws.sqs.delete_message_batch(
+            QueueUrl=dead,
+            Entries=[{"Id": str(number), "ReceiptHandle": each["ReceiptHandle"]} for number, each in enumerate(sent)],
+        )
+    if failed := reply.get("Failed"):
+        raise UserError(
+            f"{len(failed)} dead letters are not taken by {REQUEST_QUEUE}: {failed[0]['Code']}. They are still on "
+            f"{DEAD_LETTER_QUEUE}; start again in a minute."
+        )
+    return len(sent)
+
+
+def _entry(number: str, message: MessageTypeDef) -> SendMessageBatchRequestEntryTypeDef:
+    """Return a message as it was, with an `id` that names the same request as before."""
+    attributes: dict[str, Any] = {name: _sent(value) for name, value in message.get("MessageAttributes", {}).items()}
+    if "id" not in attributes and len(attributes) < MAX_ATTRIBUTES:
+        attributes = attributes | {"id": {"DataType": "String", "StringValue": message["MessageId"]}}
+    entry: SendMessageBatchRequestEntryTypeDef = {
+        "Id": number, "MessageBody": message["Body"], "MessageAttributes": attributes
+    }  # fmt: skip
+    system: Mapping[Any, str] = message.get("Attributes", {})
+    if group := system.get("MessageGroupId"):
+        entry["MessageGroupId"] = group
+    return entry
+
+
+def _sent(value: Any) -> dict[str, Any]:
+    """Return the value of an attribute as it is sent: bytes, which the short way of a receive leaves in Base64."""
+    if isinstance(binary := value.get("BinaryValue"), str):
+        return {"DataType": value["DataType"], "BinaryValue": base64.b64decode(binary)}
+    return dict(value)
