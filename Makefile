@@ -5,7 +5,7 @@ PYTEST := $(BIN)/pytest -n 3 # on two cores too: much of a test is waiting
 
 FUZZ_SEED := $(or $(LAB2_SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 
-.PHONY: run label test check matrix fuzz long soak bench pictures clean
+.PHONY: run label test check matrix fuzz long floors soak bench pictures clean
 
 run: .venv/programs ## numbers answered, on the local emulator
 	@$(BIN)/python client.py --local
@@ -36,6 +36,10 @@ long: .venv/programs ## the long tests that are neither matrix nor fuzz
 	@sh tests/system-packages.sh
 	$(PYTEST) -m "long and not fuzz" --ignore=tests/crash
 
+floors: .venv/programs ## the programs with the oldest and the newest boto3, OpenCV and numpy
+	@sh tests/system-packages.sh
+	$(BIN)/python tools/floors.py
+
 soak: .venv/programs ## five minutes of load: is memory flat?
 	$(BIN)/python tests/support/soak.py
 
@@ -47,7 +51,7 @@ pictures: .venv/programs ## the pictures of the README
 	$(BIN)/python tools/pictures.py
 
 clean:
-	rm -rf .venv .local
+	rm -rf .venv .local .floors
 
 .venv/programs: requirements.txt requirements-dev.txt
 	@echo "Setting up .venv, once (about a minute) ..."

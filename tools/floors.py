@@ -1,0 +1,116 @@
+"""Run the three programs with the oldest and the newest libraries that requirements.txt allows: `make floors`.
+
+The emulator pins its botocore, so no test in its venv can tell whether others work. Here it runs in the venv of the
+tests, and each of the programs' main jobs runs against it from two further venvs, kept in `.floors/`.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import tempfile
+import venv
+from contextlib import contextmanager
+from os import environ
+from pathlib import Path
+from time import monotonic
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from collections.abc import Iterator  # noqa: E402
+
+from support.world import PATIENCE, start_emulator  # noqa: E402
+
+from lab2.aws import emulator  # noqa: E402
+from lab2.aws.session import AwsSession  # noqa: E402
+
+REQUIREMENTS = (ROOT / "requirements.txt").read_text().split()
+LOWEST = [line.replace(">=", "==") for line in REQUIREMENTS]
+LOWEST += [line.replace("boto3==", "botocore==") for line in LOWEST if line.startswith("boto3==")]
+SERIES = "3 5.5 8\n1;2\n"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, account(Path(folder)) as env:
+        for name, requirements in (("lowest", LOWEST), ("newest", ["--upgrade", *REQUIREMENTS])):
+            started = monotonic()
+            python = install(ROOT / ".floors" / name, requirements)
+            main_jobs(python, env | {"LAB2_BUCKET": fresh(env, name)}, Path(folder))
+            print(f"{name}: {versions(python)}: passed in {monotonic() - started:.0f} s", flush=True)
+
+
+@contextmanager
+def account(home: Path) -> Iterator[dict[str, str]]:
+    """Context in which an emulator runs with aws.yaml deployed; yields the environment that leads to it."""
+    process, url = start_emulator(home)
+    env = {"AWS_ENDPOINT_URL": url, "AWS_REGION": emulator.REGION, "AWS_SECRET_ACCESS_KEY": "test", "HOME": str(home),
+           "AWS_ACCESS_KEY_ID": f"{random.randrange(1, 10**12):012}"}  # fmt: skip
+    try:
+        environ.update(env)
+        emulator.deploy(AwsSession(), (ROOT / "aws.yaml").read_text())
+        yield dict(environ)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def fresh(env: dict[str, str], name: str) -> str:
+    """Make a bucket for the run of one venv; return its name."""
+    bucket = f"lab2-{env['AWS_ACCESS_KEY_ID']}-{name}"
+    AwsSession().s3.create_bucket(Bucket=bucket)
+    return bucket
+
+
+def install(folder: Path, requirements: list[str]) -> Path:
+    """Install the requirements into a venv, made if it is not there; return its Python."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
+    subprocess.run([*pip, *requirements], check=True)
+    return python
+
+
+def versions(python: Path) -> str:
+    """Return what is installed that we named, and botocore."""
+    listed = subprocess.run([python, "-m", "pip", "freeze"], check=True, capture_output=True, text=True).stdout.split()
+    return " ".join(line for line in listed if line.startswith(("boto", "numpy", "opencv")))
+
+
+def main_jobs(python: Path, env: dict[str, str], home: Path) -> None:
+    """Run each program's main job to its end, and compare what it says."""
+
+    def run(program: str, *args: str, typed: str = "") -> str:
+        command = [python, ROOT / program, *args]
+        done = subprocess.run(command, env=env, cwd=home, input=typed, capture_output=True, text=True, timeout=60)
+        if done.returncode:
+            sys.exit(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def expect(wanted: str, said: str) -> None:
+        if wanted not in said:
+            sys.exit(f"{python} did not say {wanted!r} but:\n{said}")
+
+    server = subprocess.Popen([python, ROOT / "server.py"], env=env, cwd=home, stdout=subprocess.DEVNULL)
+    try:
+        expect(" 5.5 ", run("client.py", "3", "5.5", "8"))
+        expect(" 5.5 ", run("client.py", "--private-answers", "3", "5.5", "8"))
+        expect('"median": 1.5', run("client.py", "--file", "-", "--json", typed=SERIES * 20))
+    finally:
+        server.terminate()
+        if server.wait(PATIENCE):
+            sys.exit(f"server.py of {python} ended with {server.returncode}")
+    expect("42 right, 0 wrong", run("server.py", "verify"))
+    expect("lab2_dead", run("server.py", "status"))
+    run("hotdog.py", "upload", str(ROOT / "underbase"))
+    run("hotdog.py", "label", "--annotator", "ada", "--display", "terminal", typed="1\n0\n1\n0\n")
+    expect("ada", run("hotdog.py", "report", "--sheet", "sheet.png"))
+    if (home / "sheet.png").read_bytes()[:4] != b"\x89PNG":
+        sys.exit(f"{python} drew no contact sheet")
+    (home / "sheet.png").unlink()
+
+
+if __name__ == "__main__":
+    main()
