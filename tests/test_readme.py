@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
@@ -145,6 +147,32 @@ def shell(command: str, world: World) -> tuple[int, str, str]:
     done = subprocess.run(["sh", "-c", command], cwd=world.home, env=world.env | {"PATH": path}, text=True,
                           input=EXAMPLES.get(command, ""), capture_output=True, timeout=2 * PATIENCE)  # fmt: skip
     return done.returncode, done.stdout, done.stderr
+
+
+def test_the_sentences_under_troubleshooting_are_those_of_the_programs() -> None:
+    table = TEXTS["operations.md"].partition("## Troubleshooting")[2]
+    shown = re.findall(r"^\| `([^`|]+)` \|", table, re.MULTILINE)
+    assert len(shown) > 10
+    said = [text for path in (ROOT / "lab2").rglob("*.py") for text in literals(ast.parse(path.read_text()))]
+    for sentence in shown:
+        pattern = ".*".join(re.escape(part) for part in sentence.split("…"))
+        assert any(re.search(pattern, text) for text in said), sentence
+
+
+def literals(tree: ast.AST) -> Iterator[str]:
+    """Yield the text literals of a module, with … for what is filled in."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield re.sub(r"{\w*}", "…", node.value)
+        elif isinstance(node, ast.JoinedStr):
+            yield "".join(map(filled, node.values))
+
+
+def filled(part: ast.expr) -> str:
+    if isinstance(part, ast.Constant):
+        return str(part.value)
+    is_key = isinstance(part, ast.FormattedValue) and isinstance(part.value, ast.Name) and part.value.id == "LABEL_KEY"
+    return LABEL_KEY if is_key else "…"
 
 
 def test_commands_links_and_makefile_targets_exist() -> None:
