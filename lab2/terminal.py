@@ -11,6 +11,8 @@ TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's s
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+JOINERS = "\u200c\u200d"  # many scripts and emoji are spelt with them
+_SHOWN = JOINERS + "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 MOMENT = 0.5  # seconds without a word
 
 
@@ -22,8 +24,16 @@ def escape_unencodable() -> None:
 
 
 def printable(text: str) -> str:
-    """Return the text with every character that a terminal could obey, or can't show, written out as an escape."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    """Return the text with every character that a terminal could obey, or can't show, written out as an escape.
+
+    These are control characters, line ends, what turns the direction of text, and what Unicode does not define.
+    Letters, marks, emoji and spaces of all widths are left as they are.
+    """
+    return "".join(char if is_shown(char) else ascii(char)[1:-1] for char in text)
+
+
+def is_shown(char: str) -> bool:
+    return char.isprintable() or char in _SHOWN
 
 
 def column_widths(rows: Iterable[Sequence[str]]) -> list[int]:

@@ -40,10 +40,13 @@ exit codes:
 def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
     """Return the session that the options ask for; `stack` gets what to undo at the end."""
 
+    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "lab2"
+    state = emulator.HOME / "labels" if options.local else home
+
     def connect() -> ImageStore:
         endpoint = stack.enter_context(emulator.running()) if options.local else None
         aws = AwsSession(options.bucket, UPLOADS, endpoint)
-        images = ImageStore(aws)
+        images = ImageStore(aws, state)
         if options.command == "upload":
             assert aws.bucket and aws.s3  # made here, in the background; the LIST of `open` would delay the upload
         else:
@@ -52,9 +55,8 @@ def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
             samples.fill(aws)
         return images
 
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "lab2"
     return Session(
-        connect, emulator.HOME / "labels" if options.local else state, options.display,
+        connect, state, options.display,
         labels=options.command in (None, "label"), decodes=bool(options.sheet), local=options.local,
     )  # fmt: skip
 

@@ -11,8 +11,10 @@ import time
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -24,9 +26,13 @@ from lab2.aws.retry import conflict_backoff
 from lab2.aws.session import AwsSession
 from lab2.labelling.local_files import MAX_BYTES
 from lab2.labelling.picture import Picture, UnreadableImage
-from lab2.terminal import printable
+from lab2.terminal import JOINERS, printable
 
+_OUR_NAME = re.compile(r"[0-9a-f]{12}-")
+_BETWEEN_OURS = ("9~", "f~")  # our names start with 0 to 9 and a to f; capitals and the other letters sort behind these
+_CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # but for tabs and line ends, which CSV can quote
 PAGE = 1_000  # keys that S3 lists at a time, at most
+SKIPPED_PAGES = 10
 LONGEST_NAME = 100  # characters
 TRIES = 5  # of a PUT while another one of the same key is under way
 
@@ -40,43 +46,78 @@ class Image:
 
 
 class ImageStore:
-    """The images of one bucket. Thread-safe."""
+    """The images of one bucket. Thread-safe. `state` is a folder of this machine in which the walk is remembered."""
 
-    def __init__(self, aws: AwsSession) -> None:
-        self.aws = aws
-        self._first: list[Image] = []  # what the first page had when it was last listed
+    def __init__(self, aws: AwsSession, state: Path | None = None) -> None:
+        self.aws, self.state = aws, state
+        self._first: list[Image] = []  # the first page, as it was when last listed
         self._large = False  # whether there are more than a page lists
+        self._place: str | None = None  # the name after which the walk goes on
         self._same = defaultdict[str, threading.Lock](threading.Lock)  # by hash: looked for and stored in one go
 
     def open(self) -> None:
-        """Problem unless the images can be listed by us; a round then costs one LIST, however many there are."""
-        self._first, self._large = self._page("")
+        """Look whether the images can be listed, and list the first; UserError if they can't."""
+        self._first, after = self._page("")
+        self._large = after is not None
 
     def sample(self) -> list[Image]:
-        """Return up to 1,000 images in random order: all that there are, or a page from a random place on.
+        """Return up to 1,000 images in random order: all that there are, or the next page of a walk round all names.
 
-        Names start with digits of a hash, so that any page of a listing is a random sample.
+        The walk goes on where the last one on this machine stopped, so that whatever the names are, any two images
+        have been offered equally often, give or take one. It costs one LIST, however many images there are. The
+        first walk of a machine starts at a random hash, where every page of names that upload gave is a random
+        sample. If it finds other names, at the cost of two LISTs of one name, it skips up to 9 pages, a LIST each.
         """
         if not self._large:
             self.open()
-        sample = self._first
-        if self._large:
-            sample, more = self._page(f"{random.getrandbits(48):012x}")
-            if not more:  # the end of the listing: go on at its start, where a file that has gone since does no harm
-                sample = list(dict.fromkeys(sample + self._first))[:PAGE]
-        return random.sample(sample, len(sample))
+        if not self._large:
+            return random.sample(self._first, len(self._first))
+        if self._place is None:
+            self._place = self._remembered()
+        page = self._next_page() if self._place is not None else self._start_walk()
+        self._remember()
+        return random.sample(page, len(page))
 
     def all(self) -> Iterator[Image]:
         """Yield every image, in the order of names, from a LIST for each thousand."""
-        after, more = "", True
-        while more:
-            page, more = self._page(after)
+        after: str | None = ""
+        while after is not None:
+            page, after = self._page(after)
             yield from page
-            after = page[-1].name if page else after
+
+    def _start_walk(self) -> list[Image]:
+        self._place = f"{random.getrandbits(48):012x}"
+        page = self._next_page()
+        beyond = [image for after in _BETWEEN_OURS for image in self._page(after, 1)[0]]
+        if not all(_OUR_NAME.match(image.name) for image in (*self._first, *page, *beyond)):
+            for _ in range(random.randrange(SKIPPED_PAGES)):
+                page = self._next_page()
+        return page
+
+    def _next_page(self) -> list[Image]:
+        """Return the images of the next page of the walk; at the end of all names it goes on at their start."""
+        page, after = self._page(self._place or "")
+        if after is None:  # the first images may have changed since, which does no harm: see `fetch`
+            page = list(dict.fromkeys(page + self._first))[:PAGE]
+            after = page[-1].name if page else ""
+        self._place = after
+        return page
+
+    def _remembered(self) -> str | None:
+        with suppress(OSError, UnicodeDecodeError):
+            if self.state:
+                return (self.state / f"{self.aws.bucket}.walk").read_bytes().decode()
+        return None
+
+    def _remember(self) -> None:
+        with suppress(OSError):  # a walk that is forgotten starts again
+            if self.state:
+                self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+                (self.state / f"{self.aws.bucket}.walk").write_bytes((self._place or "").encode())
 
     def fetch(self, image: Image) -> bytes:
         """Return the bytes of an image; UnreadableImage where it is no longer there or should not be shown."""
-        if not image.name.isprintable():
+        if _CONTROL.search(image.name):
             raise UnreadableImage("its name has control characters")
         if image.size > MAX_BYTES:
             raise UnreadableImage(f"it is larger than {MAX_BYTES // 2**20} MB")
@@ -125,14 +166,15 @@ class ImageStore:
                     raise  # else it is ours after a lost reply, or another program's
             return
 
-    def _page(self, after: str) -> tuple[list[Image], bool]:
-        """Return the images of one LIST, from the name `after` on, and whether there are more behind them."""
+    def _page(self, after: str, count: int | None = None) -> tuple[list[Image], str | None]:
+        """Return the images of one LIST behind the name `after`, and the name to go on after: None at the end."""
         with user_errors(f"bucket {self.aws.bucket}"):
             start: dict[str, Any] = {"StartAfter": IMAGE_PREFIX + after} if after else {}
-            place: dict[str, Any] = {"Bucket": self.aws.bucket, "Prefix": IMAGE_PREFIX, "MaxKeys": PAGE}
+            place: dict[str, Any] = {"Bucket": self.aws.bucket, "Prefix": IMAGE_PREFIX, "MaxKeys": count or PAGE}
             reply = self.aws.s3.list_objects_v2(**place, **start)
         entries = [Image(entry["Key"][len(IMAGE_PREFIX) :], entry["Size"]) for entry in reply.get("Contents", ())]
-        return [image for image in entries if image.name and not image.name.endswith("/")], reply["IsTruncated"]
+        images = [image for image in entries if image.name and not image.name.endswith("/")]
+        return images, entries[-1].name if reply["IsTruncated"] and entries else None
 
 
 def digest(data: bytes) -> str:
@@ -140,7 +182,22 @@ def digest(data: bytes) -> str:
 
 
 def stored_name(name: str, hash: str) -> str:
-    """Return the name that a file gets within `underbase/`: its hash, and of its own name what is harmless."""
+    """Return the name that a file gets within `underbase/`: its hash, and of its own name what is harmless.
+
+    Letters, marks and digits of all scripts stay, and so do emoji; other characters become underscores.
+    """
     name = name.removeprefix(f"{hash}-")  # a file that was stored, and has come back
-    name = re.sub(r"[^\w.()+ -]", "_", unicodedata.normalize("NFC", name))
+    name = "".join(char if _is_kept(char) else "_" for char in unicodedata.normalize("NFC", name))
     return f"{hash}-{name[-LONGEST_NAME:]}"
+
+
+def original_name(name: str) -> str:
+    """Return the name of an image without the hash that `stored_name` put before it."""
+    return _OUR_NAME.sub("", name) or name
+
+
+def _is_kept(char: str) -> bool:
+    if char.isascii():
+        return char.isalnum() or char in "_.()+ -"
+    kind = unicodedata.category(char)
+    return kind[0] in "LMN" or kind in ("So", "Sk") or char in JOINERS

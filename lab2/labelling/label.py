@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+from lab2.terminal import is_shown
+
 BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
 
 
@@ -98,4 +100,4 @@ def count_labels(count: int) -> str:
 
 def clean_name(name: str) -> str:
     """Return a person's name fit for a row: one line, no control characters, at most 100 characters."""
-    return " ".join("".join(char if char.isprintable() else " " for char in name).split())[:100]
+    return " ".join("".join(char if is_shown(char) else " " for char in name).split())[:100]

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 
 from lab2.labelling.agreement import fleiss_kappa
+from lab2.labelling.image_store import original_name
 from lab2.labelling.label import Label, Votes, by_image
 from lab2.terminal import align, column_widths, printable
 
@@ -108,7 +109,7 @@ class Report:
             blocks.append(
                 [("hot dog", "not", "most disputed")]
                 + [
-                    (each.hot_dog, each.not_hot_dog, printable(each.image.partition("-")[2] or each.image))
+                    (each.hot_dog, each.not_hot_dog, printable(original_name(each.image)))
                     for each in self.disputed[:MAX_DISPUTED]
                 ]
             )

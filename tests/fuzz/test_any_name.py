@@ -22,6 +22,7 @@ from lab2.aws.resources import LABEL_KEY
 from lab2.labelling.csv_dialect import HEADER, CsvDialect
 from lab2.labelling.image_store import stored_name
 from lab2.labelling.label import Label, clean_name
+from lab2.terminal import printable
 
 
 def test_names_of_files_reach_no_terminal_raw_and_become_harmless_keys(world: World, chance: random.Random) -> None:
@@ -35,10 +36,13 @@ def test_names_of_files_reach_no_terminal_raw_and_become_harmless_keys(world: Wo
     assert output == "20 uploaded, 0 already there, 20 left out.\n" and len(errors.splitlines()) == 20
     for key in world.objects("underbase/"):
         assert_harmless(key)
-        assert re.fullmatch(r"underbase/[0-9a-f]{12}-[\w.()+ -]{1,100}", key)
+        assert re.fullmatch(r"underbase/[0-9a-f]{12}-.{1,100}", key)
     for _ in range(2_000):
-        assert re.fullmatch(r"[0-9a-f]{12}-[\w.()+ -]{0,100}", stored_name(junk(chance) + "\n\udcff", 12 * "0"))
-        assert clean_name(junk(chance) + "\n\udcff").isprintable()
+        stored = stored_name(junk(chance) + "\n\udcff", 12 * "0")
+        assert re.fullmatch(r"[0-9a-f]{12}-.{0,100}", stored) and printable(stored) == stored
+        assert not re.search("[\"',;:/\\\\*?<>|=@]", stored)
+        name = clean_name(junk(chance) + "\n\udcff")
+        assert printable(name) == name
 
 
 def test_names_on_the_command_line_are_said_harmlessly(world: World) -> None:
@@ -93,7 +97,7 @@ def test_what_is_labelled_and_reported_in_a_bucket_of_strangers_is_kept_and_harm
     assert "4 labels safe in S3" in output
     after = world.objects(LABEL_KEY)[LABEL_KEY]
     assert after.startswith(before)
-    assert_harmless(after[len(before) :].decode())
+    assert_harmless(after[len(before) :].decode().replace("\u202e", ""))  # an image keeps its name
     assert [row[2] for row in csv.reader(after[len(before) :].decode().split())] == ["[2Jeve"] * 4
     run(world, "hotdog.py", "report", codes=(0,))
     run(world, "hotdog.py", "report", "--json", codes=(0,))

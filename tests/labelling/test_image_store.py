@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+import unicodedata
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from support.labeller import piped
+from support.pictures import drawing, encoded
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import World
 
 from lab2.aws.resources import IMAGE_PREFIX
 from lab2.errors import UserError
-from lab2.labelling.image_store import ImageStore, digest, stored_name
+from lab2.labelling.image_store import Image, ImageStore, digest, stored_name
 from lab2.labelling.picture import UnreadableImage
 from lab2.labelling.samples import fill
+from lab2.terminal import printable
 
 
 def test_names_are_made_harmless_and_stay_readable() -> None:
@@ -23,6 +30,24 @@ def test_names_are_made_harmless_and_stay_readable() -> None:
     assert stored_name('=cmd|"a",b\n;.jpg', hash) == f"{start}_cmd__a__b__.jpg"
     assert stored_name(os.fsdecode(b"\xff.jpg"), hash) == f"{start}_.jpg"
     assert len(stored_name("x" * 300 + ".jpg", hash)) == 113 and stored_name("x" * 300 + ".jpg", hash).endswith(".jpg")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "हिन्दी तस्वीर.jpg",
+        "தமிழ்.png",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645.jpg",
+        "שָׁלוֹם.jpg",
+        "中文 图片.png",
+        "ảnh đẹp.jpg",
+        "👩\u200d🍳🌭🏽.jpg",
+        "x́.jpg",
+    ],
+)
+def test_letters_marks_and_emoji_of_all_scripts_stay_in_names(name: str) -> None:
+    assert stored_name(name, 12 * "0") == f"{12 * '0'}-{unicodedata.normalize('NFC', name)}"
+    assert printable(name) == name
 
 
 def test_sampling_is_uniform_and_costs_one_list(proxied: World, proxy: Proxy) -> None:
@@ -49,6 +74,76 @@ def test_a_large_database_is_sampled_from_a_page(proxied: World, proxy: Proxy) -
         drawn |= set(sample)
     assert proxy.calls["ListObjectsV2"] <= 41
     assert len(drawn) == 1_100 and "" not in drawn
+
+
+def put_keys(world: World, count: int, style: str) -> list[str]:
+    """Put images under so many names that upload gave, and as many that a camera or a person gave."""
+    names = [f"{digest(b'%d' % number)}-a.jpg" for number in range(count)]
+    names += [style.format(number) for number in range(count)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda name: world.aws.s3.put_object(
+            Bucket=world.aws.bucket, Key=IMAGE_PREFIX + name, Body=b"x"), names))  # fmt: skip
+    return names
+
+
+@pytest.mark.parametrize("style", ["IMG_{:05}.jpg", "2026{:05}.jpg", "photo ({}).jpg", "beach/{:05}.jpg"])
+@pytest.mark.parametrize(
+    "count", [pytest.param(500, id="250"), pytest.param(10_000, marks=pytest.mark.long, id="5000")]
+)
+def test_images_of_any_names_are_offered_equally_often_for_a_list_a_round(
+    proxied: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, style: str, count: int
+) -> None:
+    page = count // 10
+    monkeypatch.setattr("lab2.labelling.image_store.PAGE", page)
+    names = put_keys(proxied, count // 2, style)
+    offered, drawn, lists = Counter[str](), Counter[str](), list[int]()
+    for _ in range(500):
+        images = ImageStore(proxied.aws, tmp_path)  # as if each round were a run of its own
+        images._large, images._first = True, [Image(name, 1) for name in sorted(names)[:page]]  # what `open` finds
+        before = proxy.calls["ListObjectsV2"]
+        sample = [image.name for image in images.sample()]
+        lists.append(proxy.calls["ListObjectsV2"] - before)
+        offered.update(sample)
+        drawn.update(sample[:4])
+    assert lists[0] <= 12 and set(lists[1:]) == {1}
+    late = [offered[name] for name in names]
+    assert len(names) == count and max(late) - min(late) <= 2  # the pages that the start skipped are not in it
+    bins = Counter[int]()
+    for number, name in enumerate(sorted(names)):
+        bins[50 * number // count] += drawn[name]
+    chi = sum((bins[number] - 40) ** 2 / 40 for number in range(50))
+    assert chi < 100  # 49 degrees of freedom: chance exceeds this once in 40,000 runs
+    assert abs(sum(drawn[name] for name in names[: count // 2]) - 1_000) < 5 * 500**0.5
+
+
+def test_the_first_round_of_a_machine_is_not_bound_to_names_that_upload_gave(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab2.labelling.image_store.PAGE", 20)
+    names = put_keys(world, 100, "IMG_{:05}.jpg")
+    drawn = Counter(image.name.startswith("IMG") for _ in range(200) for image in ImageStore(world.aws).sample()[:4])
+    assert 0.3 < drawn[True] / 800 < 0.7 and len(names) == 200
+
+
+ODD_NAMES = [
+    "a\u00a0b.png", "a\u202fb.png", "a\u3000b.png", "क्\u200dष.png", "\u0645\u06cc\u200c\u062e.png", "c\rd.png",
+    "e\nf.png", "1+1.png", "50%.png", "%41.png", "  lead.png", "🌭.png", "கி.png", 'q"q,q;.png', "=1+1.png",
+    "photo-1.png", "trail .png", "e\u0301.png", "é.png",
+]  # fmt: skip
+
+
+def test_images_of_odd_names_are_shown_labelled_and_reported_under_their_own(world: World) -> None:
+    for number, name in enumerate(ODD_NAMES):
+        data = encoded(".png", drawing(40 + number))
+        world.aws.s3.put_object(Bucket=world.aws.bucket, Key=IMAGE_PREFIX + name, Body=data)
+    for _ in range(-(-len(ODD_NAMES) // 4)):
+        code, output, errors = piped(world, "label", "--pick", "useful", "--annotator", "eve", typed="1\n" * 4)
+        assert (code, errors) == (0, "") and "safe in S3" in output
+    code, output, errors = piped(world, "report", "--json", typed="")
+    told = {image["image"]: image["hot_dog"] for image in json.loads(output)["images"]}
+    assert (code, errors) == (0, "") and told == dict.fromkeys(ODD_NAMES, 1)
+    again = piped(world, "label", "--pick", "useful", "--annotator", "eve", typed="")[1]
+    assert "has labelled every picture" in again
 
 
 def test_an_image_that_was_deleted_is_no_longer_there_though_aws_answers_403(proxied: World, proxy: Proxy) -> None:
