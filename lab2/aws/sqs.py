@@ -17,6 +17,8 @@ if TYPE_CHECKING:
         SendMessageBatchRequestEntryTypeDef,
     )
 
+    from lab2.aws.sqs_transport import SqsTransport
+
 BATCH = 10  # SQS takes and gives at most ten messages a call
 
 T = TypeVar("T")
@@ -46,7 +48,7 @@ class Outgoing:
 class Queue:
     """One queue. Every method raises what botocore raises; batches are of ten at most."""
 
-    def __init__(self, sqs: SQSClient, url: str) -> None:
+    def __init__(self, sqs: SQSClient | SqsTransport, url: str) -> None:
         self.sqs, self.url = sqs, url
 
     def receive(self, wait: int = 0, visibility: int | None = None) -> list[Message]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+_SMALL = 2.0**49  # ten integers below it add up to less than 2**53, exactly
+
 
 class Summary(NamedTuple):
     """Mean, median, maximum and minimum of a series."""
@@ -24,10 +26,13 @@ def summarise(numbers: Sequence[float]) -> Summary:
 
 
 def _mean(numbers: Sequence[float]) -> float:
-    """Return the double nearest to the mean.
+    """Return the double nearest to the mean of numbers in ascending order, 10 at most.
 
-    A double is an integer over a power of two, and dividing two Python integers rounds once, correctly.
+    A double is an integer over a power of two, and dividing two Python integers rounds once, correctly. The sum of
+    integers below 2**49 is exact as a double, so that the division alone rounds: a third of the time.
     """
+    if numbers[-1] < _SMALL and all(map(float.is_integer, numbers)):
+        return sum(numbers) / len(numbers)
     ratios = [number.as_integer_ratio() for number in numbers]
     scale = max(denominator for _, denominator in ratios)
     total = sum(numerator * (scale // denominator) for numerator, denominator in ratios)

@@ -1,7 +1,9 @@
-"""The short way of SQS calls: signed as botocore signs, and left to botocore where it does not lead on."""
+"""The fast path of SQS calls: signed as botocore signs, and left to boto3 where anything is unusual."""
 
 from __future__ import annotations
 
+import ast
+import re
 from typing import Any
 
 import pytest
@@ -9,8 +11,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
-from support.proxy import Fault, Proxy
-from support.world import World
+from support.proxy import Call, Fault, Proxy
+from support.world import ROOT, World, until
 
 from lab2.aws.pricing import Meter
 from lab2.aws.session import AwsSession
@@ -28,28 +30,27 @@ def created(aws: AwsSession) -> list[object]:
 
 @pytest.mark.parametrize("token", ["", "a-session's-token=="])
 @pytest.mark.parametrize("body", BODIES)
-def test_a_call_bears_the_signature_that_botocore_would_give_it(
-    world: World, monkeypatch: pytest.MonkeyPatch, token: str, body: str
+def test_a_call_has_the_signature_that_botocore_would_give_it(
+    proxied: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, token: str, body: str
 ) -> None:
     if token:
         monkeypatch.setenv("AWS_SESSION_TOKEN", token)
-    queue = World(world.env, world.home).queue("lab2")
-    sent: list[Any] = []
-    queue.sqs.meta.events.register("before-send.sqs", lambda request, **_: sent.append(request))
-    queue.send([Outgoing(body, {"id": "1"})])
-    (request,) = sent
-    ours = dict(request.headers)
-    again = AWSRequest(request.method, request.url, {**ours}, request.body)
-    again.context["timestamp"] = ours["X-Amz-Date"]
-    given = ours.pop("Authorization")
-    del again.headers["Authorization"]
-    credentials = Credentials(world.env["AWS_ACCESS_KEY_ID"], world.env["AWS_SECRET_ACCESS_KEY"], token or None)
-    botocore = SigV4Auth(credentials, "sqs", world.aws.region)
+    sent: list[Call] = []
+    queue = World(proxied.env, proxied.home).queue("lab2")
+    proxy.on("SendMessageBatch", Fault(), only=lambda call: sent.append(call) or True)
+    assert queue.send([Outgoing(body, {"id": "1"})]) == []
+    (call,) = sent
+    given = call.headers["Authorization"]
+    names = given.partition("SignedHeaders=")[2].partition(",")[0]
+    signed = {name: value for name, value in call.headers.items() if name.lower() in names.split(";")}
+    again = AWSRequest("POST", proxy.url + "/", signed, call.body)
+    again.context["timestamp"] = call.headers["X-Amz-Date"]
+    credentials = Credentials(proxied.env["AWS_ACCESS_KEY_ID"], proxied.env["AWS_SECRET_ACCESS_KEY"], token or None)
+    botocore = SigV4Auth(credentials, "sqs", proxied.aws.region)
     text = botocore.string_to_sign(again, botocore.canonical_request(again))
     assert given.endswith(f"Signature={botocore.signature(text, again)}")
-    names = botocore.signed_headers(botocore.headers_to_sign(again))
-    assert f"Credential={botocore.scope(again)}, SignedHeaders={names}," in given
-    assert ("X-Amz-Security-Token" in ours) == bool(token)
+    assert f"Credential={botocore.scope(again)}," in given
+    assert ("X-Amz-Security-Token" in call.headers) == bool(token)
 
 
 def test_calls_that_go_well_need_nothing_more_of_botocore(world: World) -> None:
@@ -78,3 +79,37 @@ def test_what_does_not_go_well_is_botocore_s_from_there(proxied: World, proxy: P
 def test_an_error_is_botocore_s(world: World) -> None:
     with pytest.raises(ClientError, match=r"NonExistentQueue|QueueDoesNotExist"):
         world.aws.sqs.get_queue_url(QueueName="missing")
+
+
+def test_boto3_alone_does_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB2_TRANSPORT", "boto3")
+    made = created(world.aws)
+    queue = world.queue("lab2")
+    assert queue.send([Outgoing("[1]")]) == []
+    assert queue.delete(queue.receive()) == []
+    assert len(made) == 1 + 3  # GetQueueUrl and these
+
+
+def test_a_message_that_was_damaged_on_the_way_is_received_again(proxied: World, proxy: Proxy) -> None:
+    queue = proxied.queue("lab2")
+    queue.send([Outgoing("[1]")])
+    damaged: list[object] = []
+
+    def damage(fields: dict[str, Any]) -> None:
+        if not damaged:
+            damaged.append(fields["Messages"])
+            fields["Messages"][0]["Body"] = "[7]"
+
+    proxy.edit_reply("ReceiveMessage", damage)
+    assert queue.receive(visibility=1) == []
+    assert damaged
+    assert [message.body for message in until(lambda: queue.receive(wait=1))] == ["[1]"]
+
+
+def test_nothing_private_of_a_library_is_touched() -> None:
+    nodes = [node for path in (ROOT / "lab2").rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    ours = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    ours |= {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    ours |= {node.target.id for node in nodes if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
+    used = {node.attr for node in nodes if isinstance(node, ast.Attribute) and re.match("_[^_]", node.attr)}
+    assert used - ours <= {"_exit", "_replace"}  # public by their documentation

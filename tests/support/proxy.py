@@ -98,6 +98,7 @@ class Proxy:
     def __post_init__(self) -> None:
         self._rules: list[Rule] = []
         self._edits: dict[str, Callable[[dict[str, Any]], object]] = {}
+        self._reply_edits: dict[str, Callable[[dict[str, Any]], object]] = {}
         self._lock = threading.Lock()
         proxy = self
 
@@ -153,6 +154,10 @@ class Proxy:
         """Change the fields of every SQS call of an operation on its way."""
         self._edits[operation] = edit
 
+    def edit_reply(self, operation: str, edit: Callable[[dict[str, Any]], object]) -> None:
+        """Change the fields of every SQS reply of an operation on its way back."""
+        self._reply_edits[operation] = edit
+
     def forget(self, *rules: Rule) -> None:
         """End these faults, or all."""
         with self._lock:
@@ -178,7 +183,7 @@ class Proxy:
         failed = _take_entries(call, fault) if fault.fail else []
         if edit := self._edits.get(call.operation):
             call.body = _edited(call.body, edit)
-        if call.fields:
+        if call.fields and self.habits.names:
             call.body = _edited(call.body, lambda fields: self.habits.ask(call.operation, fields))
         if call.fields and self.habits.finds_nothing(call.operation, call.fields):
             status, headers, answer = 200, {"Content-Type": "application/x-amz-json-1.0"}, b"{}"
@@ -188,8 +193,10 @@ class Proxy:
             status, headers, answer = self._forward(call)
         if status == 404 and call.operation in ("GetObject", "HeadObject", "UploadPartCopy"):
             status, headers, answer = _error(call, 403, "AccessDenied", fault)
-        if status == 200 and call.fields:
+        if status == 200 and call.fields and self.habits.names:
             answer = _edited(answer, lambda fields: self.habits.reply(call.operation, call.fields, fields))
+        if status == 200 and (edit := self._reply_edits.get(call.operation)):
+            answer = _edited(answer, edit)
         if failed:
             answer = _edited(answer, lambda fields: fields.setdefault("Failed", []).extend(failed))
         if fault.after:

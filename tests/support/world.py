@@ -75,7 +75,7 @@ class World:
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def queue(self, name: str) -> Queue:
-        return Queue(self.aws.sqs, self.aws.queue_url(name))
+        return self.aws.queue(name)
 
     def drain(self, name: str) -> list[Message]:
         """Receive and delete all that is visible in a queue now."""

@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from lab2.aws.errors import MISSING_QUEUE_CODES, error_code, user_errors
 from lab2.aws.resources import ANSWER_QUEUE, REQUEST_QUEUE
 from lab2.aws.session import AwsSession
-from lab2.aws.sqs import Outgoing, Queue
+from lab2.aws.sqs import Outgoing
 from lab2.errors import UserError
 from lab2.stats.client.inbox import Inbox, ReceivedAnswer
 from lab2.stats.client.run import Run, runs_folder
@@ -39,11 +39,11 @@ class Connection:
         self.own: Inbox | None = None  # this run's private queue
         self.reply_to = ""  # its name, as soon as it can be used
         self.more = False  # the last look found answers to earlier runs: there may be more
-        self.requests = Queue(aws.sqs, aws.queue_url(REQUEST_QUEUE))
+        self.requests = aws.queue(REQUEST_QUEUE)
         queues = aws.queue_urls(ANSWER_QUEUE)
         self.can_list = queues is not None  # a template of 1.0 does not let clients list queues
         shared = (queues or {}).get(ANSWER_QUEUE) or aws.queue_url(ANSWER_QUEUE)
-        self.shared = Inbox(Queue(aws.sqs, shared), client, run)
+        self.shared = Inbox(aws.queue_at(shared), client, run)
         self._prefix = f"{ANSWER_QUEUE}-{re.sub(r'[^A-Za-z0-9_-]', '-', client)[:40]}-"
         self._left: dict[str, Inbox] = {}  # private queues of other runs of our name
         self._looking = threading.Lock()
@@ -95,7 +95,7 @@ class Connection:
         name = self._prefix + f"{time.strftime('%Y%m%d', time.gmtime())}-{self.run.id}"
         with user_errors(f"a private queue {name}"):
             created = self.aws.sqs.create_queue(QueueName=name, Attributes={"MessageRetentionPeriod": str(RETENTION)})
-            self.own = Inbox(Queue(self.aws.sqs, created["QueueUrl"]), self.client, self.run, private=True)
+            self.own = Inbox(self.aws.queue_at(created["QueueUrl"]), self.client, self.run, private=True)
             deadline = time.monotonic() + USABLE
             while True:
                 try:
@@ -161,7 +161,7 @@ class Connection:
         for name, url in queues.items():
             run = re.fullmatch(re.escape(self._prefix) + r"\d{8}-([0-9a-f]{20})", name)
             if run and name not in self._left and not self.run.lives(run[1]):
-                self._left[name] = Inbox(Queue(self.aws.sqs, url), self.client, self.run)
+                self._left[name] = Inbox(self.aws.queue_at(url), self.client, self.run)
         return bool(self._left)
 
 

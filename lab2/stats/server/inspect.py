@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from lab2.aws.errors import user_errors
 from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
 from lab2.aws.session import AwsSession
-from lab2.aws.sqs import Queue
 from lab2.errors import UserError
 from lab2.stats.protocol import answer_request, encode_answer
 from lab2.stats.server.request_log import bodies, objects
@@ -49,7 +48,7 @@ def status(aws: AwsSession, now: datetime) -> str:
         rows.append((name, f"{waiting:,}", f"{working:,}"))
     lines = [align(row, column_widths(rows)) for row in rows]
     lines.append(f"Oldest request: {_oldest(aws, now)}")
-    dead = Queue(aws.sqs, aws.queue_url(DEAD_LETTER_QUEUE)).receive(visibility=0)  # a look, no more
+    dead = aws.queue(DEAD_LETTER_QUEUE).receive(visibility=0)  # a look, no more
     for message in dead:
         id = message.attributes.get("id", message.id)
         lines.append(f"Dead letter {printable(id)[:60]}: {printable(message.body)[:60]}")

@@ -22,7 +22,7 @@ from lab2.aws.pricing import Meter
 from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
 from lab2.aws.retry import OutageReporter, describe, is_outage, is_passing
 from lab2.aws.session import AwsSession
-from lab2.aws.sqs import BATCH, Message, Outgoing, Queue
+from lab2.aws.sqs import BATCH, Message, Outgoing
 from lab2.errors import UserError, internal_error
 from lab2.stats.protocol import MAX_CHARACTERS, answer_request, encode_answer
 from lab2.stats.server.log_row import LogRow, day_of, encode_row
@@ -68,7 +68,7 @@ class Server:
 
     def __init__(self, aws: AwsSession) -> None:
         self.aws = aws
-        self.requests = Queue(aws.sqs, aws.queue_url(REQUEST_QUEUE))
+        self.requests = aws.queue(REQUEST_QUEUE)
         self.answers = aws.queue_url(ANSWER_QUEUE)
         aws.check_bucket(LOG_PREFIX)
         self.meter = Meter()
@@ -192,7 +192,7 @@ class Server:
         to = requests[0].reply_to
         failed = answers = [request.outgoing for request in requests]
         try:
-            failed = Queue(self.aws.sqs, to).send(answers)
+            failed = self.aws.queue_at(to).send(answers)
         except Exception as error:
             if to == self.answers or not error_code(error) or is_passing(error):
                 raise
