@@ -174,10 +174,7 @@ def test_a_bad_item_that_nobody_takes_is_said_and_done_again_and_the_others_go_o
     until(lambda: [3] in work.batches)
     assert [1] in work.batches and [2] in work.batches and not worker.flush(0)
     work.bad = UserError("healed")
-    assert (
-        len(said) == 1
-        and "Saving fails, will go on trying: internal error: KeyError: 'a bug' (traceback in /" in said[0]
-    )
+    assert len(said) == 1 and "Saving fails; retrying: internal error: KeyError: 'a bug' (traceback in /" in said[0]
     path = said[0].rpartition(" in ")[2][:-1]
     assert "test_workers.py" in Path(path).read_text()
     Path(path).unlink()
@@ -271,8 +268,8 @@ def test_a_poller_and_a_periodic_task_go_on_after_any_error(
     task.start()
     until(lambda: len(calls) > 5)
     task.stop()
-    assert [line.split()[:2] for line in said] == [["Receiving", "fails,"], ["Receiving", "works"],
-                                                   ["Renewing", "fails,"], ["Renewing", "works"]]  # fmt: skip
+    assert [line.split()[:2] for line in said] == [["Receiving", "fails;"], ["Receiving", "works"],
+                                                   ["Renewing", "fails;"], ["Renewing", "works"]]  # fmt: skip
 
 
 def refusal(code: str) -> ClientError:

@@ -30,8 +30,8 @@ STALE_CREDENTIALS = "The AWS credentials can't be fetched: {error}. To renew a s
 UNKNOWN_CREDENTIALS = "AWS does not know these credentials. Check with: aws sts get-caller-identity"
 BUSY = "AWS is busy or has a fault ({code} for {what}). Try again in a minute."
 UNREACHABLE = "AWS can't be reached for {what}{at_host}. Check the network, the region and AWS_ENDPOINT_URL; try again."
-NO_CREDENTIALS = "There are no AWS credentials. Try: aws configure, or --local for no AWS at all."
-NO_REGION = "No AWS region is set. Try: export AWS_REGION=eu-west-3, or --local for no AWS at all."
+NO_CREDENTIALS = "There are no AWS credentials. Try: aws configure, or use --local, which needs no AWS."
+NO_REGION = "No AWS region is set. Try: export AWS_REGION=eu-west-3, or use --local, which needs no AWS."
 BAD_CONFIGURATION = "The AWS configuration can't be used: {error}. Check the AWS_ variables and ~/.aws/config."
 MFA = (
     "The AWS profile {profile} asks for an MFA code, which this program can't do. Get a session first: "
@@ -125,8 +125,8 @@ EXCEPTIONS = {
     "FlexibleChecksumError": "What AWS sent for {what} was damaged on the way ({error}). Try again.",
     "ResponseParserError":
         "What came for {what} is no answer of AWS ({error}). Check the network and AWS_ENDPOINT_URL, then try again.",
-    "ParamValidationError": "AWS can't be asked for {what}: {error}",
-    "BotoCoreError": "AWS can't be asked for {what}: {error}",
+    "ParamValidationError": "The call to AWS for {what} failed: {error}",
+    "BotoCoreError": "The call to AWS for {what} failed: {error}",
 }  # fmt: skip
 
 

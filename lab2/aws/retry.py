@@ -66,7 +66,7 @@ class OutageReporter:
             self.tries += 1
             if self.tries == 1:
                 self.since = now
-                self._say(f"{self.what} fails, will go on trying: {describe(error)}")
+                self._say(f"{self.what} fails; retrying: {describe(error)}")
             grace = _grace(error)
             self._hopeless_since = min(self._hopeless_since, now) if grace < math.inf else math.inf
             pause = backoff(self.tries, 0.25, LONGEST_PAUSE, least=0.5)
@@ -88,7 +88,7 @@ class OutageReporter:
 
     def record_recovery(self, error: BaseException) -> None:
         """Note an error that did not come again when the same items were tried in parts."""
-        self._say(f"{self.what} failed and went well at the next try: {describe(error)}")
+        self._say(f"{self.what} failed once, then worked: {describe(error)}")
         self.record_success()
 
     def record_success(self) -> None:

@@ -248,7 +248,7 @@ def test_an_aws_that_is_away_at_the_start_is_said_in_a_sentence_and_waited_for(p
     server.send_signal(signal.SIGTERM)
     _, errors = server.communicate(timeout=PATIENCE)
     first, second = errors.splitlines()
-    assert "Connecting fails, will go on trying: AWS can't be reached" in first and "Connecting works again" in second
+    assert "Connecting fails; retrying: AWS can't be reached" in first and "Connecting works again" in second
 
 
 def test_missing_credentials_are_said_with_what_to_do(world: World) -> None:

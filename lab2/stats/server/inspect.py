@@ -111,5 +111,5 @@ def _oldest(aws: AwsSession, now: datetime) -> str:
             StartTime=now - timedelta(minutes=10), EndTime=now, Period=60, Statistics=["Maximum"],
         )["Datapoints"]  # fmt: skip
     if not points:
-        return "CloudWatch does not say (it does so for queues in use, on AWS)"
+        return "not known (CloudWatch reports it only for active queues on AWS)"
     return f"{max(points, key=lambda point: point['Timestamp'])['Maximum']:,.0f} s"

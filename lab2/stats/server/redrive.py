@@ -1,4 +1,4 @@
-"""Dead letters put back on the request queue, once what killed them is mended.
+"""Dead letters put back on the request queue, once the cause is fixed.
 
 SQS's own redrive (StartMessageMoveTask) makes new messages of them, with a new MessageId and time: a request that has
 no `id` would become another one, and be logged a second time. So they are moved by hand here: each is sent with its
@@ -54,8 +54,8 @@ def _move(aws: AwsSession, messages: list[MessageTypeDef], dead: str, requests: 
         )
     if failed := reply.get("Failed"):
         raise UserError(
-            f"{len(failed)} dead letters are not taken by {REQUEST_QUEUE}: {failed[0]['Code']}. They are still on "
-            f"{DEAD_LETTER_QUEUE}; start again in a minute."
+            f"{len(failed)} dead letters were not accepted by {REQUEST_QUEUE}: {failed[0]['Code']}. They are still on "
+            f"{DEAD_LETTER_QUEUE}; run redrive again in a minute."
         )
     return len(sent)
 

@@ -247,7 +247,7 @@ class Server:
         try:
             self._leases.give_back()
         except Exception as error:
-            say(f"What is in hand is not released, and comes back within a minute: {describe(error)}")
+            say(f"Requests in hand were not released; SQS delivers them again within a minute: {describe(error)}")
 
 
 def say(line: str) -> None:
