@@ -30,8 +30,11 @@ class Answer:
 
 
 def new_id() -> str:
-    """Return a new id, the idempotency key of a request; it starts with the day (UTC) of the log that it goes into."""
-    return f"{datetime.now(timezone.utc):%Y-%m-%d}-{os.urandom(10).hex()}"
+    """Return a new id, the idempotency key of a request.
+
+    It starts with the time at which it was made (UTC): a server need not look for the id in what was logged before.
+    """
+    return f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}-{os.urandom(10).hex()}"
 
 
 def encode_request(numbers: Sequence[float]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from itertools import count
 
 import pytest
@@ -12,8 +12,7 @@ from botocore.exceptions import ClientError
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import World, until
 
-from lab2.stats.protocol import new_id
-from lab2.stats.server.log_row import LogRow, day_of, decode_row, encode_row
+from lab2.stats.server.log_row import LogRow, decode_row, encode_row
 from lab2.stats.server.request_log import GATHER, MAX_OTHERS, RequestLog
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
@@ -135,22 +134,3 @@ def test_a_new_object_that_somebody_else_began_first_is_joined(proxied: World, p
     proxy.on("PutObject", Fault(before=lambda: two.append([row("two")], SINCE)))
     one.append([row("one"), row("two")], SINCE)
     assert logged(proxied) == ["two", "one"]
-
-
-def test_an_id_chooses_its_day_only_where_that_is_believable() -> None:
-    noon = NOW.timestamp()
-    assert day_of("2026-11-22-x", noon) == "2026-11-22"
-    assert day_of("2026-11-24-x", noon) == "2026-11-24"
-    assert day_of("2026-11-20-x", noon) == day_of("../../x", noon) == day_of("", noon) == DAY
-    midnight = datetime(2026, 11, 24, tzinfo=timezone.utc)
-    id = "2026-11-23-x"
-    days = {day_of(id, (midnight + timedelta(seconds=seconds)).timestamp()) for seconds in (-1, 0, 1)}
-    assert days == {DAY}
-    assert new_id()[:10] == f"{datetime.now(timezone.utc):%Y-%m-%d}"
-
-
-def test_the_first_row_of_a_day_is_logged_though_aws_answers_403_for_a_missing_key(proxied: World) -> None:
-    log = RequestLog(proxied.aws.s3, proxied.aws.bucket, "2026-11-23")
-    now = datetime(2026, 11, 23, tzinfo=timezone.utc)
-    log.append([encode_row("2026-11-23-a", "me", "[1]", "{}", now)], since=now.timestamp())
-    assert len(proxied.objects("log/2026-11-23/")) == 1

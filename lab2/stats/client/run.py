@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FORGOTTEN = 6 * 86_400.0  # seconds after which nothing of a run is left: requests last 4 days, answers a day
 
-_ID = re.compile(r"\d{4}-\d\d-\d\d-([0-9a-f]{20})-\d+")
+_ID = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ-([0-9a-f]{20})-\d+")
 
 
 class Run:
@@ -33,8 +33,8 @@ class Run:
         self._dead: set[str] = set()
 
     def new_id(self) -> str:
-        """Return the id of a new request: the day (UTC), which is the day of its log, this run, and a number."""
-        return f"{time.strftime('%Y-%m-%d', time.gmtime())}-{self.id}-{next(self._numbers)}"
+        """Return the id of a new request: the time (UTC), from which on a server looks for it, this run, and a number."""
+        return f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}-{self.id}-{next(self._numbers)}"
 
     def begin(self, folder: Path) -> None:
         """Let others on this machine know that this run lives, by a locked file in `folder`, if that can be written."""

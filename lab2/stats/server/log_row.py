@@ -1,4 +1,4 @@
-"""A row of the request log: a JSON line, and the day that it belongs to."""
+"""A row of the request log: a JSON line."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from functools import lru_cache
-
-DAY = 86_400  # seconds
 
 
 class LogRow(bytes):
@@ -49,17 +47,3 @@ def decode_row(line: bytes) -> LogRow | None:
 def _decoded(rows: Sequence[bytes]) -> list[LogRow]:
     decoded = (row if isinstance(row, LogRow) else decode_row(row) for row in rows)
     return [row for row in decoded if row is not None]
-
-
-def day_of(id: str, sent: float) -> str:
-    """Return the day (UTC, ISO 8601) of the log that a request belongs to, the same at every delivery.
-
-    It is the day that the id starts with, where that is believable; else the day the message was `sent`.
-    """
-    day = int(sent // DAY)
-    return id[:10] if id[:10] in {_date(day - 1), _date(day), _date(day + 1)} else _date(day)
-
-
-@lru_cache
-def _date(day: int) -> str:
-    return f"{datetime.fromtimestamp(day * DAY, timezone.utc):%Y-%m-%d}"

@@ -30,7 +30,6 @@ MAX_WRITE_BYTES = (
 )  # bytes of rows in one write: no object gets so large that an AppendObject does not read it whole
 GATHER, LONGEST = 0.15, 1.0  # seconds between our writes under load, for each server that writes
 MAX_OTHERS = 8  # servers that are waited for; whoever was idle for long finds more objects than that
-RESENT = 15 * 60  # seconds within which a client may send one request twice
 
 _KEY = re.compile(re.escape(LOG_PREFIX) + r"[^/]+/[0-9]{8}\.jsonl")
 
@@ -47,8 +46,8 @@ class RequestLog:
         self._object.refresh()
 
     def append(self, rows: Sequence[bytes], since: float) -> None:
-        """Return when all rows are durable, each once; `since` is when the oldest of them was sent."""
-        self._read_back(since - RESENT)
+        """Return when all rows are durable, each once; none of their ids was logged before `since` (epoch seconds)."""
+        self._read_back(since)
         self._refused = 0
         if self._others >= 1:
             self._refresh()  # they have surely written since our last append

@@ -25,7 +25,8 @@ from lab2.aws.session import AwsSession
 from lab2.aws.sqs import BATCH, Message, Outgoing
 from lab2.errors import UserError, internal_error
 from lab2.stats.protocol import MAX_CHARACTERS, answer_request, encode_answer
-from lab2.stats.server.log_row import LogRow, day_of, encode_row
+from lab2.stats.server.idempotency import IdFile, Place, place_of
+from lab2.stats.server.log_row import LogRow, encode_row
 from lab2.stats.server.request_log import RequestLog
 from lab2.terminal import printable
 from lab2.workers import BatchWorker, PeriodicTask
@@ -53,7 +54,7 @@ class Request:
     id: str
     client: str | None
     reply_to: str
-    day: str
+    place: Place | None  # None until it is known
     row: LogRow
     answer: str
     refused: int = 0  # times that its private queue did not take the answer
@@ -78,6 +79,7 @@ class Server:
         self.received = self.answered = self.writes = 0
         self.last_poll = time.monotonic()
         self._logs: dict[str, RequestLog] = {}
+        self._ids = IdFile(aws.s3, aws.bucket)
         self._leases = Leases(self.requests, REQUEST_VISIBILITY_TIMEOUT)  # the requests in hand
         self._emptied = threading.Event()  # set where the last receive was not full: more may be long in coming
         self._failure: UserError | None = None  # why the server can't go on
@@ -157,17 +159,18 @@ class Server:
         # A body too long to be a request is cut in the log, but stays too long: it is refused alike when verified.
         row = encode_row(id, client or "", message.body[: MAX_CHARACTERS + 1], answer, now)
         message = replace(message, body="", attributes={})  # a megabyte of somebody's is not kept
-        return Request(message, id, client, reply_to, day_of(id, message.sent), row, answer)
+        return Request(message, id, client, reply_to, place_of(id, message.id, message.sent), row, answer)
 
     def _write(self, requests: list[Request]) -> None:
         """Log the requests; what was logged at an earlier delivery gets the answer that was logged."""
         pause = 0.0
-        for day in sorted({request.day for request in requests}):
-            todays = [request for request in requests if request.day == day]
+        places = self._places(requests)
+        for day in sorted({place.day for place in places}):
+            todays = [request for request, place in zip(requests, places, strict=True) if place.day == day]
             rows = [request.row for request in todays]
             log = self.log_of(day)
             try:
-                log.append(rows, since=min(request.message.sent for request in todays))
+                log.append(rows, since=min(place.since for place in places if place.day == day))
                 earlier = log.logged.earlier(rows)
             except BaseException as error:
                 if not is_outage(error):  # what this object knows may be half the truth: the next one reads it again
@@ -179,6 +182,14 @@ class Server:
             pause = max(pause, log.pause)
         self._answer.put(requests)
         self._emptied.wait(pause)  # what comes meanwhile goes together
+
+    def _places(self, requests: list[Request]) -> list[Place]:
+        """Return the places of requests, and ask for those that are not known."""
+        unknown = [request for request in requests if request.place is None]
+        found = self._ids.places([(request.id, request.message.sent) for request in unknown]) if unknown else []
+        for request, place in zip(unknown, found, strict=True):
+            request.place = place
+        return [request.place for request in requests if request.place]
 
     def log_of(self, day: str) -> RequestLog:
         """Return the log of a day; those of earlier days are forgotten, and read again where one is needed."""
