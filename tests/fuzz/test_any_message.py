@@ -36,8 +36,8 @@ from lab2.stats.protocol import (
     new_id,
 )
 from lab2.stats.series import parse_number
-from lab2.stats.server.log_index import LogIndex
 from lab2.stats.server.idempotency import place_of
+from lab2.stats.server.log_index import LogIndex
 from lab2.stats.server.log_row import decode_row, encode_row
 
 

@@ -33,7 +33,7 @@ class Run:
         self._dead: set[str] = set()
 
     def new_id(self) -> str:
-        """Return the id of a new request: the time (UTC), from which on a server looks for it, this run, and a number."""
+        """Return the id of a new request: the time (UTC), before which no server looks for it, this run, a number."""
         return f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}-{self.id}-{next(self._numbers)}"
 
     def begin(self, folder: Path) -> None:
