@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from botocore.exceptions import ClientError
 
 from lab2.aws.append_object import CONFLICT_CODES
-from lab2.aws.errors import MISSING_KEY_CODES, error_code
+from lab2.aws.errors import error_code
+from lab2.aws.keys import is_missing
 from lab2.aws.resources import LOG_PREFIX
 from lab2.aws.retry import conflict_backoff
 
@@ -94,9 +95,9 @@ class IdFile:
                 if _is_near(filed, sent):
                     return Place(filed, reply["LastModified"].timestamp() - CLOCK_ERROR)
             except ClientError as error:
-                if error_code(error) not in MISSING_KEY_CODES:
+                if not is_missing(self.s3, self.bucket, key, error):
                     raise
-                etag = None  # it has just been removed
+                etag = None  # refused for another reason, or just removed
             self.sleep(conflict_backoff(attempt))
         raise AssertionError("count has no end")
 
