@@ -159,6 +159,14 @@ def test_the_sentences_under_troubleshooting_are_those_of_the_programs() -> None
         assert any(re.search(pattern, text) for text in said), sentence
 
 
+def test_each_setting_that_the_programs_read_is_explained() -> None:
+    read = {name for path in (ROOT / "lab2").rglob("*.py")
+            for name in re.findall(r"""environ(?:\.get\(|\[)"([A-Z0-9_]+)\"""", path.read_text())}  # fmt: skip
+    explained = TEXTS["operations.md"].partition("## Environment")[2].partition("\n## ")[0]
+    ours = {name for name in read if name.startswith(("LAB2_", "XDG_", "GATEWAY_", "NO_"))}
+    assert ours and {name for name in ours if f"`{name}`" not in explained} == set()
+
+
 def literals(tree: ast.AST) -> Iterator[str]:
     """Yield the text literals of a module, with … for what is filled in."""
     for node in ast.walk(tree):
