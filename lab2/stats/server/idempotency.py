@@ -1,10 +1,10 @@
 """The idempotency window: in which log, and how far back, another request of the same id is looked for.
 
-Requests of one id within 48 hours are one request. A log is kept for each day, so requests of one id must go into the
-log of one day, on whichever side of midnight they are sent, and a server that was just started must know its rows. The
-id itself says both where it starts with the time at which it was made, as our client's do: that costs no call. An id
-with a date costs the reading of that day's log, once for each start of a server. Any other id costs one PUT: the first
-server that meets it files it under a day, by a conditional write, and all others find that there.
+Requests of one id (the idempotency key) within 48 hours are one request. A log is kept for each day, so they must go
+into the log of one day, on whichever side of midnight they are sent, and a server that was just started must know its
+rows. The id itself says both where it starts with the time at which it was made, as our client's do: that costs no
+call. An id with a date costs the reading of that day's log, once for each start of a server. Any other id costs one
+PUT: the first server that meets it files it under a day, by a conditional write, and all others find that there.
 """
 
 from __future__ import annotations
