@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 DAY = 86_400  # seconds
 DAYS_BACK, DAYS_AHEAD = 2, 1  # how far the day of an id may be from the day on which the message was sent
 CLOCK_ERROR = 15 * 60  # seconds that a clock may be wrong: AWS refuses requests that are signed by a worse one
+MAX_DENIED = 3  # times that an id can't be read before that is an error
 ID_PREFIX = f"{LOG_PREFIX}ids/"
 
 _TIMED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -95,9 +96,11 @@ class IdFile:
                 if _is_near(filed, sent):
                     return Place(filed, reply["LastModified"].timestamp() - CLOCK_ERROR)
             except ClientError as error:
-                if not is_missing(self.s3, self.bucket, key, error):
+                # Refused for another reason, or removed meanwhile. AWS says 403 of a missing key, which somebody may put
+                # before a LIST can tell: only if that goes on access is denied.
+                if not is_missing(self.s3, self.bucket, key, error) and attempt > MAX_DENIED:
                     raise
-                etag = None  # refused for another reason, or just removed
+                etag = None
             self.sleep(conflict_backoff(attempt))
         raise AssertionError("count has no end")
 
