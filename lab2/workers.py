@@ -1,7 +1,7 @@
 """Work in threads: `BatchWorker` for items in batches, `BackgroundTask` for one result that is needed later.
 
 One picture of failure for both. An outage is waited for. An item that can't be worked on is set aside, and the others
-go on. An error never ends a thread unseen: it goes to the reporter, to `reject`, or to whoever asks for the result.
+go on. An error never ends a thread unseen: it goes to the reporter, to `reject`, or to the caller of `get`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """AWS on this machine: an emulator on 127.0.0.1 with `aws.yaml` deployed to it, kept in `.local/`.
 
 Programs that use it hold a shared lock, `users`. The first to come starts what is missing; the last to
-leave stops what was started. Locks die with their process, so a program that was killed counts as gone.
+leave stops what was started. A lock ends with its process, so a program that was killed does not count.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lab2.aws.resources import DEAD_LETTER_QUEUE, ROOT, bundled
 from lab2.aws.session import AwsSession, Endpoint
 from lab2.errors import UserError
 
-# In a checkout the data lies beside the programs; where lab2 was installed by pip, in the user's folder for data.
+# The data of a checkout is beside the programs; that of an installed package in the user's data folder.
 HOME = ROOT / ".local" if bundled("aws.yaml").parent == ROOT else Path.home() / ".local" / "share" / "lab2"
 REQUIREMENT = "ministack==1.5.33"  # the extra `local` in pyproject.toml
 HOST = "127.0.0.1"
@@ -42,7 +42,7 @@ def running(service: str | None = None) -> Iterator[Endpoint]:
     port = int(os.environ.get("GATEWAY_PORT", "4566"))  # the emulator's own variable and default
     endpoint = Endpoint(f"http://{HOST}:{port}", REGION, ACCOUNT, "local")
     if os.environ.get(BESIDE):
-        yield endpoint  # it runs already, and whoever started this process stops both
+        yield endpoint  # it runs already, and the program that started this process stops both
         return
     HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
     HOME.chmod(0o700)

@@ -104,7 +104,7 @@ class OutageReporter:
         try:
             self.say(line)
         except Exception as error:
-            with suppress(OSError, ValueError):  # whoever read our output has left: no reason to stop
+            with suppress(OSError, ValueError):  # the reader of our output has gone: no reason to stop
                 print(f"{line} ({internal_error(error)})", file=sys.stderr, flush=True)
 
 

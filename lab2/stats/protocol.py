@@ -78,7 +78,7 @@ def encode_answer(answer: Answer) -> str:
 
 
 def decode_answer(body: str) -> Answer:
-    """Return the answer in a body, whoever sent it; InvalidInput unless it is an answer."""
+    """Return the answer in a body; InvalidInput if it is not an answer."""
     try:
         fields = json.loads(body, parse_int=float)
         if error := fields.get("error"):

@@ -18,10 +18,10 @@ from lab2.stats.protocol import Answer, decode_answer
 ANSWER_VISIBILITY_TIMEOUT = 30
 OFTEN = 10  # receives of an answer by us alone after which its owner is probably not here
 MAX_MET = 10_000  # messages of others whose receives are counted
-# Seconds after which an answer of our name is ours, if this machine does not know the run that asked for it. A run
-# that lives receives all the time while it waits; an answer that it received and could not show is back after a lease.
+# Seconds after which an answer to our client name is ours, if this machine does not know the run that asked for it. A
+# live run receives all the time while it waits; an answer that it received and could not show is back after a lease.
 TAKEOVER = 90.0
-STALE = 300.0  # seconds after which whoever has not come for an answer is not in a hurry
+STALE = 300.0  # seconds after which an answer that nobody has fetched is not urgent
 
 
 @dataclass(frozen=True, slots=True)

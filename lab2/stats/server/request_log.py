@@ -25,21 +25,19 @@ if TYPE_CHECKING:
     from types_boto3_s3.type_defs import ObjectTypeDef
 
 SEALED_BYTES = 16 * 2**10  # bytes
-MAX_WRITE_BYTES = (
-    4 * 2**20
-)  # bytes of rows in one write: no object gets so large that an AppendObject does not read it whole
+MAX_WRITE_BYTES = 4 * 2**20  # of rows in one write: every segment stays small enough for AppendObject to read it whole
 GATHER, LONGEST = 0.15, 1.0  # seconds between our writes under load, for each server that writes
-MAX_OTHERS = 8  # servers that are waited for; whoever was idle for long finds more objects than that
+MAX_OTHERS = 8  # servers that are waited for at most; after idling for long a server finds more new segments than that
 
 _KEY = re.compile(re.escape(LOG_PREFIX) + r"[^/]+/[0-9]{8}\.jsonl")
 
 
 class RequestLog:
-    """The log of one day (UTC). One thread appends to it. `logged` are the rows that are known of it."""
+    """The log of one day (UTC). One thread appends to it. `logged` indexes the rows that were read or written."""
 
     def __init__(self, s3: S3Client, bucket: str, day: str) -> None:
         self.s3, self.bucket, self.prefix, self.logged = s3, bucket, f"{LOG_PREFIX}{day}/", LogIndex()
-        self._others = 0.0  # how many other servers there seem to be, by how often they were first
+        self._others = 0.0  # estimate of how many other servers append, from the conflicts met
         self._older = list(objects(s3, bucket, self.prefix))  # not read yet; oldest first
         self._number = self._number_of(self._older.pop()) if self._older else 1
         self._object = self._open()
@@ -50,17 +48,17 @@ class RequestLog:
         self._read_back(since)
         self._refused = 0
         if self._others >= 1:
-            self._refresh()  # they have surely written since our last append
+            self._refresh()  # they have very likely written since our last append
         for portion in _portions(rows):
             self._append(portion)
         self._others = min(MAX_OTHERS, self._others + self._refused if self._refused else 0.8 * self._others)
 
     @property
     def pause(self) -> float:
-        """The seconds to leave before the next append under load.
+        """The seconds to wait before the next append under load.
 
-        Rows that gather meanwhile go into one write, which costs 12 times a receive. Where other servers write too it
-        is their turn: whoever was refused needs two calls to write, which must not be too late every time.
+        Rows that gather meanwhile go into one write (group commit), which costs 12 times a receive. Other servers write
+        in the meantime: one that met a conflict needs two calls, and must not be late every time.
         """
         return (1 + self._others) * max(GATHER, min(LONGEST, 3 * self._object.took))
 
@@ -72,13 +70,13 @@ class RequestLog:
                 return
             if self._object.size >= SEALED_BYTES:
                 self._refused += 1
-                if attempt > 1:  # the next one may be free: once, a PUT finds out sooner than a LIST
+                if attempt > 1:  # the next segment may be new: once, a PUT finds out sooner than a LIST
                     self._refresh()
             else:
                 time.sleep(conflict_backoff(attempt))
 
     def _refresh(self) -> None:
-        """Know what others have written to objects that are newer than ours, and go on at the newest."""
+        """Read what others have written to segments newer than ours, and continue with the newest."""
         newer = (
             []
             if self._object.size < SEALED_BYTES
@@ -86,14 +84,14 @@ class RequestLog:
         )
         if not newer:
             return
-        is_full = newer[-1]["Size"] >= SEALED_BYTES
-        self._read(newer if is_full else newer[:-1])  # first of all: what can't be read must not count as known
-        self._start(self._number_of(newer[-1]) + is_full)
-        if not is_full:
+        is_sealed = newer[-1]["Size"] >= SEALED_BYTES
+        self._read(newer if is_sealed else newer[:-1])  # first: what can't be read must not count as known
+        self._start(self._number_of(newer[-1]) + is_sealed)
+        if not is_sealed:
             self._object.refresh(exists=True)
 
     def _start(self, number: int) -> None:
-        """Go on with a new object, which is first tried as if nobody had written to it yet."""
+        """Continue with a new segment, at first on the assumption that nobody has written to it."""
         self._number = number
         self._object = self._open()
         self._object.known = True
@@ -105,28 +103,28 @@ class RequestLog:
         return int(entry["Key"].removeprefix(self.prefix)[:8])
 
     def _read_back(self, since: float) -> None:
-        """Know the rows of all objects that were written to at `since` or later."""
+        """Read the rows of all segments that were written at `since` (epoch seconds) or later."""
         recent = list(takewhile(lambda entry: entry["LastModified"].timestamp() >= since, reversed(self._older)))
         self._read(recent)
         del self._older[len(self._older) - len(recent) :]  # only now: what can't be read yet is not known
 
     def _read(self, entries: Sequence[ObjectTypeDef]) -> None:
-        """Know the rows of these objects."""
+        """Read the rows of these segments."""
         for body in bodies(self.s3, self.bucket, entries):
             self.logged.add(body.splitlines())
 
 
 def objects(s3: S3Client, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectTypeDef]:
-    """Yield the entries (Key, Size, LastModified) of the log's objects under a prefix, by key, those behind `after`.
+    """Yield the entries (Key, Size, LastModified) of a prefix's segments, in the order of keys, after `after`.
 
-    What somebody else has put there, like the folders that the console makes, is passed over.
+    Other objects, like the folders that the AWS console makes, are skipped.
     """
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=after):
         yield from (entry for entry in page.get("Contents", ()) if _KEY.fullmatch(entry["Key"]))
 
 
 def bodies(s3: S3Client, bucket: str, entries: Sequence[ObjectTypeDef]) -> Iterator[bytes]:
-    """Yield the bytes of these objects in their order, read several at a time."""
+    """Yield the bytes of these segments in their order; eight are read at a time."""
 
     def body(entry: ObjectTypeDef) -> bytes:
         content: bytes = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()

@@ -2,9 +2,9 @@
 
 SQS, with its at-least-once delivery, is the write-ahead log: a request is deleted after it was answered, and answered
 after it was logged. What is not logged yet holds back the polling (back-pressure). A graceful shutdown finishes the
-requests in hand. One that can't be handled is let go, and the others go on: it comes back after its visibility
-timeout, and after five receives it is a poison message, which SQS moves to the dead-letter queue. An outage is waited
-for.
+requests in hand. A request whose handling fails is set aside and the others go on: it comes back after its visibility
+timeout, and after five receives it is a poison message, which SQS moves to the dead-letter queue. During an outage the
+server waits.
 """
 
 from __future__ import annotations
@@ -211,10 +211,10 @@ class Server:
                 for request in requests:
                     request.refused = MAX_REFUSED
         again = [request for request in requests if request.outgoing in failed]
-        if to != self.answers:  # whoever made it may have made it so that it takes nothing: no thread waits for it
+        if to != self.answers:  # it may be set up to take nothing: no thread waits for it
             for request in again:
                 request.refused += 1
-                if request.refused >= MAX_REFUSED:  # whoever asked has gone; the next run of that name looks here
+                if request.refused >= MAX_REFUSED:  # the client has gone; its next run looks here
                     request.reply_to = self.answers
             self._answer.put(again)
         self.answered += len(requests) - len(again)
