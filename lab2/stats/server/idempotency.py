@@ -96,8 +96,8 @@ class IdFile:
                 if _is_near(filed, sent):
                     return Place(filed, reply["LastModified"].timestamp() - CLOCK_ERROR)
             except ClientError as error:
-                # Refused for another reason, or removed meanwhile. AWS says 403 of a missing key, which somebody may put
-                # before a LIST can tell: only if that goes on access is denied.
+                # Refused for another reason, or removed meanwhile. AWS says 403 for a missing key, which another server
+                # may put before a LIST can tell: access is denied only if the 403 persists.
                 if not is_missing(self.s3, self.bucket, key, error) and attempt > MAX_DENIED:
                     raise
                 etag = None
