@@ -9,12 +9,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
-import pexpect
 import pytest
 from botocore.exceptions import ClientError
+from support.client import ME, client, exit_code, typing
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
@@ -25,35 +24,6 @@ from lab2.stats.client.connection import connect
 from lab2.stats.client.inbox import Inbox
 from lab2.stats.client.run import Run, runs_folder
 from lab2.stats.protocol import answer_request, encode_answer
-
-ME = "me@here"
-
-
-@contextmanager
-def typing(world: World, *args: str, columns: int = 80, **env: str) -> Iterator[pexpect.spawn]:
-    """A client at a terminal of its own."""
-    child = pexpect.spawn(
-        sys.executable, [str(ROOT / "client.py"), "--client", ME, *args], env=world.env | env, cwd=str(world.home),
-        encoding="utf-8", timeout=PATIENCE, dimensions=(40, columns), echo=False,
-    )  # fmt: skip
-    try:
-        yield child
-    finally:
-        child.close(force=True)
-
-
-def exit_code(child: pexpect.spawn) -> int | None:
-    child.expect(pexpect.EOF)
-    child.wait()
-    return child.exitstatus
-
-
-def client(world: World, *args: str, typed: str | None = None, **env: str) -> tuple[int, str, str]:
-    """Run a client to its end, typing through a pipe; return exit code, output and errors."""
-    process = world.start("client.py", "--client", ME, *args, env=env)
-    output, errors = process.communicate(typed, timeout=3 * PATIENCE)
-    assert "Traceback" not in errors
-    return process.returncode, output, errors
 
 
 def put_answer(world: World, numbers: str, client: str | None = ME, id: str | None = None, times: int = 1) -> str:

@@ -21,6 +21,7 @@ Series = tuple[str, list[float]]  # the id of a request and its numbers
 
 CONNECTIONS = 24
 LOOK = 60.0  # seconds between looks for answers to runs that have died
+SIFTED = 20  # receives of others' answers after which a run has the next ones sent to a private queue
 QUIET = 5.0  # seconds without an answer on our own queue after which one may have gone to the shared queue
 MAX_EARLIER = 100  # answers to earlier runs that are held at once
 RETENTION = 86_400  # seconds for which an answer stays on a private queue, as on the shared one
@@ -38,6 +39,7 @@ class Connection:
         self.aws, self.client, self.run = aws, client, run
         self.own: Inbox | None = None  # this run's private queue
         self.reply_to = ""  # its name, as soon as it can be used
+        self._on_shared: set[str] = set()  # ids of requests whose answers come on the shared queue
         self.more = False  # the last look found answers to earlier runs: there may be more
         self.requests = aws.queue(REQUEST_QUEUE)
         queues = aws.queue_urls(ANSWER_QUEUE)
@@ -62,16 +64,23 @@ class Connection:
 
     def send(self, batch: Sequence[Series]) -> list[Series]:
         """Send up to ten requests; return those that SQS did not take. UserError where SQS can't be asked."""
+        if self.shared.sifted >= SIFTED and not self.reply_to and self.can_list:
+            self._move()
         attributes = {"client": self.client} | ({"reply_to": self.reply_to} if self.reply_to else {})
         group = re.sub(r"[^!-~]", "_", self.client)[:128]  # what SQS allows in the name of a group
         outgoing = [Outgoing(encode_request(numbers), {"id": id} | attributes, group) for id, numbers in batch]
-        self.run.waiting.update(id for id, _ in batch)  # before it is sent: one that seems to fail may be answered
+        ids = [id for id, _ in batch]
+        if not self.reply_to:
+            self._on_shared.update(ids)
+        self.run.waiting.update(ids)  # before it is sent: one that seems to fail may be answered
         with user_errors(f"queue {REQUEST_QUEUE}"):
             failed = self.requests.send(outgoing)
         return [series for series, message in zip(batch, outgoing, strict=True) if message in failed]
 
     def receive(self, wait: int) -> list[ReceivedAnswer]:
         """Return answers for this run, waiting up to `wait` seconds; once a minute those to dead runs elsewhere."""
+        if self.reply_to and not self._on_shared.isdisjoint(self.run.waiting):
+            self._next_look = 0.0  # for answers to what was sent before we had a queue of our own
         if found := self._look():
             return found
         received = (self.own if self.own and self.reply_to else self.shared).receive(wait)
@@ -115,6 +124,13 @@ class Connection:
             with suppress(UserError), user_errors("a private queue"):
                 self.aws.sqs.delete_queue(QueueUrl=self.own.queue.url)
         self.run.end(outstanding)
+
+    def _move(self) -> None:
+        """Open a private queue because the shared one is crowded; where none can be had, stay there."""
+        try:
+            self.open_own_queue()
+        except UserError:
+            self.shared.sifted = 0  # try again later
 
     def _look(self) -> list[ReceivedAnswer]:
         """Return what runs that have died left on queues that we don't receive from all the time."""

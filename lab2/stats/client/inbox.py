@@ -16,6 +16,7 @@ from lab2.stats.protocol import Answer, decode_answer
 
 # Seconds in which an answer is shown and deleted, or renewed; after that our next run receives it.
 ANSWER_VISIBILITY_TIMEOUT = 30
+QUICK = 5  # receives of an answer by us alone until which its owner is probably here, and gets it next
 OFTEN = 10  # receives of an answer by us alone after which its owner is probably not here
 MAX_MET = 10_000  # messages of others whose receives are counted
 # Seconds after which an answer to our client name is ours, if this machine does not know the run that asked for it. A
@@ -44,6 +45,7 @@ class Inbox:
     def __init__(self, queue: Queue, client: str, run: Run, private: bool = False) -> None:
         self.queue, self.client, self.run, self.private = queue, client, run, private
         self.leases = Leases(queue, ANSWER_VISIBILITY_TIMEOUT)  # the messages returned and not deleted yet
+        self.sifted = 0  # receives of answers of others
         self._first: dict[str, str] = {}  # the message in which an answer was returned, by the answer's id
         self._met: Counter[str] = Counter()  # how often we received a message of somebody else's
 
@@ -71,13 +73,7 @@ class Inbox:
         if useless:
             self.queue.delete(useless)
         if others:
-            if len(self._met) > MAX_MET:
-                self._met.clear()
-            self._met.update(message.id for message in others)
-            met = min(self._met[message.id] for message in others)
-            self.queue.change_visibility(
-                others, hiding_seconds(time.time() - max(message.sent for message in others), met)
-            )
+            self._release(others)
         # Only now: what is lost to an error above comes back, and must not count as a copy then.
         for id, found in ours.items():
             self._first[id] = found.message.id
@@ -90,6 +86,22 @@ class Inbox:
         failed = {message.id for message in self.queue.delete([self.leases[message.id] for message in messages])}
         self.leases.release(message for message in messages if message.id not in failed)
         return [message for message in messages if message.id in failed]
+
+    def _release(self, others: Sequence[Message]) -> None:
+        """Make others' answers visible again, now or soon."""
+        if len(self._met) > MAX_MET:
+            self._met.clear()
+        self._met.update(message.id for message in others)
+        self.sifted += len(others)
+        now = time.time()
+        hidden: dict[bool, list[int]] = {}
+        batch: dict[bool, list[Message]] = {}
+        for message in others:
+            seconds = hiding_seconds(now - message.sent, self._met[message.id])
+            batch.setdefault(seconds > 0, []).append(message)
+            hidden.setdefault(seconds > 0, []).append(seconds)
+        for key, messages in batch.items():
+            self.queue.change_visibility(messages, min(hidden[key]))
 
     def _is_for_us(self, message: Message, id: str) -> bool:
         """Tell whether we show an answer: it is to this run, or of our name and no live run waits for it."""
@@ -107,11 +119,12 @@ class Inbox:
 def hiding_seconds(age: float, met: int) -> int:
     """Return the seconds to hide an answer of somebody else's, sent `age` seconds ago and received `met` times by us.
 
-    Not none: another poll of ours may be open, and would get it before its owner does. Longer only for one that
-    nobody seems to come for, many of which must not stand before ours: among n clients it is the n-th receive that
-    meets the owner, so neither a few receives nor an age of seconds says that.
+    None at first: among n clients it is the n-th receive that meets the owner, and one that is hidden for a second each
+    time would need n seconds. Then some, for nobody seems to come for it, and many such must not stand before ours.
     """
-    return 30 if age > STALE else random.choice((1, 2)) * (1 if met < OFTEN else 4)
+    if age > STALE:
+        return 30
+    return 0 if met <= QUICK else random.choice((1, 2)) * (1 if met < OFTEN else 4)
 
 
 def _read(message: Message) -> Answer | None:

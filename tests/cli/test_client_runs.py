@@ -1,0 +1,344 @@
+"""Any number of runs under one client name, on any machines: each shows its own answers, and none is orphaned."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from support.client import ME, exit_code, typing
+from support.proxy import ALWAYS, Fault, Proxy
+from support.world import PATIENCE, World, until
+
+from lab2.aws.session import AwsSession
+from lab2.aws.sqs import Outgoing, batches
+from lab2.stats.client.batch import MANY
+from lab2.stats.client.connection import Connection, connect
+from lab2.stats.client.inbox import Inbox
+from lab2.stats.client.run import Run, run_of, runs_folder
+from lab2.stats.protocol import answer_request, encode_answer, new_id
+
+
+def put_answers(world: World, *ids: str, queue: str = "lab2_1") -> None:
+    """Put an answer to each request on the queue, as the server does."""
+    for batch in batches(ids):
+        sent = [Outgoing(encode_answer(answer_request(id, "[6]")), {"id": id, "client": ME}) for id in batch]
+        assert world.queue(queue).send(sent) == []
+
+
+def started(folder: Path) -> Run:
+    run = Run()
+    run.begin(folder)
+    return run
+
+
+def received(receiver: Inbox | Connection) -> list[str]:
+    return [found.answer.id for found in receiver.receive(0) if found.answer]
+
+
+def elsewhere(world: World) -> dict[str, str]:
+    """The environment of another machine: its home is another one."""
+    home = world.home / "elsewhere"
+    home.mkdir(exist_ok=True)
+    return {"HOME": str(home)}
+
+
+def shown(output: str) -> list[str]:
+    """Return the numbers in the rows of the tables, each of one number."""
+    return re.findall(r"^ *(?:earlier|\d+) +(\S+)(?: +[\d.]+){4}$", output, re.MULTILINE)
+
+
+# ---- who shows what -----------------------------------------------------------------------------
+
+
+def test_a_run_tells_a_live_run_from_a_dead_one_and_from_one_of_another_machine(tmp_path: Path) -> None:
+    one, other, far = started(tmp_path / "here"), started(tmp_path / "here"), started(tmp_path / "there")
+    assert one.lives(one.id) is True and one.lives(other.id) is True and one.lives(far.id) is None
+    other.end(outstanding=True)
+    assert one.lives(other.id) is False
+    again = started(tmp_path / "here")
+    again.end(outstanding=False)
+    assert one.lives(again.id) is None
+    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == sorted([one.id, other.id])
+
+
+def test_a_run_that_can_not_write_its_lock_is_unknown_and_not_dead(tmp_path: Path) -> None:
+    (tmp_path / "a file").touch()
+    one, other = started(tmp_path / "a file"), started(tmp_path / "here")
+    assert other.lives(one.id) is None and one.lives(other.id) is None
+
+
+def test_every_id_of_a_run_is_another_and_names_it() -> None:
+    run = Run()
+    ids = [run.new_id() for _ in range(1_000)]
+    assert len(set(ids)) == 1_000 and {run_of(id) for id in ids} == {run.id}
+    assert run_of(new_id()) is run_of("") is run_of("8e1d8b1a-0000-4000-8000-019acf7a2f00") is None
+
+
+def test_an_answer_to_a_live_run_on_this_machine_is_left_to_it_however_old(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER", -60.0)
+    one, other = started(tmp_path), started(tmp_path)
+    put_answers(world, id := one.new_id())
+    inboxes = [Inbox(world.queue("lab2_1"), ME, run) for run in (other, one)]
+    assert received(inboxes[0]) == []
+    assert until(lambda: received(inboxes[1])) == [id]
+
+
+def test_the_answer_to_a_killed_run_on_this_machine_is_for_the_next_run_at_once(world: World, tmp_path: Path) -> None:
+    dead, next_run = started(tmp_path), started(tmp_path)
+    put_answers(world, id := dead.new_id())
+    dead.end(outstanding=True)
+    assert received(Inbox(world.queue("lab2_1"), ME, next_run)) == [id]
+
+
+@pytest.mark.parametrize("kind", ["another machine", "1.0"])
+def test_an_answer_to_an_unknown_run_is_ours_once_it_has_waited_too_long(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER", 4.0)
+    put_answers(world, id := started(tmp_path / "there").new_id() if kind == "another machine" else new_id())
+    sent = time.time()
+    inbox = Inbox(world.queue("lab2_1"), ME, started(tmp_path / "here"))
+    assert received(inbox) == []
+    assert until(lambda: received(inbox)) == [id]
+    assert time.time() - sent > 3  # four, by the clock of the queue
+
+
+def test_an_answer_without_a_client_is_for_whoever_comes_first(world: World) -> None:
+    """So the AWS console asks."""
+    world.queue("lab2_1").send([Outgoing(encode_answer(answer_request("8e1d8b1a", "[6]")), {"id": "8e1d8b1a"})])
+    assert received(Inbox(world.queue("lab2_1"), ME, Run())) == ["8e1d8b1a"]
+
+
+def test_what_a_dead_run_left_on_its_private_queue_is_found_from_any_machine(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER", -60.0)
+    with ExitStack() as stack:
+        dead = connect(AwsSession(), ME, True, stack)
+        ids = {dead.run.new_id() for _ in range(30)}
+        put_answers(world, *ids, queue=dead.reply_to)
+        monkeypatch.setenv("HOME", str(tmp_path / "there"))
+        next_run = connect(AwsSession(), ME, False, stack)
+        found: list[str] = []
+        until(lambda: len(found.extend(received(next_run)) or found) == 30)
+        assert set(found) == ids
+
+
+def test_a_private_queue_of_a_live_run_is_left_to_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER", -60.0)
+    with ExitStack() as stack:
+        one = connect(AwsSession(), ME, True, stack)
+        other = connect(AwsSession(), ME, False, stack)
+        put_answers(world, id := one.run.new_id(), queue=one.reply_to)
+        assert received(other) == []
+        assert received(one) == [id]
+
+
+def test_a_private_queue_to_which_nothing_can_come_any_more_is_deleted(world: World) -> None:
+    old, new = (f"lab2_1-me-here-{day}-{Run().id}" for day in ("20200101", time.strftime("%Y%m%d", time.gmtime())))
+    for name in (old, new, f"lab2_1-you-here-20200101-{Run().id}"):
+        world.aws.sqs.create_queue(QueueName=name)
+    with ExitStack() as stack:
+        assert received(connect(AwsSession(), ME, False, stack)) == []
+    names = [url.rpartition("/")[2] for url in world.aws.sqs.list_queues(QueueNamePrefix="lab2_1-")["QueueUrls"]]
+    assert old not in names and new in names and len(names) == 2
+
+
+# ---- many runs at once --------------------------------------------------------------------------
+
+
+def crowd(world: World, runs: int, messages: int) -> None:
+    """Let runs of one name ask at once, half of them on another machine, while a listener of that name looks on."""
+    listener = world.start("client.py", "--client", ME, "--listen")
+    processes: list[tuple[int, subprocess.Popen[str]]] = []
+    for number in range(runs):
+        path = world.home / f"{number}.txt"
+        path.write_text("".join(f"{number} {at}\n" for at in range(messages)))
+        env = elsewhere(world) if number % 2 else {}
+        arguments = ["--client", ME, "--file", str(path), "--json"]
+        processes.append((number, world.start("client.py", *arguments, env=env)))
+    for number, process in processes:
+        output, errors = process.communicate(timeout=4 * PATIENCE)
+        assert process.returncode == 0, errors
+        assert [json.loads(line)["numbers"] for line in output.splitlines()] == [[number, at] for at in range(messages)]
+        assert "earlier" not in errors
+    listener.terminate()
+    output, errors = listener.communicate(timeout=PATIENCE)
+    assert (output, errors) == ("", "")
+
+
+def test_six_runs_of_one_name_and_a_listener_each_show_their_own_100(world: World, server: object) -> None:
+    crowd(world, runs=6, messages=100)
+    assert private_queues(world) == []
+
+
+def test_six_small_runs_share_a_queue_and_each_shows_its_own(world: World, server: object) -> None:
+    crowd(world, runs=6, messages=10)
+
+
+@pytest.mark.long
+def test_six_runs_of_one_name_ten_times_in_a_row(world: World, server: object) -> None:
+    for _ in range(10):
+        crowd(world, runs=6, messages=100)
+
+
+def test_six_dialogues_of_one_name_each_show_their_own(world: World, server: object) -> None:
+    listener = world.start("client.py", "--client", ME, "--listen")
+    runs = []
+    for number in range(6):
+        process = world.start("client.py", "--client", ME, env=elsewhere(world) if number % 2 else {})
+        assert process.stdin
+        process.stdin.write("\ny\n".join(f"{number}.{at}1\n" for at in range(10)) + "\nn\n")
+        process.stdin.flush()
+        runs.append(process)
+    for number, process in enumerate(runs):
+        output, errors = process.communicate(timeout=4 * PATIENCE)
+        assert process.returncode == 0, errors
+        assert Counter(shown(output)) == Counter(f"{number}.{at}1" for at in range(10))
+    listener.terminate()
+    assert listener.communicate(timeout=PATIENCE) == ("", "")
+
+
+# ---- runs that die ------------------------------------------------------------------------------
+
+
+def killed_while_asking(world: World, proxy: Proxy, messages: int) -> None:
+    """Kill a run that has sent a file and has received no answer yet."""
+    path = world.home / "killed.txt"
+    path.write_text("".join(f"{at}\n" for at in range(messages)))
+    proxy.edit("ReceiveMessage", lambda fields: fields.update(VisibilityTimeout=3))  # so that they are back soon
+    rule = proxy.on(
+        "ReceiveMessage", Fault(lost=True), times=ALWAYS, only=lambda call: call.fields["WaitTimeSeconds"] == 1
+    )
+    process = world.start("client.py", "--client", ME, "--file", str(path), env={"AWS_ENDPOINT_URL": proxy.url})
+    until(lambda: rule.seen and len(b"".join(world.objects("log/").values()).splitlines()) == messages)
+    process.kill()
+    process.communicate(timeout=PATIENCE)
+    queues = ["lab2_1", *(url.rpartition("/")[2] for url in private_queues(world))]
+    until(lambda: sum(world.depth(queue)[0] for queue in queues) == messages)
+
+
+@pytest.mark.parametrize("messages", [MANY, 5], ids=["private queue", "shared queue"])
+def test_answers_to_a_killed_run_are_shown_by_the_next(
+    world: World, proxy: Proxy, server: object, messages: int
+) -> None:
+    killed_while_asking(world, proxy, messages)
+    listener = world.start("client.py", "--client", ME, "--listen")
+    assert listener.stdout
+    found: list[str] = []
+    while len(found) < messages:
+        found += shown(listener.stdout.readline())
+    assert Counter(found) == Counter(str(at) for at in range(messages))
+    listener.terminate()
+    assert "earlier runs" in listener.communicate(timeout=PATIENCE)[1]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("messages", [MANY, 5], ids=["private queue", "shared queue"])
+def test_answers_to_a_run_killed_on_another_machine_are_shown_within_two_minutes(
+    world: World, proxy: Proxy, server: object, messages: int
+) -> None:
+    killed_while_asking(world, proxy, messages)
+    killed = time.monotonic()
+    listener = world.start("client.py", "--client", ME, "--listen", env=elsewhere(world))
+    assert listener.stdout
+    found: list[str] = []
+    while len(found) < messages:
+        found += shown(listener.stdout.readline())
+        assert time.monotonic() < killed + 120
+    assert Counter(found) == Counter(str(at) for at in range(messages))
+
+
+def test_answers_to_a_killed_run_are_shown_by_a_file_on_stderr_and_not_among_its_own(
+    world: World, server: object
+) -> None:
+    dead = started(runs_folder())
+    put_answers(world, *(dead.new_id() for _ in range(12)))
+    dead.end(outstanding=True)
+    path = world.home / "next.txt"
+    path.write_text("7\n" * MANY)
+    process = world.start("client.py", "--client", ME, "--file", str(path), "--json")
+    output, errors = process.communicate(timeout=2 * PATIENCE)
+    assert process.returncode == 0
+    assert [json.loads(line)["numbers"] for line in output.splitlines()] == [[7]] * MANY
+    assert shown(errors) == ["6"] * 12
+    until(lambda: world.depth("lab2_1") == (0, 0))
+
+
+# ---- at the prompt ------------------------------------------------------------------------------
+
+
+def test_the_client_says_at_its_start_how_many_answers_to_earlier_runs_it_found(world: World) -> None:
+    dead = started(runs_folder())
+    put_answers(world, *(dead.new_id() for _ in range(12)))
+    dead.end(outstanding=True)
+    with typing(world) as person:
+        person.expect("Number 1 of 10")
+        found = 0
+        while found < 12:
+            person.expect(r"Found (\d+) answers? to earlier runs\.")
+            found += int(person.match[1])
+            person.expect("Number 1 of 10")  # the question is there again
+        person.sendeof()
+        for _ in range(12):
+            person.expect("earlier +6 ")
+        assert exit_code(person) == 0
+    until(lambda: world.depth("lab2_1") == (0, 0))
+
+
+def test_an_answer_is_received_while_its_user_types_and_no_other_run_gets_it(world: World) -> None:
+    with typing(world) as person:
+        person.expect("Number 1 of 10")
+        person.sendline("6")
+        person.expect("Number 2 of 10")
+        person.sendline("")
+        person.expect("its answer will be shown")
+        person.expect("Another message")
+        person.sendline("y")
+        person.expect("Number 1 of 10")
+        world.start("server.py")
+        until(lambda: world.depth("lab2_1") == (0, 1))  # with the run, not on the queue
+        person.sendline("7")
+        person.expect("Number 2 of 10")
+        person.sendeof()
+        person.expect(r"\b1 +6 +6 ")
+        person.expect(r"\b2 +7 +7 ")
+        assert exit_code(person) == 0
+
+
+# ---- what it costs ------------------------------------------------------------------------------
+
+
+def test_one_message_costs_five_calls(world: World, proxy: Proxy, server: object) -> None:
+    process = world.start("client.py", "--client", ME, "3", env={"AWS_ENDPOINT_URL": proxy.url})
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    one_each = ("GetQueueUrl", "ListQueues", "SendMessageBatch", "DeleteMessageBatch")
+    assert proxy.calls - Counter(one_each) == Counter({"ReceiveMessage": proxy.calls["ReceiveMessage"]}), proxy.calls
+    assert proxy.calls["ReceiveMessage"] <= 2  # the second where the answer took longer than one
+
+
+def test_where_queues_can_not_be_listed_a_file_is_answered_on_the_shared_queue(
+    world: World, proxy: Proxy, server: object
+) -> None:
+    """So it is under the policy of 1.0: nobody would find a private queue whose run was killed."""
+    proxy.on("ListQueues", Fault(refuse=(403, "AccessDenied")), times=ALWAYS)
+    path = world.home / "series.txt"
+    path.write_text("7\n" * MANY)
+    arguments = ["--client", ME, "--file", str(path), "--json"]
+    process = world.start("client.py", *arguments, env={"AWS_ENDPOINT_URL": proxy.url})
+    output, _ = process.communicate(timeout=2 * PATIENCE)
+    assert process.returncode == 0 and len(output.splitlines()) == MANY
+    assert proxy.calls["CreateQueue"] == 0
+
+
+def private_queues(world: World) -> list[str]:
+    return world.aws.sqs.list_queues(QueueNamePrefix="lab2_1-").get("QueueUrls", [])

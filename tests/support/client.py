@@ -1,0 +1,39 @@
+"""The client at a terminal and through a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pexpect
+from support.world import PATIENCE, ROOT, World
+
+ME = "me@here"
+
+
+@contextmanager
+def typing(world: World, *args: str, columns: int = 80, **env: str) -> Iterator[pexpect.spawn]:
+    """A client at a terminal of its own."""
+    child = pexpect.spawn(
+        sys.executable, [str(ROOT / "client.py"), "--client", ME, *args], env=world.env | env, cwd=str(world.home),
+        encoding="utf-8", timeout=PATIENCE, dimensions=(40, columns), echo=False,
+    )  # fmt: skip
+    try:
+        yield child
+    finally:
+        child.close(force=True)
+
+
+def exit_code(child: pexpect.spawn) -> int | None:
+    child.expect(pexpect.EOF)
+    child.wait()
+    return child.exitstatus
+
+
+def client(world: World, *args: str, typed: str | None = None, **env: str) -> tuple[int, str, str]:
+    """Run a client to its end, typing through a pipe; return exit code, output and errors."""
+    process = world.start("client.py", "--client", ME, *args, env=env)
+    output, errors = process.communicate(typed, timeout=3 * PATIENCE)
+    assert "Traceback" not in errors
+    return process.returncode, output, errors
