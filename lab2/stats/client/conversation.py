@@ -53,6 +53,7 @@ class Conversation:
         self._receiver: Receiver | None = None
         self._shown: list[ReceivedAnswer] = []  # answers that are still to be deleted
         self._deleting: OutageReporter | None = None
+        self._hopeless: UserError | None = None  # why no answer can be received
         signal.signal(signal.SIGUSR1, self._heard)
         self.link = BackgroundConnection(connect, self._greet)
 
@@ -212,6 +213,8 @@ class Conversation:
         from lab2.aws.retry import OutageReporter
 
         outages = self._deleting = self._deleting or OutageReporter("Deleting")
+        if self._hopeless:
+            raise self._hopeless
         try:
             self.show(seconds)
         except UserError as problem:
@@ -222,7 +225,8 @@ class Conversation:
     def finish(self) -> None:
         """Show the rest of the answers to earlier runs if some were met, and receive no more."""
         if self._receiver:
-            while self._receiver.connection.more:
+            deadline = time.monotonic() + POLL
+            while self._receiver.connection.more and time.monotonic() < deadline:
                 self.listen(GLANCE)
             self._receiver.stop()
             self.listen(0)
@@ -236,12 +240,14 @@ class Conversation:
         from lab2.aws.retry import OutageReporter
         from lab2.stats.client.receiver import Receiver
 
-        self._receiver = Receiver(
-            connection, OutageReporter("Listening", self._tell), self._arrived, self.listening, self.greeting
-        )
+        outages = OutageReporter("Listening", self._tell, self._give_up)
+        self._receiver = Receiver(connection, outages, self._arrived, self.listening, self.greeting)
         if self.listening:
             self._receiver.poll = POLL
         return self._receiver
+
+    def _give_up(self, reason: UserError) -> None:
+        self._hopeless = reason
 
     def _greet(self, connection: Connection) -> None:
         if self.greeting:
