@@ -9,7 +9,7 @@ import time
 
 TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's start
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 JOINERS = "\u200c\u200d"  # many scripts and emoji are spelt with them
 _SHOWN = JOINERS + "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
@@ -21,6 +21,31 @@ def escape_unencodable() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def edit_lines(complete: Callable[[str], list[str]] | None = None) -> None:
+    """From now on arrow keys edit what is typed at prompts and Up brings back earlier lines; Tab calls `complete`.
+
+    Nothing changes where there is no terminal or no readline.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return
+    try:
+        import readline
+    except ImportError:  # Windows
+        return
+
+    def match(text: str, number: int) -> str | None:
+        matches = complete(text) if complete else []
+        return matches[number] if number < len(matches) else None
+
+    readline.set_completer(match)
+    readline.set_completer_delims("")  # the whole line is one path
+    if "libedit" in (readline.__doc__ or ""):  # macOS
+        readline.parse_and_bind("bind ^I rl_complete" if complete else "bind ^I ed-insert")
+    else:
+        readline.parse_and_bind("tab: complete" if complete else "tab: self-insert")
+        readline.parse_and_bind("set enable-bracketed-paste off")  # else ten pasted lines would be one
 
 
 def printable(text: str) -> str:

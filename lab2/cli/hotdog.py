@@ -20,11 +20,12 @@ from lab2.labelling import samples
 from lab2.labelling.contact_sheet import MAX_PICTURES, write_sheet
 from lab2.labelling.image_store import ImageStore
 from lab2.labelling.label import clean_name
-from lab2.labelling.local_files import typed_paths
+from lab2.labelling.local_files import completions, given_paths, typed_paths
 from lab2.labelling.report import Report
 from lab2.labelling.round import label_round
 from lab2.labelling.session import LAST_EFFORT, Session
 from lab2.labelling.uploader import UPLOADS, upload
+from lab2.terminal import edit_lines
 
 EPILOG = """\
 Without a command a menu is shown.
@@ -88,10 +89,13 @@ def menu(session: Session, options: argparse.Namespace) -> int:
 
 
 def upload_typed(session: Session) -> int:
+    edit_lines(completions)
     try:
         typed = input("File or folder: ").strip()
     except EOFError:
         return 0
+    finally:
+        edit_lines()
     return upload(typed_paths(typed), lambda: session.images) if typed else 0
 
 
@@ -129,7 +133,7 @@ def main() -> int:
         "command", nargs="?", choices=["upload", "label", "report"],
         help="upload: add pictures; label: label four pictures; report: count the labels"
     )  # fmt: skip
-    parser.add_argument("paths", nargs="*", metavar="PATH", type=Path, help="with upload: files, or folders of files")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="with upload: files, or folders of files")
     parser.add_argument("--display", choices=["window", "terminal"],
                         help="where to show pictures (default: a window, if one can be opened)")  # fmt: skip
     parser.add_argument("--annotator", metavar="NAME", help="name of the person who labels (default: your login name)")
@@ -154,7 +158,8 @@ def main() -> int:
         code = 2
         try:
             if options.command == "upload":
-                code = upload(options.paths, lambda: session.images)
+                paths = [path for given in options.paths for path in given_paths(given)]
+                code = upload(paths, lambda: session.images)
             else:
                 code = {None: menu, "label": label, "report": report}[options.command](session, options)
         finally:

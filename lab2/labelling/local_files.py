@@ -2,40 +2,99 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shlex
 import stat
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from lab2.errors import UserError
 from lab2.labelling.picture import UnreadableImage
 from lab2.terminal import printable
 
 MAX_BYTES = 100 * 2**20  # of an image file
+SYSTEM_FILES = {
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "__macosx",
+    "@eadir",
+    "icon\r",
+}  # of Windows, macOS and a NAS
+PICTURE_SUFFIXES = set(
+    ".jpg .jpeg .jpe .jfif .png .apng .gif .webp .bmp .dib .tif .tiff .jp2 .j2k .jxl .avif .heic .heif .mpo .pbm .pgm "  # noqa: SIM905
+    ".ppm .pnm .pam .pfm .hdr .exr .ras .tga .ico .psd .svg .dng .cr2 .cr3 .nef .arw .orf .raf .rw2".split()
+)
 
 
 def typed_paths(text: str) -> list[Path]:
-    """Return the path that was typed, or the paths as a terminal writes them where files are dropped on it."""
+    """Return the path that was typed, or the paths as a terminal writes them where files are dropped on it.
+
+    A path that is not there is returned as it was typed, so that reading it says so.
+    """
     with suppress(ValueError):  # of a quote that is not closed, or a character that no path has
-        for words_of in (lambda text: [text], shlex.split):
-            paths = [os.path.expanduser(word) for word in words_of(text)]
-            if paths and all(map(os.path.exists, paths)):
-                return [Path(path) for path in paths]
+        if found := _meant(text):
+            return found
+        words = [_meant(word) for word in shlex.split(text)]
+        if words and all(words):
+            return [path for paths in words for path in paths]
     return [Path(text)]
 
 
-def files_of(path: Path) -> tuple[list[Path], list[Path]]:
-    """Return the file, or the files of the folder, and the folders in it, which are left out."""
+def given_paths(word: str) -> list[Path]:
+    """Return the paths that an argument of a command means, where the shell did not expand it."""
+    with suppress(ValueError):
+        return _meant(word) or [Path(word)]
+    return [Path(word)]
+
+
+def _meant(word: str) -> list[Path]:
+    """Return the existing paths that are meant by a path, a file:// URL or a pattern with wildcards."""
+    if word.lower().startswith("file:"):
+        word = unquote(urlsplit(word.partition("?")[0].partition("#")[0]).path)
+    path = os.path.expanduser(word)
+    if os.path.exists(path):
+        return [Path(path)]
+    if not glob.has_magic(path):
+        return []
+    folder = next(
+        (parent for parent in Path(path).parents if parent.exists()), Path()
+    )  # brackets in its name are its own
+    pattern = os.path.join(glob.escape(str(folder)), Path(path).relative_to(folder))
+    return [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
+
+
+def completions(text: str) -> list[str]:
+    """Return what a path that was typed in part may become, for the Tab key; folders end with a slash."""
+    quote = text[:1] if text[:1] in ("'", '"') else ""
+    start = os.path.expanduser(text[len(quote) :].replace("\\ ", " "))
+    return [
+        f"{quote}{name}{'/' * os.path.isdir(name)}" for name in sorted(glob.glob(glob.escape(start) + "*"))
+    ]  # fmt: skip
+
+
+def files_of(path: Path) -> tuple[list[Path], list[Path], int]:
+    """Return the file, or the files of the folder; the folders in it; and how many entries are of the system.
+
+    These, such as .DS_Store, and hidden files are no pictures of the user's.
+    """
     try:
         if not stat.S_ISDIR(path.stat().st_mode):
-            return [path], []
+            return [path], [], 0
         entries = sorted(path.iterdir())
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(f"{printable(str(path))} can't be read: {reason}.") from None
-    folders = [entry for entry in entries if entry.is_dir()]
-    return [entry for entry in entries if entry not in folders], folders
+    shown = [entry for entry in entries if not entry.name.startswith(".") and entry.name.lower() not in SYSTEM_FILES]
+    folders = [entry for entry in shown if entry.is_dir()]
+    return [entry for entry in shown if entry not in folders], folders, len(entries) - len(shown)
+
+
+def is_picture_name(path: Path) -> bool:
+    """Tell whether a file says by its name that it is a picture."""
+    return path.suffix.lower() in PICTURE_SUFFIXES
 
 
 def read_file(path: Path) -> bytes:

@@ -14,18 +14,18 @@ from pathlib import Path
 from lab2.aws.retry import OutageReporter
 from lab2.labelling.display.decoder import Decoder
 from lab2.labelling.image_store import ImageStore
-from lab2.labelling.local_files import files_of, read_file
+from lab2.labelling.local_files import files_of, is_picture_name, read_file
 from lab2.labelling.picture import UnreadableImage
 from lab2.terminal import Progress, printable
 from lab2.workers import BatchWorker
 
 UPLOADS = 16  # at once
-UPLOADED, THERE, LEFT_OUT = "uploaded", "already there", "left out"
+UPLOADED, THERE, LEFT_OUT, SKIPPED = "uploaded", "already there", "left out", "skipped"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a file: uploaded, already there, or left out with the reason."""
+    """The outcome of a file: uploaded, already there, left out with the reason, or skipped since it is no picture."""
 
     path: Path
     what: str
@@ -41,10 +41,14 @@ class Uploader:
     def __init__(self, paths: Iterable[Path]) -> None:
         self.done: list[Outcome] = []
         self.failure: Exception | None = None
+        self._found_in_folders: set[Path] = set()  # the user did not name them one by one
         files: list[Path] = []
         for path in paths:
-            found, folders = files_of(path)
+            found, folders, hidden = files_of(path)
             files += found
+            if found != [path]:
+                self._found_in_folders.update(found)
+            self.done += [Outcome(path, SKIPPED)] * hidden
             self.done += [Outcome(folder, LEFT_OUT, "it is a folder; upload it by itself") for folder in folders]
         self.count = len(files) + len(self.done)
         self._images: Future[ImageStore] = Future()
@@ -75,12 +79,13 @@ class Uploader:
 
     def summary(self) -> str:
         counts = Counter(outcome.what for outcome in self.done)
-        line = ", ".join(f"{counts[what]:,} {what}" for what in (UPLOADED, THERE, LEFT_OUT))
+        named = (UPLOADED, THERE, LEFT_OUT, *([SKIPPED] if counts[SKIPPED] else []))
+        line = ", ".join(f"{counts[what]:,} {what}" for what in named)
         rest = self.count - len(self.done)
         return f"{line}; {rest:,} not done. Run the same command again to continue." if rest else f"{line}."
 
     def is_whole(self) -> bool:
-        """Tell whether every file is in the image store now."""
+        """Tell whether every picture is in the image store now."""
         return len(self.done) == self.count and not self.left_out()
 
     def left_out(self) -> list[str]:
@@ -99,7 +104,8 @@ class Uploader:
                 if not self.failure:
                     self.done.append(Outcome(path, UPLOADED if stored else THERE))
             except UnreadableImage as reason:
-                self.done.append(Outcome(path, LEFT_OUT, str(reason)))
+                no_picture = path in self._found_in_folders and not is_picture_name(path)
+                self.done.append(Outcome(path, SKIPPED) if no_picture else Outcome(path, LEFT_OUT, str(reason)))
             except Exception as error:  # raised by `run`
                 self.failure = error
 

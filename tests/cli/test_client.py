@@ -86,6 +86,32 @@ def test_what_is_not_a_number_is_refused_with_the_reason_and_uses_up_a_try(world
     assert bodies(world) == ["[5, 6, 7, 8, 9, 10]"]
 
 
+def test_keys_edit_the_line_and_up_brings_the_last_one_back(world: World) -> None:
+    left, right, up, home, end = "\x1b[D", "\x1b[C", "\x1b[A", "\x1b[H", "\x1b[F"
+    with typing(world, "--wait", "0", TERM="xterm") as person:
+        for number, keys in enumerate(
+            ("35" + left + ".", "x\x7f8", "5" + home + "1" + end + "2" + left + right, up), 1
+        ):
+            person.expect(f"Number {number} of 10")
+            person.sendline(keys)
+        person.expect("Number 5 of 10")
+        person.sendline("")
+        person.expect("Another message")
+        person.sendline("n")
+        exit_code(person)
+    assert bodies(world) == ["[3.5, 8, 152, 152]"]
+
+
+def test_ten_lines_that_are_pasted_are_ten_entries(world: World) -> None:
+    with typing(world, "--wait", "0", TERM="xterm") as person:
+        person.expect("Number 1 of 10")
+        person.send("".join(f"{number}\n" for number in range(1, 11)))
+        person.expect("Another message")
+        person.sendline("n")
+        exit_code(person)
+    assert bodies(world) == ["[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]"]
+
+
 def test_a_message_without_numbers_is_not_sent(world: World) -> None:
     with typing(world, "--wait", "0") as person:
         person.expect("Number 1")

@@ -31,7 +31,7 @@ def test_names_of_files_reach_no_terminal_raw_and_become_harmless_keys(world: Wo
     for number in range(40):
         name = junk(chance).replace("/", "_").replace("\0", "_").encode()[:200] + chance.choice((b"", b"\xff\x9b"))
         data = encoded(".png", drawing(40 + number)) if number % 2 else b"no picture"
-        (folder / os.fsdecode(b"%d%b" % (number, name))).write_bytes(data)
+        (folder / os.fsdecode(b"%d%b%b" % (number, name, b"" if number % 2 else b".jpg"))).write_bytes(data)
     _, output, errors = run(world, "hotdog.py", "upload", str(folder), codes=(1,))
     assert output == "20 uploaded, 0 already there, 20 left out.\n" and len(errors.splitlines()) == 20
     for key in world.objects("underbase/"):

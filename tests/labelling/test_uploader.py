@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 import threading
 from pathlib import Path
+from urllib.parse import quote
 
 import pexpect
 import pytest
+from support.labeller import terminal
 from support.pictures import bomb, drawing, encoded, turned
 from support.proxy import Fault, Proxy
 from support.world import PATIENCE, ROOT, World
 
 from lab2.labelling.image_store import digest, stored_name
+from lab2.labelling.local_files import given_paths, typed_paths
 
 
 def upload(world: World, *paths: Path | str) -> tuple[int, str, str]:
@@ -34,7 +38,7 @@ def test_bad_files_are_left_out_with_their_reasons_and_the_others_go_on(world: W
     good = encoded(".jpg")
     bad = {
         "empty.jpg": (b"", "it is empty"),
-        "notes.txt": (b"hello", "it is not an image"),
+        "no picture.jpg": (b"hello", "it is not an image"),
         "cut.jpg": (good[: len(good) // 2], "it is incomplete"),
         "cut.png": (encoded(".png")[:-20], "it is incomplete"),
         "cut.webp": (encoded(".webp")[:-8], "it is incomplete"),
@@ -57,6 +61,31 @@ def test_bad_files_are_left_out_with_their_reasons_and_the_others_go_on(world: W
         assert re.search(rf"{name}.* is left out: .*{reason}", errors), errors
     assert len(errors.splitlines()) == 11
     assert list(world.objects("underbase/").values()) == [good]
+
+
+def test_what_is_no_picture_in_a_folder_is_skipped_and_counted_and_does_not_fail(world: World) -> None:
+    folder = world.home / "pictures"
+    (folder / ".git").mkdir(parents=True)
+    for name in (
+        ".DS_Store",
+        "Thumbs.db",
+        "desktop.ini",
+        "._a.png",
+        ".hidden.png",
+        "notes.txt",
+        "film.mov",
+        "no suffix",
+    ):
+        (folder / name).write_bytes(b"\0\0\0\1Bud1" if name == ".DS_Store" else b"no picture")
+    (folder / "a.png").write_bytes(encoded(".png"))
+    (folder / "a picture by its bytes").write_bytes(encoded(".jpg"))
+    code, output, errors = upload(world, folder)
+    assert (code, output, errors) == (0, "2 uploaded, 0 already there, 0 left out, 9 skipped.\n", "")
+    (folder / "broken.png").write_bytes(b"no picture")
+    code, output, errors = upload(world, folder)
+    assert (code, output) == (1, "0 uploaded, 2 already there, 1 left out, 9 skipped.\n") and "broken.png" in errors
+    code, output, errors = upload(world, folder / "notes.txt", folder / ".hidden.png")  # named one by one
+    assert (code, output) == (1, "0 uploaded, 0 already there, 2 left out.\n")
 
 
 def test_the_same_picture_is_stored_once_and_two_of_one_name_both_survive(world: World) -> None:
@@ -97,6 +126,67 @@ def test_paths_are_taken_as_people_and_terminals_write_them(world: World) -> Non
     assert errors == ""
     assert output.count("1 uploaded") == 5 and output.count("1 already there") == 1
     assert program.returncode == 0
+
+
+def test_paths_are_understood_as_urls_patterns_and_dropped_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "my [old] pictures, d'été"
+    folder.mkdir()
+    for name in ("a.jpg", "b 1.jpg", "c.png", "100%.jpg", ".hidden.jpg"):
+        (folder / name).touch()
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.chdir(folder)
+    a, b, c, percent = (folder / name for name in ("a.jpg", "b 1.jpg", "c.png", "100%.jpg"))
+    for typed, meant in {
+        a.as_uri(): [a],
+        f"file://localhost{quote(str(b))}": [b],
+        f"{a.as_uri()} {b.as_uri()}": [a, b],
+        percent.as_uri(): [percent],
+        f"file://{b}": [b],
+        "~/a.jpg": [a],
+        "~": [folder],
+        "'~/b 1.jpg'": [b],
+        "*.jpg": [Path("100%.jpg"), Path("a.jpg"), Path("b 1.jpg")],
+        "~/?.png": [c],
+        f"{folder}/?.png": [c],
+        '"b 1.jpg" *.png': [Path("b 1.jpg"), Path("c.png")],
+        shlex.quote(str(b)): [b],
+        f"{shlex.quote(str(a))} {shlex.quote(str(b))} ": [a, b],
+        re.sub(r"([^\w/.%])", r"\\\1", str(b)): [b],
+        f'"{b}"': [b],
+        str(folder): [folder],
+        "*.gif": [Path("*.gif")],
+        "nowhere.jpg": [Path("nowhere.jpg")],
+    }.items():
+        assert typed_paths(typed) == meant, typed
+    for given, meant in {
+        a.as_uri(): [a],
+        "*.png": [Path("c.png")],
+        "~/a.jpg": [a],
+        "a b": [Path("a b")],
+        "\0": [Path("\0")],
+    }.items():
+        assert given_paths(given) == meant, given
+
+
+def test_tab_completes_a_path_at_the_prompt(world: World) -> None:
+    folder = world.home / "fotos d'été"
+    folder.mkdir()
+    (folder / "würstchen 1.png").write_bytes(encoded(".png"))
+    child = terminal(world)
+    child.expect("3 quit")
+    child.sendline("1")
+    child.expect("File or folder: ")
+    child.send("~/fot\t")
+    child.expect("été/")
+    child.send("w\t")
+    child.expect("würstchen 1.png")
+    child.sendline("")
+    child.expect("1 uploaded")
+    child.expect("3 quit")
+    child.sendline("q")
+    child.expect(pexpect.EOF)
 
 
 @pytest.mark.parametrize("typed", ["/nowhere", "~nobody/x.jpg", "'", "a\0b", "\udcff"])

@@ -13,7 +13,7 @@ from lab2.errors import InvalidInput, UserError
 from lab2.stats.client.background_connection import BackgroundConnection
 from lab2.stats.client.run import Run
 from lab2.stats.series import MAX_NUMBERS, parse_number, shortest
-from lab2.terminal import printable
+from lab2.terminal import edit_lines, printable
 
 # The first prompt waits for the imports above only; the rest is imported in the background or where it is used.
 TYPE_CHECKING = False
@@ -59,6 +59,7 @@ class Conversation:
 
     def ask_and_answer(self) -> None:
         """Ask for messages until there is enough, showing answers in between; then wait for the rest."""
+        edit_lines()
         try:
             while True:
                 numbers, more = self.ask_series()
