@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from lab2.aws.errors import user_errors
 from lab2.aws.resources import DEAD_LETTER_QUEUE, ROOT, bundled
 from lab2.aws.session import AwsSession, Endpoint
 from lab2.errors import UserError
@@ -29,6 +30,7 @@ REQUIREMENT = "ministack==1.5.33"  # the extra `local` in pyproject.toml
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
+DEPLOYED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 BESIDE = "LAB2_BESIDE_EMULATOR"  # set for the process that runs beside the emulator, and for nobody else
 PATIENCE = 30  # seconds for the emulator to start or to stop; it takes about one
 
@@ -39,7 +41,7 @@ def running(service: str | None = None) -> Iterator[Endpoint]:
 
     The emulator's endpoint is all that a program needs. The environment is left as it is, and nothing in it counts.
     """
-    port = int(os.environ.get("GATEWAY_PORT", "4566"))  # the emulator's own variable and default
+    port = _port()
     endpoint = Endpoint(f"http://{HOST}:{port}", REGION, ACCOUNT, "local")
     if os.environ.get(BESIDE):
         yield endpoint  # it runs already, and the program that started this process stops both
@@ -47,12 +49,12 @@ def running(service: str | None = None) -> Iterator[Endpoint]:
     HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
     HOME.chmod(0o700)
     with _lock("users", shared=True) as users:
-        with _lock("starting"):
-            _start_emulator(port)
-            _deploy(AwsSession(endpoint=endpoint))
-            if service and not _held("server"):
-                _spawn("server", [sys.executable, "-m", service, "--local"], {"PYTHONPATH": str(ROOT), BESIDE: "1"})
         try:
+            with _lock("starting"):
+                _start_emulator(port)
+                _deploy(AwsSession(endpoint=endpoint))
+                if service and not _held("server"):
+                    _spawn("server", [sys.executable, "-m", service, "--local"], {"PYTHONPATH": str(ROOT), BESIDE: "1"})
             yield endpoint
         finally:
             with _lock("starting"):
@@ -68,13 +70,26 @@ def serving() -> Iterator[None]:
         yield
 
 
+def _port() -> int:
+    text = os.environ.get("GATEWAY_PORT", "4566")  # the emulator's own variable and default
+    if text.isdecimal() and 0 < int(text) < 65536:
+        return int(text)
+    raise UserError(f"GATEWAY_PORT is {text}, which is no port. Try: unset GATEWAY_PORT")
+
+
 def _start_emulator(port: int) -> None:
     if _held("emulator"):
-        return
+        if _healthy(port):
+            return
+        raise UserError(
+            f"The emulator of this folder runs, but not on port {port}. Set GATEWAY_PORT as for the programs that use "
+            "it, or stop them."
+        )
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
+            owner = "the emulator of another folder" if _healthy(port) else "another program"
             raise UserError(
-                f"Port {port} is taken by another program. Stop it, or choose a port: export GATEWAY_PORT={port + 1}"
+                f"Port {port} is taken by {owner}. Stop it, or choose a port: export GATEWAY_PORT={port % 65535 + 1}"
             )
     try:
         import ministack  # noqa: F401 - only to say so early where it is missing
@@ -111,7 +126,8 @@ def _deploy(aws: AwsSession) -> None:
     deployed = HOME / "deployed"
     if deployed.exists() and deployed.read_text() == digest and _queues_exist(aws):
         return
-    deploy(aws, template)
+    with user_errors("the local emulator"):
+        deploy(aws, template)
     deployed.write_text(digest)
 
 
@@ -124,10 +140,9 @@ def deploy(aws: AwsSession, template: str) -> None:
     except stacks.exceptions.AlreadyExistsException:
         with suppress(stacks.exceptions.ClientError):  # that there is nothing to update
             stacks.update_stack(**request)
-    done = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
     deadline = time.monotonic() + PATIENCE
-    while stacks.describe_stacks(StackName="lab2")["Stacks"][0]["StackStatus"] not in done:
-        if time.monotonic() > deadline:
+    while (status := stacks.describe_stacks(StackName="lab2")["Stacks"][0]["StackStatus"]) not in DEPLOYED:
+        if time.monotonic() > deadline or not status.endswith("_IN_PROGRESS"):
             raise UserError(f"The local emulator did not deploy aws.yaml. Delete the folder {HOME}, then try again.")
         time.sleep(0.02)
 

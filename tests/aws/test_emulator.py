@@ -199,3 +199,39 @@ def test_it_listens_on_this_machine_only_and_its_folder_is_private(project: Proj
     assert stat.S_IMODE((project.home / ".local").stat().st_mode) == 0o700
     listener.send_signal(2)
     listener.communicate(timeout=PATIENCE)
+
+
+def test_a_failed_deployment_stops_the_emulator_that_it_started(project: Project) -> None:
+    template = project.home / "aws.yaml"
+    template.write_text(template.read_text().replace("AWS::SQS::Queue", "AWS::SQS::Nothing"))
+    code, output, errors = project.run("client.py", "4")
+    assert code == 2 and output == "" and "Traceback" not in errors
+    assert "aws.yaml" in errors.split("\n")[0] or "the local emulator" in errors.split("\n")[0]
+    assert not project.up() and project.pid("emulator") is None
+    shutil.copy(ROOT / "aws.yaml", template)
+    assert project.run("client.py", "4")[0] == 0
+
+
+def test_the_emulator_of_another_folder_is_told_from_another_program(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = Project(tmp_path / "other")
+    other.env["GATEWAY_PORT"] = str(project.port)
+    listener = project.start("client.py", "--listen")
+    until(lambda: project.pid("server"))
+    code, output, errors = other.run("server.py")
+    assert (code, output) == (2, "") and errors.count("\n") == 1
+    assert f"Port {project.port} is taken by the emulator of another folder" in errors
+    elsewhere = project.env | {"GATEWAY_PORT": str(other.port)}
+    project.env, used = elsewhere, project.env
+    assert f"The emulator of this folder runs, but not on port {other.port}." in project.run("server.py")[2]
+    project.env = used
+    assert project.run("client.py", "4")[0] == 0  # nobody was disturbed
+    listener.send_signal(2)
+    listener.communicate(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("port", ["x", "0", "65536", "-1", ""])
+def test_a_port_that_is_none_is_a_sentence(project: Project, port: str) -> None:
+    project.env["GATEWAY_PORT"] = port
+    code, output, errors = project.run("server.py")
+    assert (code, output) == (2, "") and errors.startswith(f"GATEWAY_PORT is {port}") and errors.count("\n") == 1
