@@ -94,7 +94,7 @@ def test_a_bucket_that_was_emptied_and_deleted_is_in_nobody_s_way(empty: AwsSess
     for body in (b"1", b"2"):
         empty.s3.put_object(Bucket=empty.bucket, Key="underbase.csv", Body=body)  # two versions
     take_down(empty)
-    boto3.resource("s3", region_name="us-east-1").Bucket(empty.bucket).object_versions.delete()
+    boto3.Session(region_name="us-east-1").resource("s3").Bucket(empty.bucket).object_versions.delete()
     empty.s3.delete_bucket(Bucket=empty.bucket)
     empty.cloudformation.create_stack(**REQUEST)
     assert status(empty) == "CREATE_COMPLETE"
@@ -118,7 +118,7 @@ def test_identities_are_made_unless_the_account_forbids_it(empty: AwsSession) ->
     parameters = [{"ParameterKey": "CreateIdentities", "ParameterValue": "no"}]
     empty.cloudformation.create_stack(**REQUEST, Parameters=parameters)  # type: ignore[arg-type]
     assert status(empty) == "CREATE_COMPLETE"
-    iam = boto3.client("iam", region_name="us-east-1")
+    iam = boto3.Session(region_name="us-east-1").client("iam")
     assert iam.list_policies(Scope="Local")["Policies"] == iam.list_roles()["Roles"] == []
     assert empty.queue_url("lab2") and buckets(empty) == [empty.bucket]
     assert outputs(empty) == {"Bucket", "RequestQueue", "AnswerQueue", "DeadLetterQueue"}
