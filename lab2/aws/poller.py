@@ -1,8 +1,9 @@
-"""Adaptive long polling: one thread stays on a queue, more join while receives come back full."""
+"""Adaptive long polling: one thread stays on a queue, more join while the queue is deep."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from lab2.aws.sqs import BATCH
@@ -13,7 +14,9 @@ class Poller:
     """Threads that call `receive` until stopped. `receive(patient)` returns how many messages came.
 
     The first thread is `patient`: it stays, and pauses for `pause` seconds after a receive of at most `few` messages.
-    The others come one at a time after each full receive, `max_threads` in all, and go after one of at most `few`.
+    The others come one at a time while the queue is deep, `max_threads` in all, and go after one of at most `few`.
+    The queue is deep where a receive comes back full, or two in a row find messages at once: SQS may give one to four
+    messages though more are there. `shallow` is set while receives find none or wait for some.
     While `ready` says no, nothing is received: back-pressure. Nothing that `receive` raises ends a thread.
     """
 
@@ -30,6 +33,8 @@ class Poller:
         self.receive, self.outages, self.ready = receive, outages, ready
         self.max_threads, self.pause, self.few = max_threads, pause, few
         self._threads: set[threading.Thread] = set()
+        self.shallow = threading.Event()
+        self._quickest = float("inf")  # seconds of a receive that does not wait, roughly
         self._stopped = threading.Event()
         self._lock = threading.Lock()
 
@@ -57,18 +62,25 @@ class Poller:
                 thread.start()
 
     def _run(self, patient: bool) -> None:
+        deep = False
         try:
             while not self._stopped.is_set():
                 if not self.ready():
                     self._stopped.wait(0.05)
                     continue
+                started = time.monotonic()
                 try:
                     count = self.receive(patient)
                 except BaseException as error:  # the thread stays: nobody else would receive
                     self._stopped.wait(self.outages.record_failure(error))
                     continue
                 self.outages.record_success()
-                if count == BATCH:
+                was_deep, deep = deep, count == BATCH or (count > 0 and self._was_quick(time.monotonic() - started))
+                if deep:
+                    self.shallow.clear()
+                else:
+                    self.shallow.set()
+                if count == BATCH or (deep and was_deep):
                     self._start_thread()
                 if count <= self.few:
                     if not patient:
@@ -77,3 +89,8 @@ class Poller:
         finally:
             with self._lock:
                 self._threads.discard(threading.current_thread())
+
+    def _was_quick(self, took: float) -> bool:
+        """Tell whether a receive that `took` so many seconds found its messages without waiting for them."""
+        self._quickest = min(took, 1.02 * self._quickest)  # which follows a network that gets slower
+        return took <= 2 * self._quickest

@@ -40,6 +40,7 @@ MAX_POLLERS = 8
 MAX_HELD = 4_000  # requests in hand: what is not logged yet holds the pollers back
 MAX_DAYS = 5  # logs that are kept open: around midnight there are two, and a request waits for four days at most
 MAX_REFUSED = 3  # times that a private queue is asked to take an answer; then the shared queue gets it
+APPEARS_WITHIN = 5.0  # seconds within which a new queue can be used; AWS says one
 LAST_EFFORT = 20.0  # seconds for what is in hand when the server is stopped and AWS is away
 HEARTBEAT = 60.0
 _NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")  # an id or client that is echoed
@@ -57,6 +58,7 @@ class Request:
     place: Place | None  # None until it is known
     row: LogRow
     answer: str
+    missing_since: float = 0.0  # when its private queue was first found missing (monotonic seconds)
     refused: int = 0  # times that its private queue did not take the answer
 
     @property
@@ -81,7 +83,6 @@ class Server:
         self._logs: dict[str, RequestLog] = {}
         self._ids = IdFile(aws.s3, aws.bucket)
         self._leases = Leases(self.requests, REQUEST_VISIBILITY_TIMEOUT)  # the requests in hand
-        self._emptied = threading.Event()  # set where the last receive was not full: more may be long in coming
         self._failure: UserError | None = None  # why the server can't go on
         self._log = BatchWorker(self._outages("Logging"), self._write, size=MAX_HELD, reject=self._reject)
         self._answer = BatchWorker(
@@ -142,10 +143,6 @@ class Server:
         self._log.put(requests)
         for message, reason in failures:
             self._let_go(message, message.attributes.get("id", message.id), reason)
-        if len(messages) == BATCH:
-            self._emptied.clear()
-        else:
-            self._emptied.set()
         return len(messages)
 
     def _read(self, message: Message, now: datetime) -> Request:
@@ -181,7 +178,7 @@ class Server:
                 request.answer = answer or request.answer
             pause = max(pause, log.pause)
         self._answer.put(requests)
-        self._emptied.wait(pause)  # what comes meanwhile goes together
+        self._poller.shallow.wait(pause)  # while requests keep coming, those of the pause are logged together
 
     def _places(self, requests: list[Request]) -> list[Place]:
         """Return the places of requests, and ask for those that are not known."""
@@ -208,6 +205,9 @@ class Server:
             if to == self.answers or not error_code(error) or is_passing(error):
                 raise
             if error_code(error) in MISSING_QUEUE_CODES:
+                if self._may_appear(requests):
+                    return []
+                say(f"{to.rpartition('/')[2]} does not exist: {len(requests)} answers go to {ANSWER_QUEUE} instead")
                 for request in requests:
                     request.refused = MAX_REFUSED
         again = [request for request in requests if request.outgoing in failed]
@@ -220,6 +220,18 @@ class Server:
         self.answered += len(requests) - len(again)
         self._delete.put(request for request in requests if request not in again)
         return again if to == self.answers else []
+
+    def _may_appear(self, requests: list[Request]) -> bool:
+        """Tell whether a missing private queue may be so new that SQS does not know it yet; then it is tried again."""
+        now = time.monotonic()
+        for request in requests:
+            request.missing_since = request.missing_since or now
+        if self.stopping.is_set() or now - min(request.missing_since for request in requests) > APPEARS_WITHIN:
+            return False
+        retry = threading.Timer(APPEARS_WITHIN / 10, self._answer.put, [requests])  # no thread of the worker waits
+        retry.daemon = True
+        retry.start()
+        return True
 
     def _forget(self, requests: list[Request]) -> list[Request]:
         failed = self.requests.delete([request.message for request in requests])
@@ -249,7 +261,7 @@ class Server:
         self.stopping.set()
         self._poller.stop()
         self._poller.join()
-        self._emptied.set()
+        self._poller.shallow.set()
         deadline = time.monotonic() + LAST_EFFORT
         for worker in (self._log, self._answer, self._delete):
             worker.flush(max(0.0, deadline - time.monotonic()))
