@@ -34,7 +34,7 @@ class Poller:
         self.max_threads, self.pause, self.few = max_threads, pause, few
         self._threads: set[threading.Thread] = set()
         self.shallow = threading.Event()
-        self._quickest = float("inf")  # seconds of a receive that does not wait, roughly
+        self._quickest = 0.1  # seconds of a receive that does not wait, roughly: two round trips to begin with
         self._stopped = threading.Event()
         self._lock = threading.Lock()
 

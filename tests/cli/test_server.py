@@ -196,6 +196,16 @@ def test_answers_go_to_the_private_queue_that_is_named(world: World) -> None:
     assert settled(world)
 
 
+def test_a_private_queue_that_aws_does_not_know_yet_gets_its_answers_and_nobody_waits(world: World) -> None:
+    serve(world)
+    (late,) = ask(world, "[1]", reply_to="lab2_1-me-late")
+    others = ask(world, *["[2]"] * 12)
+    assert set(answers(world, 12)) == set(others)
+    world.aws.sqs.create_queue(QueueName="lab2_1-me-late")
+    assert set(answers(world, 1, "lab2_1-me-late")) == {late}
+    until(lambda: settled(world))
+
+
 @pytest.mark.parametrize("fault", [Fault(refuse=(403, "AccessDenied")), Fault(fail=10, code="InvalidParameterValue")])
 def test_private_queues_that_take_nothing_keep_nobody_else_waiting(world: World, proxy: Proxy, fault: Fault) -> None:
     def is_private(call: Call) -> bool:

@@ -60,6 +60,15 @@ def test_2000_waiting_requests_cost_0_31_calls_each_and_15_cents_a_million(world
     assert dollars(proxy) <= 0.15 * count / 1e6, proxy.calls
 
 
+def test_receives_of_one_to_four_messages_cost_three_quarters_of_a_call_a_request(world: World, proxy: Proxy) -> None:
+    """Two and a half requests a receive are 0.4 calls, answers and deletions in tens 0.2; the rest is the log."""
+    count = 500
+    proxy.habits.names.add("short-receives")
+    drain(world, proxy, count)
+    assert calls(proxy) <= 0.75 * count, proxy.calls
+    assert dollars(proxy) <= 0.6 * count / 1e6, proxy.calls
+
+
 def test_under_load_the_log_is_written_seven_times_a_second_and_no_byte_much_more_than_once(
     world: World, proxy: Proxy
 ) -> None:

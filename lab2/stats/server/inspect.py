@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lab2.aws.errors import user_errors
 from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
 from lab2.aws.session import AwsSession
+from lab2.aws.sqs import Message, batches
 from lab2.errors import UserError
 from lab2.stats.protocol import answer_request, encode_answer
 from lab2.stats.server.request_log import bodies, objects
@@ -18,6 +19,10 @@ from lab2.terminal import align, column_widths, printable
 
 if TYPE_CHECKING:
     from types_boto3_sqs.literals import QueueAttributeNameType
+
+MAX_DEAD_LETTERS = 50  # to show
+LOOK_TIME = 10  # seconds in which all are received, so that no receive finds the same ones again
+LOOKS = 5  # receives that find nothing new before dead letters that SQS counts are given up
 
 LogFields = dict[str, Any]
 
@@ -43,13 +48,13 @@ def verify(aws: AwsSession, day: str = "") -> int:
 def status(aws: AwsSession, now: datetime) -> str:
     """Return a screen on the queues, the dead letters and today's log."""
     rows = [("queue", "waiting", "in work")]
-    for name in (REQUEST_QUEUE, ANSWER_QUEUE, DEAD_LETTER_QUEUE):
-        waiting, working = _depth(aws, name)
-        rows.append((name, f"{waiting:,}", f"{working:,}"))
+    depths = {name: _depth(aws, name) for name in (REQUEST_QUEUE, ANSWER_QUEUE, DEAD_LETTER_QUEUE)}
+    rows += [(name, f"{waiting:,}", f"{working:,}") for name, (waiting, working) in depths.items()]
     lines = [align(row, column_widths(rows)) for row in rows]
+    lines.append("SQS counts approximately, up to a minute late.")
     lines.append(f"Oldest request: {_oldest(aws, now)}")
-    dead = aws.queue(DEAD_LETTER_QUEUE).receive(visibility=0)  # a look, no more
-    for message in dead:
+    dead = _dead_letters(aws, depths[DEAD_LETTER_QUEUE][0])
+    for message in dead[:MAX_DEAD_LETTERS]:
         id = message.attributes.get("id", message.id)
         lines.append(f"Dead letter {printable(id)[:60]}: {printable(message.body)[:60]}")
     if dead:
@@ -63,6 +68,26 @@ def status(aws: AwsSession, now: datetime) -> str:
         lines[-1] += f", {lately:,} of them in the last hour"
         lines.append(f"Last: {printable(json.dumps(logged[-1]))[:200]}")
     return "\n".join(lines)
+
+
+def _dead_letters(aws: AwsSession, expected: int) -> list[Message]:
+    """Return dead letters: all that long polls find until nothing new comes. Then they are visible to others again.
+
+    A receive may miss messages that are there, so some more are made where SQS counts more than were found.
+    """
+    queue = aws.queue(DEAD_LETTER_QUEUE)
+    found: dict[str, Message] = {}
+    misses = 0
+    with user_errors(f"queue {DEAD_LETTER_QUEUE}"):
+        while len(found) < MAX_DEAD_LETTERS:
+            known = len(found)
+            found.update((message.id, message) for message in queue.receive(wait=1, visibility=LOOK_TIME))
+            misses = misses + 1 if len(found) == known else 0
+            if misses >= (LOOKS if len(found) < expected else 1):
+                break
+        for batch in batches(found.values()):
+            queue.change_visibility(batch, 0)
+    return list(found.values())
 
 
 def read_log(aws: AwsSession, day: str = "") -> Iterator[tuple[str, LogFields | None]]:

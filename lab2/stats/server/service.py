@@ -78,6 +78,7 @@ class Server:
         self.meter.watch(aws.sqs)
         self.meter.watch(aws.s3)
         self.stopping = threading.Event()
+        self.draining = False
         self.received = self.answered = self.writes = 0
         self.last_poll = time.monotonic()
         self._logs: dict[str, RequestLog] = {}
@@ -102,6 +103,7 @@ class Server:
 
     def run(self, drain: bool = False) -> None:
         """Serve until `stopping` is set, or with `drain` until no request is left; UserError where it can't go on."""
+        self.draining = drain
         self._poller.start(patient=not drain)
         self._renewals.start()
         started = time.monotonic()
@@ -226,7 +228,8 @@ class Server:
         now = time.monotonic()
         for request in requests:
             request.missing_since = request.missing_since or now
-        if self.stopping.is_set() or now - min(request.missing_since for request in requests) > APPEARS_WITHIN:
+        ending = self.draining or self.stopping.is_set()
+        if ending or now - min(request.missing_since for request in requests) > APPEARS_WITHIN:
             return False
         retry = threading.Timer(APPEARS_WITHIN / 10, self._answer.put, [requests])  # no thread of the worker waits
         retry.daemon = True
