@@ -6,13 +6,15 @@ import re
 import resource
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy
 import pytest
 from PIL import Image
-from support.variants import Variant, drawing, saved, variants
+from support.variants import CASES, Variant, drawing, saved, variants
 from support.world import PATIENCE, ROOT, World
 
 from lab2.labelling.display.decoder import Decoder
@@ -72,6 +74,15 @@ def test_a_jpeg_that_lost_a_block_of_the_disk_is_refused(
     assert decoder.decode(whole, 100, 100).width == 100
 
 
+@pytest.mark.parametrize("size", [64, 512])
+def test_a_run_of_zeros_anywhere_in_a_photo_is_damage(decoder: Decoder, size: int) -> None:
+    """Of blocks as many as there should be, libjpeg does not complain; the zeros themselves give it away."""
+    whole = (CASES / "sample_without_eoi.jpg").read_bytes() + b"\xff\xd9"
+    for at in range(2000, len(whole) - size - 2, 1500):
+        with pytest.raises(UnreadableImage, match="damaged"):
+            decoder.decode(whole[:at] + bytes(size) + whole[at + size :], 16, 16)
+
+
 def noise() -> Image.Image:
     """Return a picture that is as busy as a photo."""
     coarse = numpy.random.default_rng(1).integers(0, 256, (24, 32, 3), numpy.uint8)
@@ -90,6 +101,8 @@ def test_samples_of_more_than_8_bits_keep_their_brightness(decoder: Decoder, bit
     white = numpy.full((40, 60, 3), 2**bits - 1, numpy.uint16)
     avif = cv2.imencode(".avif", white, [cv2.IMWRITE_AVIF_DEPTH, bits])[1].tobytes()
     assert min(decoder.decode(avif, 60, 40).pixels) >= 250
+    grey = cv2.imencode(".avif", white // 2, [cv2.IMWRITE_AVIF_DEPTH, bits])[1].tobytes()
+    assert all(abs(value - 127) < 4 for value in decoder.decode(grey, 60, 40).pixels)
     stored = numpy.full((40, 60, 3), 2**15 + 2 ** (bits - 1) - 1, numpy.uint16)  # stored less half of what can be
     jp2 = bytearray(cv2.imencode(".jp2", stored)[1].tobytes())
     for component in range(3):  # whose samples are of fewer bits, then
@@ -111,23 +124,24 @@ def peak(decoder: Decoder) -> int:
         return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 
 
-def test_where_memory_can_not_be_limited_pictures_are_shown_and_one_sentence_warns(world: World) -> None:
-    folder = world.home / "pictures"
-    folder.mkdir()
-    for width in range(60, 66):
-        (folder / f"{width}.jpg").write_bytes(saved(drawing(width), "JPEG"))
-    (world.home / "sitecustomize.py").write_text(
+def test_where_memory_can_not_be_limited_pictures_are_shown_and_one_sentence_warns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
         "import resource\ndef refuse(*_): raise ValueError('not allowed to raise maximum limit')\n"
         "resource.setrlimit = refuse\n"
     )
-    world.env["PYTHONPATH"] = str(world.home)
-    program = world.start("hotdog.py", "upload", str(folder))
-    output, errors = program.communicate(timeout=PATIENCE)
-    assert (program.returncode, output) == (0, "6 uploaded, 0 already there, 0 left out.\n")
-    assert errors.count("can't be limited here") == 1 and len(errors.splitlines()) == 1
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("lab2.labelling.display.decoder._warned", threading.Event())
+    for _ in range(2):
+        decoder = Decoder()
+        assert [decoder.decode(saved(drawing(), "JPEG"), 60, 40).width for _ in range(2)] == [60, 60]
+        decoder.close()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "can't be limited here (not allowed to raise maximum limit)" in line
 
 
-def test_under_a_small_memory_limit_of_the_shell_no_whole_picture_is_called_damaged(tmp_path: object) -> None:
+def test_under_a_small_memory_limit_of_the_shell_no_whole_picture_is_called_damaged() -> None:
     code = (
         "from lab2.labelling.display.decoder import Decoder; from support.variants import drawing, saved; "
         "print(Decoder().decode(saved(drawing(), 'JPEG'), 60, 40).width)"

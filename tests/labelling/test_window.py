@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import numpy
 import pytest
@@ -20,7 +21,7 @@ from lab2.labelling.display.window import Window
 from lab2.labelling.picture import Picture
 
 SCREENS = [(1280, 720), (1024, 600), (768, 1366), (640, 480), (3840, 2160)]
-RED, GREY = (0, 0, 255), (32, 32, 32)  # the picture's colour, and the window's
+GREY = (32, 32, 32)  # of the window
 ONE, TWO, ZERO, Q, U, A, S, KEYPAD_1, KEYPAD_0 = 10, 11, 19, 24, 30, 38, 39, 87, 90  # keycodes, which are places
 PLACES = {ONE: "1", ZERO: "0", U: "u", S: "s", KEYPAD_1: "1", KEYPAD_0: "0", Q: "q"}
 LAYOUTS = {
@@ -31,21 +32,30 @@ LAYOUTS = {
 
 
 class Labeller(threading.Thread):
-    """Somebody who looks at red pictures, twice as wide as high, in a window; `answers` are those of the keys."""
+    """Somebody who looks at red pictures, twice as wide as high, in a window; `answers` are those of the keys.
+
+    Each picture is of another red than the one before, so that it can be seen that it is there.
+    """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.window = Window()
         self.answers: SimpleQueue[str] = SimpleQueue()
-        width = min(self.window.box[0], 2 * self.window.box[1])
-        self.picture = Picture(width, width // 2, bytes(RED) * (width * (width // 2)))
+        self.asked = 1  # the number of the picture that is on the screen, or will be
 
     def run(self) -> None:
-        answer = ""
+        width, answer = min(self.window.box[0], 2 * self.window.box[1]), ""
         with suppress(ProcessDied):  # the window is closed
             while answer != "q":
-                answer, _ = self.window.ask(self.picture, "name", "Picture 2 of 4", lambda: "1 saved, 1 on its way")
+                picture = Picture(width, width // 2, bytes(red(self.asked)) * (width * (width // 2)))
+                answer, _ = self.window.ask(picture, "name", "Picture 2 of 4", lambda: "1 saved, 1 on its way")
+                self.asked += 1
                 self.answers.put(answer)
+
+
+def red(number: int) -> tuple[int, int, int]:
+    """Return blue, green, red of a picture."""
+    return 0, 0, 255 - number % 2
 
 
 @contextmanager
@@ -55,7 +65,7 @@ def labelling(desktop: Desktop, monkeypatch: pytest.MonkeyPatch, **env: str) -> 
     labeller = Labeller()
     labeller.start()
     until(desktop.window)
-    until(lambda: coloured(desktop.screenshot(), RED).any())
+    until(lambda: coloured(desktop.screenshot(), red(1)).any())
     yield labeller
     labeller.window.close()
 
@@ -81,11 +91,11 @@ def look(desktop: Desktop) -> None:
 
     def is_right() -> bool:
         screen = desktop.screenshot()
-        red = coloured(screen, RED)
-        if not red.any():
+        picture = coloured(screen, red(1))
+        if not picture.any():
             return False
-        left, top, right, bottom = bounds(coloured(screen, GREY) | red)
-        x, y, end, under = bounds(red)
+        left, top, right, bottom = bounds(coloured(screen, GREY) | picture)
+        x, y, end, under = bounds(picture)
         fits = left > 0 and top >= 15 and right < screen.shape[1] and bottom < screen.shape[0]  # 15: the title bar
         undistorted = abs(end - x - 2 * (under - y)) <= 2 and end - x >= 0.45 * screen.shape[1]
         return bool(fits and undistorted and text_lines(screen[under:bottom, left:right]) == 2)
@@ -109,13 +119,22 @@ def text_lines(bar: numpy.ndarray) -> int:
 
 
 def press(desktop: Desktop, labeller: Labeller, layout: str, answers: dict[int, str]) -> None:
+    """Press keys, one for each picture, and assert what they answer."""
     desktop.set_layout(layout)
     for place, answer in answers.items():
+        until(lambda: coloured(desktop.screenshot(), red(labeller.asked)).any())
         time.sleep(4 * REFLEX)  # a key that comes sooner after a picture does not count
         desktop.press(str(place))
         if answer:
-            assert labeller.answers.get(timeout=PATIENCE) == answer, f"{layout}: key {place}"
+            assert answered(labeller, f"{layout}: key {place}") == answer
     assert labeller.answers.empty()
+
+
+def answered(labeller: Labeller, key: str) -> str:
+    try:
+        return labeller.answers.get(timeout=PATIENCE)
+    except Empty:
+        pytest.fail(f"{key} was not answered")
 
 
 @on(*SCREENS[:3])
@@ -124,6 +143,18 @@ def test_the_window_fits_the_screen_undistorted_and_legible(desktop: Desktop, mo
         look(desktop)
         desktop.press("x")  # the sentence about it is longer
         look(desktop)
+
+
+@on((1824, 600))
+def test_of_two_monitors_the_window_is_on_the_primary_one(desktop: Desktop, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, place, output in (
+        ("left", "1024/270x600/160+0+0", "screen"),
+        ("*right", "800/210x600/160+1024+0", "none"),
+    ):
+        command = ["xrandr", "--setmonitor", name, place, output]
+        subprocess.run(command, env=desktop.env, check=True, capture_output=True, timeout=PATIENCE)
+    with labelling(desktop, monkeypatch):
+        until(lambda: bounds(coloured(desktop.screenshot(), red(1)))[0] > 1024)
 
 
 @on((1024, 600))

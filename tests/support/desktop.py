@@ -76,7 +76,9 @@ class Desktop:
 
 @contextmanager
 def desktop_of(width: int, height: int) -> Iterator[Desktop]:
-    missing = [program for program in ("Xvfb", "openbox", "xdotool", "setxkbmap") if not shutil.which(program)]
+    missing = [
+        program for program in ("Xvfb", "openbox", "xdotool", "setxkbmap", "xrandr") if not shutil.which(program)
+    ]
     assert not missing, f"install {', '.join(missing)}: sh tests/system-packages.sh"
     ours, theirs = os.pipe()
     with tempfile.TemporaryDirectory() as folder:

@@ -102,6 +102,7 @@ def jpegs() -> list[Variant]:
         Variant("trailer, no end marker.jpg", whole + TRAILER, truth=ended),
         Variant("motion photo.jpg", ended + b"\0\0\0\x18ftypmp42" + half, truth=ended),
         Variant("a few bytes too many.jpg", whole + b"\0\x01\xff\xd9", truth=ended),
+        Variant("ten bytes too many.jpg", whole + bytes(range(0x91, 0x9B)) + b"\xff\xd9", truth=ended),
         Variant("cut.jpg", half, INCOMPLETE),
         Variant("cut, ended.jpg", half + b"\xff\xd9", INCOMPLETE),
         Variant("cut, trailer.jpg", half + TRAILER, INCOMPLETE),
@@ -194,6 +195,8 @@ def tiffs() -> list[Variant]:
     clear[:, :, :3] = (clear[:, :, :3] * clear[:, :, 3:] + 127) // 255
     extra = struct.pack("<HHI", 338, 3, 1)  # the tag that says what the fourth sample is; 1: alpha, multiplied already
     associated = saved(Image.fromarray(clear.astype(numpy.uint8)), "TIFF").replace(extra + b"\2", extra + b"\1")
+    deep = numpy.array(glass()).astype(int) * 257
+    multiplied = numpy.dstack([deep[:, :, :3] * deep[:, :, 3:] // 65535, deep[:, :, 3:]])
     plain = saved(drawing(), "TIFF", compression="tiff_lzw")
     float_ = saved(Image.fromarray((numpy.array(drawing().convert("L")) / 255).astype(numpy.float32)), "TIFF")
     return [
@@ -204,6 +207,8 @@ def tiffs() -> list[Variant]:
         Variant("cmyk.tif", saved(drawing().convert("CMYK"), "TIFF")),
         Variant("16 bits.tif", saved(drawing().convert("I;16"), "TIFF")),
         Variant("alpha.tif", saved(glass(), "TIFF")),
+        Variant("16 bits and alpha.tif", deep_tiff(deep, 2), truth=saved(glass(), "PNG")),
+        Variant("16 bits, associated alpha.tif", deep_tiff(multiplied, 1), truth=saved(glass(), "PNG")),
         Variant("associated alpha.tif", associated, truth=saved(glass(), "PNG"), tolerance=3),
         *(Variant(f"orientation {turn}.tif", saved(drawing(), "TIFF", tiffinfo={274: turn})) for turn in (3, 5, 6)),
         Variant("two pages.tif", saved(drawing(), "TIFF", save_all=True, append_images=[drawing().rotate(180)])),
@@ -212,6 +217,17 @@ def tiffs() -> list[Variant]:
         Variant("zstd.tif", saved(drawing(), "TIFF", compression="zstd"), UNSUPPORTED),
         Variant("cut.tif", plain[: len(plain) // 2], DAMAGED),
     ]
+
+
+def deep_tiff(samples: numpy.ndarray[Any, Any], extra: int) -> bytes:
+    """Return a TIFF of 16 bits a sample, with alpha that colours were multiplied by (1) or were not (2)."""
+    body = samples.astype("<u2").tobytes()
+    after = 8 + 2 + 10 * 12 + 4
+    tags = [(256, 3, WIDTH), (257, 3, HEIGHT), (258, 4, after), (259, 3, 1), (262, 3, 2), (273, 4, after + 8),
+            (277, 3, 4), (278, 3, HEIGHT), (279, 4, len(body)), (338, 3, extra)]  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", tag, 3 if tag == 258 else kind, 4 if tag == 258 else 1, value)
+                       for tag, kind, value in tags)  # fmt: skip
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + struct.pack("<4H", *[16] * 4) + body
 
 
 def pam(samples: numpy.ndarray[Any, Any], tuples: str, most: int = 255) -> bytes:
@@ -224,6 +240,7 @@ def others() -> list[Variant]:
     png, clear_png = saved(drawing(), "PNG"), saved(glass(), "PNG")
     grey = saved(Image.fromarray(clear[:, :, [0, 0, 0, 3]]), "PNG")
     ppm, avif = saved(drawing(), "PPM"), saved(glass(), "AVIF", quality=100)
+    mirrored = saved(drawing(), "AVIF", quality=100, exif=turned(5))
     jp2 = saved(drawing(), "JPEG2000")
     ten_bits = b"P6 60 40 1023\n" + (colours.astype(int) * 1023 // 255).astype(">u2").tobytes()
     return [
@@ -243,6 +260,8 @@ def others() -> list[Variant]:
         Variant("irot.avif", (CASES / "o6.avif").read_bytes()),
         *(Variant(f"turned {turn}.avif", saved(drawing(), "AVIF", quality=100, exif=turned(turn)))
           for turn in range(1, 9)),
+        *(Variant(f"mirrored after {turn} quarter turns.avif", mirrored.replace(b"irot\1", b"irot%c" % turn))
+          for turn in range(4)),
         Variant("cut.avif", avif[: len(avif) // 2], DAMAGED),
         Variant("colours.jp2", jp2),
         Variant("alpha.jp2", saved(glass(), "JPEG2000")),
