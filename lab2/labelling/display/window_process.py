@@ -183,8 +183,8 @@ class Canvas:
         """Return the keycodes that may have typed the key: those that were just pressed, if that can be."""
         if not self.x11:
             return None
-        small = ord(character_of(key).lower() or "\0")
-        places = self.x11.keycodes(key) | (self.x11.keycodes(small) if small < 0x100 else set())
+        keysyms = {key, *(ord(small) for small in character_of(key).lower() if small < "\u0100")}  # é may come as É
+        places = {place for keysym in keysyms for place in self.x11.keycodes(keysym)}
         return {place for place in places if pressed >> place & 1} or places
 
     def _name(self, key: int) -> str:

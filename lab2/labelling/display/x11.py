@@ -12,6 +12,7 @@ Area = tuple[int, int, int, int]  # x, y, width, height in pixels
 
 CARDINAL = 6  # a predefined atom: the type of a number
 FIRST_KEYCODE, KEYCODES = 8, 248
+NO_SYMBOL = 0
 
 
 class X11Display:
@@ -42,7 +43,7 @@ class X11Display:
         reply = self._ask("get_keyboard_mapping", ctypes.c_uint8(FIRST_KEYCODE), ctypes.c_uint8(KEYCODES))
         each = reply[1] if reply else 0
         symbols = struct.unpack_from(f"={each * KEYCODES}I", reply, 32) if each else ()
-        return {FIRST_KEYCODE + place // each for place, symbol in enumerate(symbols) if symbol == keysym}
+        return {FIRST_KEYCODE + place // each for place, symbol in enumerate(symbols) if symbol == keysym != NO_SYMBOL}
 
     def work_area(self) -> Area:
         """Return where windows should be: on the primary monitor, without panels and docks, as far as is known."""
