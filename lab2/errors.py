@@ -18,6 +18,10 @@ class UserError(Exception):
         return "\n".join(map(printable, super().__str__().split("\n")))
 
 
+class TryLater(UserError):
+    """An error that passes by itself: the same call may succeed later."""
+
+
 class InvalidInput(ValueError):
     """Input that is not valid; the message says why, in plain words."""
 

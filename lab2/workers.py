@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Future, wait
 from typing import Generic, Protocol, TypeVar
 
-from lab2.errors import UserError
+from lab2.errors import TryLater
 
 T = TypeVar("T")
 
@@ -165,7 +165,7 @@ class BatchWorker(Generic[T]):
         """Work on the batch, in halves where one item is at fault."""
         try:
             if again := self.work(batch):
-                outcome.put_off(again, UserError("AWS rejected part of a batch."))
+                outcome.put_off(again, TryLater("AWS rejected part of a batch."))
         except BaseException as error:
             if self.outages.is_outage(error):
                 outcome.put_off(batch, error)

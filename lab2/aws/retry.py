@@ -9,10 +9,10 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from lab2.aws.errors import MISSING_QUEUE_CODES, error_code, explain
-from lab2.errors import UserError, internal_error
+from lab2.errors import TryLater, UserError, internal_error
 
 T = TypeVar("T")
 
@@ -132,8 +132,15 @@ def persist(
             return result
 
 
+def give_up(reason: UserError) -> NoReturn:
+    """What an OutageReporter of the main thread does with an error that no waiting can mend: raise it."""
+    raise reason
+
+
 def is_passing(error: BaseException) -> bool:
     """Tell whether the error is AWS's or the network's, or a UserError about one, and waiting may mend it."""
+    if isinstance(error, TryLater):
+        return True
     return explain(_cause(error)) is not None and _grace(error) == math.inf
 
 

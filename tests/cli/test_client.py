@@ -152,23 +152,67 @@ def test_ctrl_c_drops_the_unfinished_message_and_waits_for_the_others(world: Wor
         assert exit_code(person) == 130
 
 
-def test_an_unreachable_aws_is_heard_while_typing_and_nothing_typed_is_lost(world: World) -> None:
-    with typing(world, AWS_ENDPOINT_URL="http://127.0.0.1:9") as person:
+def test_an_unreachable_aws_is_said_while_typing_and_nothing_typed_is_lost(world: World) -> None:
+    with typing(world, "--wait", "1", AWS_ENDPOINT_URL="http://127.0.0.1:9") as person:
         person.expect("Number 1")
-        person.sendline("3.5")
-        person.expect("can't be reached")
+        person.send("3.")  # half a number, when the sentence comes
+        person.expect("Connecting fails, will go on trying: AWS can't be reached")
+        person.expect("Number 1")
+        person.sendline("5")
+        person.expect("Number 2")
+        person.sendline("")
+        person.expect("Try again")
+        person.sendline("y")
         person.expect("Try again")
         person.sendline("n")
         person.expect("client.py 3.5")
         assert exit_code(person) == 2
 
 
-def test_a_missing_queue_is_said_with_the_command_that_makes_it(world: World) -> None:
+def test_ctrl_c_while_aws_is_away_says_how_to_send_what_was_typed(world: World) -> None:
+    with typing(world, AWS_ENDPOINT_URL="http://127.0.0.1:9") as person:
+        person.expect("Number 1")
+        person.sendline("3.5")
+        person.expect("Number 2")
+        person.sendline("")
+        person.expect("Waiting for the connection")
+        person.sendintr()
+        person.expect("client.py 3.5")
+        person.expect(pexpect.EOF)
+
+
+def test_an_outage_while_typing_is_waited_for(proxied: World, proxy: Proxy, server: object) -> None:
+    cuts = [proxy.on(call, Fault(cut=True), times=ALWAYS) for call in ("GetQueueUrl", "SendMessageBatch")]
+    with typing(proxied) as person:
+        person.expect("Connecting fails")
+        person.sendline("3.5")
+        person.expect("Number 2")
+        proxy.forget(cuts[0])
+        person.expect("Connecting works again")
+        person.sendline("")
+        person.expect("Sending fails, will go on trying")
+        proxy.forget()
+        person.expect("Sending works again")
+        person.expect("3.5 +3.5 +3.5 +3.5 +3.5")
+
+
+def test_a_missing_queue_is_said_at_once_with_the_command_that_makes_it(world: World) -> None:
     with typing(world, AWS_ACCESS_KEY_ID="999999999999") as person:
         person.expect("aws cloudformation deploy")
+        person.expect("Number 1")
+        person.sendline("7")
+        person.expect("Your numbers are kept: 7")
         person.expect("Try again")
         person.sendeof()
+        person.expect("client.py 7")
         assert exit_code(person) == 2
+
+
+def test_numbers_pasted_before_a_missing_queue_is_known_are_no_reply_to_try_again(world: World) -> None:
+    with typing(world, AWS_ACCESS_KEY_ID="999999999999") as person:
+        person.send("1\n2\n3\n\n")
+        person.expect("Your numbers are kept: 1 2 3")
+        person.expect("Try again")
 
 
 def test_in_forty_columns_no_line_is_broken(world: World, server: object) -> None:
@@ -407,17 +451,8 @@ def test_an_answer_received_while_others_could_not_be_released_is_shown_later(
     assert [found.answer.numbers for found in shown] == [(6,)]
 
 
-def test_half_a_number_typed_when_aws_fails_is_not_the_reply_to_try_again(world: World) -> None:
-    with typing(world, AWS_ENDPOINT_URL="http://127.0.0.1:9") as person:
-        person.expect("Number 1")
-        person.send("5.5")
-        person.expect("Try again")
-        person.sendline("y")
-        person.expect("Number 1")
-
-
 def test_a_script_is_asked_nothing_and_its_input_is_left_to_it(world: World) -> None:
-    loop = f"while read x; do echo got $x; {sys.executable} {ROOT / 'client.py'} $x; done"
+    loop = f"while read x; do echo got $x; {sys.executable} {ROOT / 'client.py'} --wait 1 $x; done"
     env = world.env | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     done = subprocess.run(["sh", "-c", loop], input="1\n2\n", env=env, capture_output=True, text=True)
     assert done.stdout == "got 1\ngot 2\n"
@@ -442,10 +477,18 @@ def test_sigterm_takes_the_private_queue_away(world: World) -> None:
     assert private_queues(world) == []
 
 
-def test_listening_where_aws_can_not_be_reached_ends_with_the_reason(world: World) -> None:
-    code, output, errors = client(world, "--listen", AWS_ENDPOINT_URL="http://127.0.0.1:9")
-    assert (code, output) == (2, "")
-    assert "can't be reached" in errors
+def test_a_listener_waits_for_an_aws_that_can_not_be_reached(world: World) -> None:
+    process = world.start("client.py", "--listen", env={"AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
+    assert process.stderr and "Connecting fails, will go on trying: AWS can't be reached" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, output, errors) == (0, "", "")
+
+
+@pytest.mark.parametrize("args", [["--listen"], ["3"], ["--file", "-"]], ids=" ".join)
+def test_what_no_waiting_can_mend_is_said_once_and_ends_a_run(world: World, args: list[str]) -> None:
+    code, output, errors = client(world, *args, typed="3\n", AWS_ACCESS_KEY_ID="999999999999")
+    assert (code, output) == (2, "") and errors.count("cloudformation deploy") == 1
 
 
 def test_wait_may_be_endless(world: World) -> None:

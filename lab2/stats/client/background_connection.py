@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from collections.abc import Callable
 
@@ -18,23 +16,40 @@ HEAD_START = 0.01  # seconds for the first prompt before the imports behind it t
 
 
 class BackgroundConnection:
-    """Connects in a thread; a failure is said at once, by `interrupt`, and raised where the link is needed."""
+    """Connects in a thread, through outages; what no waiting can mend is its `problem`.
 
-    def __init__(self, connect: Callable[[], Connection], connected: Callable[[Connection], object]) -> None:
-        self.connect, self.connected = connect, connected
-        self.problem: UserError | None = None
+    `connected` is given the connection, `say` a sentence when an outage begins and ends, `failed` the problem: all in
+    the thread.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        connected: Callable[[Connection], object],
+        say: Callable[[str], None],
+        failed: Callable[[BaseException], object],
+    ) -> None:
+        self.connect, self.connected, self.say, self.failed = connect, connected, say, failed
+        self.problem: BaseException | None = None
         self._connection: Connection | None = None
-        self._imported = threading.Event()
-        self._thread = threading.Timer(HEAD_START, self._connect)
+        self._outage: UserError | None = None  # why it is not there yet
+        self._imported, self._tried, self._done = threading.Event(), threading.Event(), threading.Event()
+        self._stopped = threading.Event()
+        self._thread = threading.Timer(HEAD_START, self._run)
         self._thread.daemon = True
         self._thread.start()
 
-    def connection(self) -> Connection:
-        """Return the connection as soon as it is there; UserError where it can't be had."""
-        self._thread.join()
+    def connection(self, patience: float = threading.TIMEOUT_MAX) -> Connection:
+        """Return the connection as soon as it is there; its problem is raised, or an outage longer than `patience`.
+
+        `patience` is in seconds from the end of the first try.
+        """
+        self._tried.wait()
+        self._done.wait(min(patience, threading.TIMEOUT_MAX))
         if self.problem:
             raise self.problem
-        assert self._connection
+        if not self._connection:
+            raise self._outage or UserError("AWS has not answered yet.")
         return self._connection
 
     def wait_for_imports(self) -> None:
@@ -45,16 +60,29 @@ class BackgroundConnection:
         self._imported.wait()
 
     def settle(self) -> None:
-        """Wait until the connecting is over, so that what it started can be stopped."""
+        """Stop trying; return when what the connecting has started can be undone."""
+        self._stopped.set()
         self._thread.join(10)
 
-    def _connect(self) -> None:
-        from lab2.stats.client import batch, receiver  # noqa: F401 - and with it all that the main thread uses later
-
-        self._imported.set()
+    def _run(self) -> None:
         try:
-            self._connection = self.connect()
+            from lab2.aws.retry import OutageReporter, persist
+            from lab2.stats.client import batch, receiver  # noqa: F401 - with it all that the main thread uses later
+
+            self._imported.set()
+            self._connection = persist(self._try, OutageReporter("Connecting", self.say), wait=self._stopped.wait)
             self.connected(self._connection)
-        except UserError as problem:
+        except BaseException as problem:  # for whoever asks for the connection
             self.problem = problem
-            os.kill(os.getpid(), signal.SIGUSR1)
+            self.failed(problem)
+        finally:
+            for event in (self._imported, self._done, self._tried):
+                event.set()
+
+    def _try(self) -> Connection:
+        try:
+            return self.connect()
+        except UserError as outage:
+            self._outage = outage
+            self._tried.set()
+            raise

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
+from lab2.aws.errors import user_errors
 from lab2.aws.poller import Poller
+from lab2.aws.resources import ANSWER_QUEUE
 from lab2.aws.retry import OutageReporter
 from lab2.aws.sqs import BATCH
 from lab2.errors import UserError
@@ -37,11 +39,13 @@ class BatchRequest:
         self._earlier: list[ReceivedAnswer] = []  # answers to earlier runs, not shown yet
         self._answers: dict[str, ReceivedAnswer] = {}
         self._open = {id for id, _ in self.requests}
+        self._failure: UserError | None = None  # why nothing more can be sent or received
         self._change = threading.Condition()
         self._poller = Poller(
-            self._receive, OutageReporter("Receiving"), max_threads=MAX_RECEIVERS, pause=PAUSE, few=BATCH - 1
-        )
-        self._send = BatchWorker(OutageReporter("Sending"), self._send_batch, BATCH, threads=8)
+            self._receive, OutageReporter("Receiving", give_up=self._give_up), max_threads=MAX_RECEIVERS, pause=PAUSE,
+            few=BATCH - 1,
+        )  # fmt: skip
+        self._send = BatchWorker(OutageReporter("Sending", give_up=self._give_up), self._send_batch, BATCH, threads=8)
         self._delete: BatchWorker[ReceivedAnswer] = BatchWorker(
             OutageReporter("Deleting"), connection.delete, BATCH, threads=4, linger=1.0
         )
@@ -49,7 +53,8 @@ class BatchRequest:
     def answers(self, patience: float, progress: Callable[[], object]) -> Iterator[Answer | None]:
         """Send all; yield the answers in the order of the requests, None where none comes for `patience` seconds.
 
-        An answer is deleted when the next one is asked for: it has been shown by then.
+        An answer is deleted when the next one is asked for: it has been shown by then. UserError where AWS fails for a
+        reason that no waiting can mend.
         """
         self._send.put(self.requests)
         self._poller.start()
@@ -60,6 +65,8 @@ class BatchRequest:
                 with self._change:
                     self._change.wait(0.1)
                 progress()
+                if self._failure and id not in self._answers:
+                    raise self._failure
                 if (self.received, self.sent) != before:
                     deadline = time.monotonic() + patience
             found = self._answers.pop(id, None)
@@ -77,7 +84,7 @@ class BatchRequest:
 
     def collect_earlier(self) -> None:
         """Receive and print the rest of the answers to earlier runs, if some were met."""
-        with suppress(Exception):  # what is not received now is there for the next run
+        with suppress(UserError), user_errors(f"queue {ANSWER_QUEUE}"):  # the next run receives what this one doesn't
             while self.connection.more:
                 self._receive(patient=False)
                 self.show_earlier()
@@ -92,6 +99,9 @@ class BatchRequest:
         self._poller.join()
         self._delete.flush(10)
         self._delete.close()
+
+    def _give_up(self, reason: UserError) -> None:
+        self._failure = self._failure or reason
 
     def _send_batch(self, batch: list[Series]) -> list[Series]:
         again = self.connection.send(batch)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Sequence
 
-from lab2.errors import InvalidInput, UserError
+from lab2.errors import InvalidInput, TryLater, UserError
 from lab2.stats.client.background_connection import BackgroundConnection
 from lab2.stats.client.run import Run
 from lab2.stats.series import MAX_NUMBERS, parse_number, shortest
@@ -47,15 +46,14 @@ class Conversation:
         self.sent: dict[str, str] = {}  # what the messages of this run are called, by id
         self.waiting: set[str] = set()  # ids of those whose answers have not been shown
         self.fine = True
-        self._reading = False
         self._prompt = ""  # the question that stands on the screen
+        self._said: BaseException | None = None  # the problem that the user knows of
+        self._hopeless: UserError | None = None  # why no answer can be received
         self._announced = 0  # answers to earlier runs of which the user knows
         self._receiver: Receiver | None = None
         self._shown: list[ReceivedAnswer] = []  # answers that are still to be deleted
         self._deleting: OutageReporter | None = None
-        self._hopeless: UserError | None = None  # why no answer can be received
-        signal.signal(signal.SIGUSR1, self._heard)
-        self.link = BackgroundConnection(connect, self._greet)
+        self.link = self._connect()
 
     def ask_and_answer(self) -> None:
         """Ask for messages until there is enough, showing answers in between; then wait for the rest."""
@@ -95,26 +93,20 @@ class Conversation:
         return numbers, True
 
     def read(self, prompt: str, typed: Sequence[float] = ()) -> str:
-        """Return the line that is typed; a failure of AWS interrupts, and the question is asked again."""
-        while True:
-            try:
-                self._reading = True
-                if self.link.problem:
-                    raise self.link.problem
-                if sys.stdin.isatty():
-                    self._prompt = prompt
-                    self._poll(POLL)
-                line = input(prompt).strip()
-            except UserError as problem:
-                print(f"\n{problem}", file=sys.stderr)
-                self.reconnect(typed)
-            else:
-                if not sys.stdin.isatty():
-                    print(printable(line))  # so that a transcript reads like a screen
-                return line
-            finally:
-                self._reading = False
-                self._prompt = ""
+        """Return the line that is typed. A problem of the connection is put first, but not before typed-ahead lines."""
+        while self.link.problem and not typed_ahead():
+            self._print_problem(self.link.problem)
+            self.reconnect(typed)
+        try:
+            if sys.stdin.isatty():
+                self._prompt = prompt
+                self._poll(POLL)
+            line = input(prompt).strip()
+        finally:
+            self._prompt = ""
+        if not sys.stdin.isatty():
+            print(printable(line))  # so that a transcript reads like a screen
+        return line
 
     def send(self, numbers: list[float]) -> None:
         """Send one message, and show its answer if that comes at once."""
@@ -123,16 +115,12 @@ class Conversation:
             return
         self.link.wait_for_imports()
         id = self.run.new_id()
-        while True:
-            try:
-                connection = self.link.connection()
-                self.sent.setdefault(id, str(len(self.sent) + 1))
-                self.waiting.add(id)  # before it is sent: an answer may come to one that seemed to fail
-                if not connection.send([(id, numbers)]):
-                    break
-            except UserError as problem:
-                print(problem, file=sys.stderr)
+        try:
+            while not self._deliver(id, numbers):
                 self.reconnect(numbers)
+        except KeyboardInterrupt:
+            print(f"\nNot sent. Send it later with: client.py {plainly(numbers)}", end="", file=sys.stderr)
+            raise
         self._poll(GLANCE)
         deadline = time.monotonic() + GLANCE
         while id in self.waiting and time.monotonic() < deadline:
@@ -140,15 +128,44 @@ class Conversation:
         if id in self.waiting:
             print(f"Message {self.sent[id]} was sent; its answer is shown when it arrives.")
 
+    def _deliver(self, id: str, numbers: list[float]) -> bool:
+        """Send one message, through outages of up to `patience` seconds; if that fails, say why and return False."""
+        from lab2.aws.retry import OutageReporter, persist
+
+        deadline = time.monotonic() + self.patience
+        try:
+            connection = self._connection()
+            self.sent.setdefault(id, str(len(self.sent) + 1))
+            self.waiting.add(id)  # before it is sent: an answer may come to one that seemed to fail
+
+            def send() -> None:
+                if connection.send([(id, numbers)]):
+                    raise TryLater("SQS did not take the message. Try again in a minute.")
+
+            persist(send, OutageReporter("Sending"), deadline - time.monotonic())
+        except UserError as problem:
+            self._print_problem(problem)
+            return False
+        return True
+
+    def _connection(self) -> Connection:
+        """Return the connection; who is at a terminal is told if it takes longer."""
+        if sys.stdin.isatty() and self.patience > GLANCE:
+            try:
+                return self.link.connection(GLANCE)
+            except UserError as problem:
+                if problem is self.link.problem:
+                    raise
+                print("Waiting for the connection; Ctrl-C to leave.", file=sys.stderr)
+        return self.link.connection(self.patience)
+
     def reconnect(self, typed: Sequence[float]) -> None:
         """Ask whether to try again; leave if not, or if nobody is there to ask, showing what was typed."""
         again = False
         if sys.stdin.isatty():  # from a pipe, the next line is a number and no reply
             if typed:
                 print(f"Your numbers are kept: {plainly(typed)}", file=sys.stderr)
-            import termios
-
-            termios.tcflush(sys.stdin, termios.TCIFLUSH)  # half a number that stands on the screen is no reply either
+            drop_typed_ahead()  # half a number that stands on the screen is no reply either
             try:
                 again = input("Try again? [Y/n] ").strip() in ("", "y", "Y")
             except (EOFError, KeyboardInterrupt):
@@ -156,11 +173,12 @@ class Conversation:
         if not again:
             unsent = f" Send it later with: client.py {plainly(typed)}" if typed else ""
             raise UserError(f"The client stopped; nothing more was sent.{unsent}")
-        if self._receiver:
+        if self._receiver and self.link.problem:
             self._receiver.abandon()
             self._receiver = None
             self.run.waiting.update(self.waiting)
-        self.link = BackgroundConnection(self.connect, self._greet)
+        if self.link.problem:  # otherwise it is still trying
+            self.link = self._connect()
 
     def show(self, wait: float) -> None:
         """Print the answers that have come, waiting up to `wait` seconds for one; delete what was printed."""
@@ -210,12 +228,15 @@ class Conversation:
                 print(f"Not answered yet: message {missing}.{later} Is a server running?", file=sys.stderr)
 
     def listen(self, seconds: float) -> None:
-        """Show the answers that come within `seconds`; say once if AWS fails, and pause."""
-        from lab2.aws.retry import OutageReporter
+        """Show the answers that come within `seconds`; say once if AWS fails, and pause.
 
-        outages = self._deleting = self._deleting or OutageReporter("Deleting")
+        UserError where no waiting can mend it.
+        """
+        from lab2.aws.retry import OutageReporter, give_up
+
         if self._hopeless:
             raise self._hopeless
+        outages = self._deleting = self._deleting or OutageReporter("Deleting", give_up=give_up)
         try:
             self.show(seconds)
         except UserError as problem:
@@ -264,21 +285,52 @@ class Conversation:
             self._tell(f"{count_earlier(earlier)} They are shown after this message.")
 
     def _tell(self, line: str) -> None:
-        """Print a line on stderr; the question that stands on the screen is put again below it."""
+        """Print a line on stderr; the question that stands on the screen is put again below it, with what was typed."""
         prompt = self._prompt
         print(f"\n{line}" if prompt else line, file=sys.stderr, flush=True)
         if prompt:
-            print(prompt, end="", flush=True)
+            readline = sys.modules.get("readline")
+            print(prompt + (readline.get_line_buffer() if readline else ""), end="", flush=True)
 
     def _poll(self, seconds: int) -> None:
         if self._receiver:
             self._receiver.poll = seconds
             self._receiver.wake()
 
-    def _heard(self, *_: object) -> None:
-        if self._reading and self.link.problem:
-            self._reading = False
-            raise self.link.problem
+    def _connect(self) -> BackgroundConnection:
+        return BackgroundConnection(self.connect, self._greet, self._tell, self._failed)
+
+    def _failed(self, problem: BaseException) -> None:
+        """Say a problem at once where the user is being asked; it is handled at the next step."""
+        if self._prompt and isinstance(problem, UserError):
+            self._said = problem
+            self._tell(str(problem))
+
+    def _print_problem(self, problem: BaseException) -> None:
+        """Print a problem that the user does not know of; raise one that is not theirs."""
+        if not isinstance(problem, UserError):
+            raise problem
+        if problem is not self._said:
+            print(problem, file=sys.stderr)
+
+
+def typed_ahead() -> bool:
+    """Tell whether a line was typed at the terminal that has not been read; False where that can't be known."""
+    import select
+
+    try:
+        return sys.stdin.isatty() and bool(select.select([sys.stdin], [], [], 0)[0])
+    except (OSError, ValueError):  # Windows knows it of sockets only
+        return False
+
+
+def drop_typed_ahead() -> None:
+    """Forget what was typed at the terminal and not read, where that is possible."""
+    try:
+        import termios
+    except ImportError:
+        return
+    termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 def fitted(sentence: str) -> str:
