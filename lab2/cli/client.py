@@ -12,7 +12,8 @@ from contextlib import ExitStack, suppress
 
 from lab2.cli.common import Parser, add_flags, run
 from lab2.errors import InvalidInput
-from lab2.stats.client.conversation import POLL, Conversation, fitted
+from lab2.stats.client.conversation import POLL, Conversation
+from lab2.stats.client.prompt import fitted
 from lab2.stats.client.run import Run
 from lab2.stats.series import check_series, parse_number
 

@@ -60,3 +60,8 @@ def plain(number: float) -> float | int:
 def shortest(number: float) -> str:
     """Return the shortest text that is exactly this double: 4, 5.5, 1e+308."""
     return repr(plain(number))
+
+
+def plainly(numbers: Sequence[float]) -> str:
+    """Return the numbers as they may be typed on a command line."""
+    return " ".join(map(shortest, numbers))

@@ -156,7 +156,7 @@ def test_an_unreachable_aws_is_said_while_typing_and_nothing_typed_is_lost(world
     with typing(world, "--wait", "1", AWS_ENDPOINT_URL="http://127.0.0.1:9") as person:
         person.expect("Number 1")
         person.send("3.")  # half a number, when the sentence comes
-        person.expect("Connecting fails, will go on trying: AWS can't be reached")
+        person.expect("Connecting fails; retrying: AWS can't be reached")
         person.expect("Number 1")
         person.sendline("5")
         person.expect("Number 2")
@@ -190,7 +190,7 @@ def test_an_outage_while_typing_is_waited_for(proxied: World, proxy: Proxy, serv
         proxy.forget(cuts[0])
         person.expect("Connecting works again")
         person.sendline("")
-        person.expect("Sending fails, will go on trying")
+        person.expect("Sending fails; retrying")
         proxy.forget()
         person.expect("Sending works again")
         person.expect("3.5 +3.5 +3.5 +3.5 +3.5")
@@ -479,7 +479,7 @@ def test_sigterm_takes_the_private_queue_away(world: World) -> None:
 
 def test_a_listener_waits_for_an_aws_that_can_not_be_reached(world: World) -> None:
     process = world.start("client.py", "--listen", env={"AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
-    assert process.stderr and "Connecting fails, will go on trying: AWS can't be reached" in process.stderr.readline()
+    assert process.stderr and "Connecting fails; retrying: AWS can't be reached" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, output, errors) == (0, "", "")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Sequence
 
 from lab2.errors import InvalidInput, TryLater, UserError
 from lab2.stats.client.background_connection import BackgroundConnection
+from lab2.stats.client.prompt import Prompt, drop_typed_ahead, fitted, typed_ahead
 from lab2.stats.client.run import Run
-from lab2.stats.series import MAX_NUMBERS, parse_number, shortest
+from lab2.stats.series import MAX_NUMBERS, parse_number, plainly
 from lab2.terminal import edit_lines, printable
 
 # The first prompt waits for the imports above only; the rest is imported in the background or where it is used.
@@ -46,7 +46,7 @@ class Conversation:
         self.sent: dict[str, str] = {}  # what the messages of this run are called, by id
         self.waiting: set[str] = set()  # ids of those whose answers have not been shown
         self.fine = True
-        self._prompt = ""  # the question that stands on the screen
+        self.prompt = Prompt()
         self._said: BaseException | None = None  # the problem that the user knows of
         self._hopeless: UserError | None = None  # why no answer can be received
         self._announced = 0  # answers to earlier runs of which the user knows
@@ -92,21 +92,14 @@ class Conversation:
                 print(fitted(f"  Rejected: {reason}."), file=sys.stderr)
         return numbers, True
 
-    def read(self, prompt: str, typed: Sequence[float] = ()) -> str:
+    def read(self, question: str, typed: Sequence[float] = ()) -> str:
         """Return the line that is typed. A problem of the connection is put first, but not before typed-ahead lines."""
         while self.link.problem and not typed_ahead():
             self._print_problem(self.link.problem)
             self.reconnect(typed)
-        try:
-            if sys.stdin.isatty():
-                self._prompt = prompt
-                self._poll(POLL)
-            line = input(prompt).strip()
-        finally:
-            self._prompt = ""
-        if not sys.stdin.isatty():
-            print(printable(line))  # so that a transcript reads like a screen
-        return line
+        if sys.stdin.isatty():
+            self._poll(POLL)
+        return self.prompt.ask(question)
 
     def send(self, numbers: list[float]) -> None:
         """Send one message, and show its answer if that comes at once."""
@@ -262,7 +255,7 @@ class Conversation:
         from lab2.aws.retry import OutageReporter
         from lab2.stats.client.receiver import Receiver
 
-        outages = OutageReporter("Listening", self._tell, self._give_up)
+        outages = OutageReporter("Listening", self.prompt.tell, self._give_up)
         self._receiver = Receiver(connection, outages, self._arrived, self.listening, self.greeting)
         if self.listening:
             self._receiver.poll = POLL
@@ -278,19 +271,11 @@ class Conversation:
     def _arrived(self, received: Sequence[ReceivedAnswer]) -> None:
         """Say that there are answers to earlier runs where the user is being asked; they are shown after that."""
         earlier = sum(found.earlier for found in received)
-        if earlier and self._prompt:
+        if earlier and self.prompt.standing:
             from lab2.stats.client.output import count_earlier
 
             self._announced += earlier
-            self._tell(f"{count_earlier(earlier)} They are shown after this message.")
-
-    def _tell(self, line: str) -> None:
-        """Print a line on stderr; the question that stands on the screen is put again below it, with what was typed."""
-        prompt = self._prompt
-        print(f"\n{line}" if prompt else line, file=sys.stderr, flush=True)
-        if prompt:
-            readline = sys.modules.get("readline")
-            print(prompt + (readline.get_line_buffer() if readline else ""), end="", flush=True)
+            self.prompt.tell(f"{count_earlier(earlier)} They are shown after this message.")
 
     def _poll(self, seconds: int) -> None:
         if self._receiver:
@@ -298,13 +283,13 @@ class Conversation:
             self._receiver.wake()
 
     def _connect(self) -> BackgroundConnection:
-        return BackgroundConnection(self.connect, self._greet, self._tell, self._failed)
+        return BackgroundConnection(self.connect, self._greet, self.prompt.tell, self._failed)
 
     def _failed(self, problem: BaseException) -> None:
         """Say a problem at once where the user is being asked; it is handled at the next step."""
-        if self._prompt and isinstance(problem, UserError):
+        if self.prompt.standing and isinstance(problem, UserError):
             self._said = problem
-            self._tell(str(problem))
+            self.prompt.tell(str(problem))
 
     def _print_problem(self, problem: BaseException) -> None:
         """Print a problem that the user does not know of; raise one that is not theirs."""
@@ -312,30 +297,3 @@ class Conversation:
             raise problem
         if problem is not self._said:
             print(problem, file=sys.stderr)
-
-
-def typed_ahead() -> bool:
-    """Tell whether a line was typed at the terminal that has not been read; False where that can't be known."""
-    import select
-
-    try:
-        return sys.stdin.isatty() and bool(select.select([sys.stdin], [], [], 0)[0])
-    except (OSError, ValueError):  # Windows knows it of sockets only
-        return False
-
-
-def drop_typed_ahead() -> None:
-    """Forget what was typed at the terminal and not read, where that is possible."""
-    try:
-        import termios
-    except ImportError:
-        return
-    termios.tcflush(sys.stdin, termios.TCIFLUSH)
-
-
-def fitted(sentence: str) -> str:
-    return textwrap.fill(sentence, shutil.get_terminal_size().columns, subsequent_indent="  ")
-
-
-def plainly(numbers: Sequence[float]) -> str:
-    return " ".join(map(shortest, numbers))
