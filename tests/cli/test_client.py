@@ -178,7 +178,7 @@ def test_ctrl_c_while_aws_is_away_says_how_to_send_what_was_typed(world: World) 
         person.expect("Waiting for the connection")
         person.sendintr()
         person.expect("client.py 3.5")
-        person.expect(pexpect.EOF)
+        assert exit_code(person) == 1
 
 
 def test_an_outage_while_typing_is_waited_for(proxied: World, proxy: Proxy, server: object) -> None:

@@ -112,6 +112,7 @@ class Conversation:
             while not self._deliver(id, numbers):
                 self.reconnect(numbers)
         except KeyboardInterrupt:
+            self.fine = False
             print(f"\nNot sent. Send it later with: client.py {plainly(numbers)}", end="", file=sys.stderr)
             raise
         self._poll(GLANCE)
