@@ -185,6 +185,7 @@ def test_six_small_runs_share_a_queue_and_each_shows_its_own(world: World, serve
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_six_runs_of_one_name_ten_times_in_a_row(world: World, server: object) -> None:
     for _ in range(10):
         crowd(world, runs=6, messages=100)
@@ -242,6 +243,7 @@ def test_answers_to_a_killed_run_are_shown_by_the_next(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("messages", [MANY, 5], ids=["private queue", "shared queue"])
 def test_answers_to_a_run_killed_on_another_machine_are_shown_within_two_minutes(
     world: World, proxy: Proxy, server: object, messages: int

@@ -21,6 +21,7 @@ Series = tuple[str, list[float]]  # the id of a request and its numbers
 
 CONNECTIONS = 24
 LOOK = 60.0  # seconds between looks for answers to runs that have died
+LOOK_SOON = 20.0  # the same while private queues of other runs are there: what is in them may be ours soon
 SIFTED = 20  # receives of others' answers after which a run has the next ones sent to a private queue
 QUIET = 5.0  # seconds without an answer on our own queue after which one may have gone to the shared queue
 MAX_EARLIER = 100  # answers to earlier runs that are held at once
@@ -149,7 +150,7 @@ class Connection:
                     if not found:
                         raise
             self._expect_more(found)
-            self._next_look = 0.0 if self.more else now + LOOK
+            self._next_look = 0.0 if self.more else now + (LOOK_SOON if self._left else LOOK)
             return found
         finally:
             self._looking.release()
