@@ -45,7 +45,6 @@ def edit_lines(complete: Callable[[str], list[str]] | None = None) -> None:
         readline.parse_and_bind("bind ^I rl_complete" if complete else "bind ^I ed-insert")
     else:
         readline.parse_and_bind("tab: complete" if complete else "tab: self-insert")
-        readline.parse_and_bind("set enable-bracketed-paste off")  # else ten pasted lines would be one
 
 
 def printable(text: str) -> str:

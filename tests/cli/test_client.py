@@ -105,6 +105,7 @@ def test_keys_edit_the_line_and_up_brings_the_last_one_back(world: World) -> Non
 def test_ten_lines_that_are_pasted_are_ten_entries(world: World) -> None:
     with typing(world, "--wait", "0", TERM="xterm") as person:
         person.expect("Number 1 of 10")
+        assert "\x1b[?2004h" not in person.before, "a terminal that is asked for it brackets what is pasted: one line"
         person.send("".join(f"{number}\n" for number in range(1, 11)))
         person.expect("Another message")
         person.sendline("n")
