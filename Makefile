@@ -5,7 +5,7 @@ PYTEST := $(BIN)/pytest -n 3 # on two cores too: much of a test is waiting
 
 FUZZ_SEED := $(or $(LAB2_SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 
-.PHONY: run label test check matrix fuzz long floors soak bench pictures clean
+.PHONY: run label test check matrix fuzz long floors conformance soak bench pictures clean
 
 run: .venv/programs ## numbers answered, on the local emulator
 	@$(BIN)/python client.py --local
@@ -32,13 +32,17 @@ fuzz: .venv/programs ## input by chance, other input each time
 	@echo "LAB2_SEED=$(FUZZ_SEED) make fuzz repeats this run."
 	LAB2_SEED=$(FUZZ_SEED) $(PYTEST) -m fuzz --hypothesis-seed=$(FUZZ_SEED)
 
-long: .venv/programs ## the long tests that are neither matrix nor fuzz
+long: .venv/programs ## the long tests that are neither matrix, fuzz nor conformance
 	@sh tests/system-packages.sh
-	$(PYTEST) -m "long and not fuzz" --ignore=tests/crash
+	$(PYTEST) -m "long and not fuzz" --ignore=tests/crash --ignore=tests/conformance
 
 floors: .venv/programs ## the programs with the oldest and the newest boto3, OpenCV and numpy
 	@sh tests/system-packages.sh
 	$(BIN)/python tools/floors.py
+
+conformance: .venv/programs ## what we need of AWS, on two implementations; or: ENDPOINT=http://..., ENDPOINT=aws
+	@sh tests/system-packages.sh
+	$(BIN)/python tools/conformance.py $(ENDPOINT)
 
 soak: .venv/programs ## five minutes of load: is memory flat?
 	$(BIN)/python tests/support/soak.py
@@ -51,7 +55,7 @@ pictures: .venv/programs ## the pictures of the README
 	$(BIN)/python tools/pictures.py
 
 clean:
-	rm -rf .venv .local .floors
+	rm -rf .venv .local .floors .conformance
 
 .venv/programs: requirements.txt requirements-dev.txt
 	@echo "Setting up .venv, once (about a minute) ..."
