@@ -252,7 +252,7 @@ def refused(aws: AwsSession, monkeypatch: pytest.MonkeyPatch, call: Callable[[],
         "AWS_SESSION_TOKEN", raising=False
     )
     # moto refuses a wrong signature in XML, of which no more can be read in JSON calls than that it is a 403.
-    with pytest.raises(UserError, match="AWS refuses the signature|is denied"):
+    with pytest.raises(UserError, match=r"AWS refuses the signature|is denied"):
         call()
 
 
