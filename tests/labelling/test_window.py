@@ -64,10 +64,12 @@ def labelling(desktop: Desktop, monkeypatch: pytest.MonkeyPatch, **env: str) -> 
         monkeypatch.setenv(name, value)
     labeller = Labeller()
     labeller.start()
-    until(desktop.window)
-    until(lambda: coloured(desktop.screenshot(), red(1)).any())
-    yield labeller
-    labeller.window.close()
+    try:
+        until(desktop.window)
+        until(lambda: coloured(desktop.screenshot(), red(1)).any())
+        yield labeller
+    finally:
+        labeller.window.close()
 
 
 def coloured(screen: numpy.ndarray, colour: tuple[int, int, int]) -> numpy.ndarray:
