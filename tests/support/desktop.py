@@ -71,7 +71,8 @@ class Desktop:
 
     def set_layout(self, layout: str) -> None:
         """Give the keyboard a layout, or several with commas between."""
-        subprocess.run(["setxkbmap", layout], env=self.env, check=True, timeout=PATIENCE, stderr=subprocess.DEVNULL)
+        command = ["setxkbmap", layout]  # on a busy machine it fails at times
+        until(lambda: not subprocess.run(command, env=self.env, timeout=PATIENCE, stderr=subprocess.DEVNULL).returncode)
 
 
 @contextmanager
@@ -83,7 +84,7 @@ def desktop_of(width: int, height: int) -> Iterator[Desktop]:
     ours, theirs = os.pipe()
     with tempfile.TemporaryDirectory() as folder:
         command = ["Xvfb", "-displayfd", str(theirs), "-screen", "0", f"{width}x{height}x24", "-fbdir", folder,
-                   "-nolisten", "tcp"]  # fmt: skip
+                   "-nolisten", "tcp", "-noreset"]  # fmt: skip
         screen = subprocess.Popen(command, pass_fds=[theirs], stderr=subprocess.DEVNULL)
         os.close(theirs)
         with open(ours) as number:
