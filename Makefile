@@ -5,7 +5,9 @@ PYTEST := $(BIN)/pytest -n 3 # on two cores too: much of a test is waiting
 
 FUZZ_SEED := $(or $(LAB2_SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 
-.PHONY: run label test check matrix fuzz long floors conformance soak bench pictures clean
+HABITUAL := tests/cli/test_client.py tests/cli/test_client_runs.py tests/cli/test_server.py
+
+.PHONY: run label test check matrix fuzz long floors conformance habits soak bench pictures clean
 
 run: .venv/programs ## numbers answered, on the local emulator
 	@$(BIN)/python client.py --local
@@ -43,6 +45,11 @@ floors: .venv/programs ## the programs with the oldest and the newest boto3, Ope
 conformance: .venv/programs ## what we need of AWS, on two implementations; or: ENDPOINT=http://..., ENDPOINT=aws
 	@sh tests/system-packages.sh
 	$(BIN)/python tools/conformance.py $(ENDPOINT)
+
+habits: .venv/programs ## ordinary tests of the queues, with what AWS does and the emulator does not
+	for habits in null,short-receives,empty-polls,stale-attributes redelivery; do \
+		LAB2_AWS_HABITS=$$habits $(PYTEST) -m "not long and not exact" $(HABITUAL) || exit 1; \
+	done
 
 soak: .venv/programs ## five minutes of load: is memory flat?
 	$(BIN)/python tests/support/soak.py

@@ -69,6 +69,7 @@ def settled(world: World) -> bool:
     return world.depth("lab2") == (0, 0) and world.depth("lab2_dead") == (0, 0)
 
 
+@pytest.mark.exact
 def test_every_request_is_answered_logged_once_and_deleted(world: World) -> None:
     ids = ask(world, *(encode_request([number, 2.5]) for number in range(100)))
     server = serve(world)
