@@ -97,6 +97,8 @@ def _start_emulator(port: int) -> None:
         raise UserError(f"The local emulator is not installed. Try: pip install {REQUIREMENT}") from None
     _spawn("emulator", [sys.executable, "-m", "ministack"], {
         "BIND_HOST": HOST,  # the default is every interface
+        # These listen on every interface whatever BIND_HOST says, where the packages that they need are installed.
+        "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0",
         "GATEWAY_PORT": str(port),
         "SERVICES": "sqs,s3,sts,iam,cloudformation,cloudwatch",
         "S3_PERSIST": "1", "S3_DATA_DIR": str(HOME / "s3"),

@@ -42,7 +42,8 @@ def free_port() -> int:
 def start_emulator(home: Path, **environment: str) -> tuple[subprocess.Popen[bytes], str]:
     """Start an emulator that keeps nothing; return its process and its URL."""
     port = free_port()
-    settings = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "TMPDIR": str(home), "LOG_LEVEL": "WARNING",
+    settings = {"BIND_HOST": "127.0.0.1", "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0",
+                "GATEWAY_PORT": str(port), "TMPDIR": str(home), "LOG_LEVEL": "WARNING",
                 "S3_DATA_DIR": str(home / "s3"), "STATE_DIR": str(home / "state"),
                 "SERVICES": "sqs,s3,sts,iam,cloudformation,cloudwatch"}  # fmt: skip
     with (home / "emulator.log").open("w") as log:
