@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from botocore.exceptions import ClientError
 from lab2.aws.errors import EXISTS_CODES, RACE_CODES, error_code, user_errors
 from lab2.aws.keys import is_missing
 from lab2.aws.resources import IMAGE_PREFIX
-from lab2.aws.retry import conflict_backoff
+from lab2.aws.retry import OutageReporter, conflict_backoff, persist
 from lab2.aws.session import AwsSession
+from lab2.errors import UserError, internal_error
 from lab2.labelling.local_files import MAX_BYTES
 from lab2.labelling.picture import Picture, UnreadableImage
 from lab2.terminal import JOINERS, printable
@@ -133,13 +135,18 @@ class ImageStore:
     def next_picture(
         self, images: list[Image], decode: Callable[[bytes], Picture], say: Callable[[str], None]
     ) -> tuple[Image, Picture] | None:
-        """Take images off the end of the list until one can be shown; None where none can."""
+        """Take images off the end of the list until one can be shown; None where none can. An outage is waited for."""
+        outages = OutageReporter("Reading pictures", say)
         while images:
             image = images.pop()
             try:
-                return image, decode(self.fetch(image))
+                return image, decode(persist(partial(self.fetch, image), outages))
             except UnreadableImage as reason:
                 say(f"{printable(image.name)} can't be shown: {reason}.")
+            except UserError:
+                raise
+            except Exception as error:  # one picture's trouble must not be the others'
+                say(f"{printable(image.name)} can't be shown: {internal_error(error)}.")
         return None
 
     def store(self, name: str, data: bytes) -> bool:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from lab2.aws.errors import user_errors
 from lab2.aws.resources import LABEL_KEY
+from lab2.aws.retry import OutageReporter, persist
 from lab2.errors import UserError
 from lab2.labelling.display.decoder import Decoder
 from lab2.labelling.display.process import ProcessDied
@@ -27,6 +28,7 @@ from lab2.workers import BackgroundTask
 
 T = TypeVar("T")
 
+PATIENCE = 30.0  # seconds of an outage after which the user is asked what to do
 LAST_EFFORT = 5.0  # seconds to wait for labels on their way to S3
 
 
@@ -43,7 +45,7 @@ class Session:
     ) -> None:  # fmt: skip
         self.state, self.display, self.local = state, display, local
         self._news: list[str] = []
-        self._images = BackgroundTask(connect)
+        self._images = BackgroundTask(lambda: persist(connect, OutageReporter("Connecting"), PATIENCE))
         self._outbox = BackgroundTask(self._open_outbox)
         self._window = Window() if labels and _wants_window(display) else None
         self.decoder = Decoder() if labels or decodes else None

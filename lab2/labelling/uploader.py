@@ -11,7 +11,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab2.aws.retry import OutageReporter
+from lab2.aws.retry import OutageReporter, is_outage, is_passing
+from lab2.errors import internal_error
 from lab2.labelling.display.decoder import Decoder
 from lab2.labelling.image_store import ImageStore
 from lab2.labelling.local_files import files_of, is_picture_name, read_file
@@ -55,7 +56,9 @@ class Uploader:
         self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
         self._decoder_count = 0
         self._add_decoder()  # only one yet: more would take the CPU from making the connection
-        self._worker = BatchWorker(OutageReporter("Uploading"), self._work, size=1, threads=UPLOADS)
+        self._worker = BatchWorker(
+            OutageReporter("Uploading"), self._work, size=1, threads=UPLOADS, reject=self._leave_out
+        )
         self._worker.put(files)
 
     def run(self, images: ImageStore) -> None:
@@ -106,8 +109,13 @@ class Uploader:
             except UnreadableImage as reason:
                 no_picture = path in self._found_in_folders and not is_picture_name(path)
                 self.done.append(Outcome(path, SKIPPED) if no_picture else Outcome(path, LEFT_OUT, str(reason)))
-            except Exception as error:  # raised by `run`
-                self.failure = error
+            except Exception as error:
+                if is_passing(error) or not is_outage(error):
+                    raise  # it is done again after an outage; a file that is at fault is left out
+                self.failure = error  # raised by `run`
+
+    def _leave_out(self, path: Path, error: BaseException) -> None:
+        self.done.append(Outcome(path, LEFT_OUT, internal_error(error)))
 
     def _add_decoder(self) -> None:
         self._decoders.put(Decoder())
