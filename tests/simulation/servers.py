@@ -1,0 +1,221 @@
+"""Servers in a simulated world: the real Server with its order of effects, RequestLog, LogIndex, IdFile, AppendObject.
+
+Requests are sent once or again under one id, minutes to two days later, around midnight, by senders whose clocks are
+wrong; ids say their time, their date, or nothing, or there is none. What must hold: every id is logged once, every
+request is answered, each time with what is logged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from botocore.exceptions import BotoCoreError, ClientError
+from simulation.fakes import S3, SQS, Bucket, Queues
+from simulation.schedule import SKEW, World
+
+from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
+from lab2.aws.sqs import Queue
+from lab2.stats.server.idempotency import DAY, ID_PREFIX
+from lab2.stats.server.service import Server
+
+SEALED_BYTES = 500  # instead of 16 KiB
+WINDOW = 2 * DAY  # seconds
+
+
+class Requests:
+    """One schedule."""
+
+    def __init__(self, seed: int) -> None:
+        self.world, self.bucket = World(seed), Bucket()
+        chance = self.chance = self.world.chance
+        self.queues: Queues = {REQUEST_QUEUE: {}, ANSWER_QUEUE: {}}
+        self.faults = chance.choice((0.0, 0.1, 0.25, 0.5))
+        self.sent: dict[str, str] = {}  # id of every message, by its MessageId
+        self.unsent = chance.randint(3, 12)
+        self.ids: dict[str, float] = {}  # when an id was made, or first sent
+        self.sender = SQS(self.world, self.queues, 0.0)
+
+    def server(self, faults: float) -> Server:
+        s3, sqs = S3(self.world, self.bucket, faults), SQS(self.world, self.queues, faults)
+        aws: Any = SimpleNamespace(
+            s3=s3, sqs=sqs, bucket="bucket", check_bucket=lambda _: None, queue_url=str,
+            queue=lambda name: Queue(sqs, name), queue_at=lambda url: Queue(sqs, url),
+        )  # fmt: skip
+        server = Server(aws)
+        server._ids.sleep = self.world.step
+        server._emptied = SimpleNamespace(wait=self.world.step, set=self.world.step, clear=self.world.step)  # type: ignore[assignment]
+        return server
+
+    def run(self) -> list[str]:
+        """Run the schedule; return what does not hold."""
+        world, chance = self.world, self.chance
+        for _ in range(2):
+            self.send()
+        for number in range(chance.randint(2, 3)):
+            self.start(f"server {number}.0")
+        deaths = chance.choice((0.0, 0.01, 0.05))
+        world.run(deaths, [self.send, self.send, self.pass_time], self.start_again)
+        while self.unsent:  # and some to servers that are started later
+            self.send()
+            self.pass_time()
+        world.run(0.0, [self.pass_time], lambda _: None)
+        self.serve(0.0, rounds=0)
+        world.settle()
+        world.now += 3_600.0
+        self.serve(0.0, rounds=0)
+        return self.violations()
+
+    def start(self, name: str) -> None:
+        self.world.start(name, lambda: self.serve(self.faults, rounds=self.chance.randint(2, 12)))
+
+    def start_again(self, name: str) -> None:
+        program, _, life = name.rpartition(".")
+        if int(life) < 4:
+            self.start(f"{program}.{int(life) + 1}")
+
+    def pass_time(self) -> None:
+        self.world.now += self.chance.choice((1.0, 61.0, 61.0, 1_000.0, 20_000.0))
+
+    def serve(self, faults: float, rounds: int) -> None:
+        """What a server does: receives, and takes each step with all that waits for it; 0 rounds: until all is done."""
+        server = self.server(faults)
+        workers: list[Waiting] = [server._log, server._answer, server._delete]  # type: ignore[list-item]
+        turn = 0
+        while turn < rounds if rounds else self.queues[REQUEST_QUEUE] or any(worker.items for worker in workers):
+            turn += 1
+            if not rounds:
+                self.world.now += 61.0
+            with suppress(ClientError, BotoCoreError):
+                server._receive(False)
+            for worker in workers:
+                worker.turn(self.chance.random() < 0.9)
+        for worker in workers * 3:
+            worker.turn(True)
+
+    def send(self) -> None:
+        """Send a request, perhaps again under an id that was used before, perhaps with other numbers."""
+        chance, world = self.chance, self.world
+        if not self.unsent:
+            return
+        self.unsent -= 1
+        made = world.now + chance.uniform(-SKEW, SKEW)  # by the sender's clock
+        number = len(self.ids)
+        stamp = datetime.fromtimestamp(made, timezone.utc)
+        id = chance.choice((f"{stamp:%Y-%m-%dT%H:%M:%SZ}-{number}", f"{stamp:%Y-%m-%d}-{number}", f"id {number}", ""))
+        again = [id for id, first in self.ids.items() if world.now - first < self.window(id, first)]
+        if again and chance.random() < 0.6:
+            id = chance.choice(again)
+        elif id:
+            self.ids[id] = world.now
+        before = set(self.queues[REQUEST_QUEUE])
+        self.sender.put(REQUEST_QUEUE, f"[{chance.randint(1, 3)}]", {"id": id} if id else {})
+        (message,) = self.queues[REQUEST_QUEUE].keys() - before
+        self.sent[message] = id or message
+        world.note("sent", id or message, message)
+
+    def window(self, id: str, first: float) -> float:
+        """Return for how long the id is the same request: until the end of the second day after its date, or 48 h."""
+        try:
+            date = datetime.strptime(id[:10], "%Y-%m-%d").replace(tzinfo=timezone.utc)
+        except ValueError:
+            return WINDOW
+        return (date + timedelta(days=3)).timestamp() - first
+
+    def violations(self) -> list[str]:
+        found = [f"not answered: {id}" for message, id in self.sent.items() if message in self.queues[REQUEST_QUEUE]]
+        logged: dict[str, list[Any]] = defaultdict(list)
+        for key, stored in self.bucket.objects.items():
+            if key.startswith(LOG_PREFIX) and not key.startswith(ID_PREFIX):
+                for line in stored.body.splitlines():
+                    row = json.loads(line)
+                    logged[row["id"]].append(row["answer"])
+        answers: dict[str, set[str]] = defaultdict(set)
+        for answer in self.queues[ANSWER_QUEUE].values():
+            answers[json.loads(answer.body)["id"]].add(answer.body)
+        for id in sorted(set(self.sent.values())):
+            if len(logged[id]) != 1:
+                found.append(f"logged {len(logged[id])} times: {id}")
+            elif answers[id] != {json.dumps(logged[id][0])}:
+                found.append(f"answered {answers[id]}, logged {logged[id][0]}")
+        for message, count in Counter(logged).items():
+            if message not in self.sent.values():
+                found.append(f"logged and never sent: {message} {count}")
+        return found
+
+
+def date(time: float) -> str:
+    return f"{datetime.fromtimestamp(time, timezone.utc):%Y-%m-%d}"
+
+
+class Waiting:
+    """A BatchWorker's place: items wait until the schedule gives it a turn; what fails is tried again."""
+
+    def __init__(self, _: object, work: Callable[[list[Any]], Any], size: int, **__: object) -> None:
+        self.work, self.size, self.items = work, size, []  # type: ignore[var-annotated]
+        self.outages = SimpleNamespace(tries=0)
+
+    def put(self, items: Iterable[Any]) -> None:
+        self.items += items
+
+    def turn(self, due: bool) -> None:
+        if not due or not self.items:
+            return
+        batch, self.items = self.items[: self.size], self.items[self.size :]
+        again = batch
+        with suppress(ClientError, BotoCoreError):
+            again = self.work(batch) or []
+        self.items = [*again, *self.items]
+
+
+class InTurn:
+    """A ThreadPoolExecutor's place."""
+
+    def __init__(self, _: int) -> None: ...
+
+    def __enter__(self) -> InTurn:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    map = staticmethod(map)
+
+
+class Clock(datetime):
+    @classmethod
+    def now(cls, tz: Any = None) -> Any:
+        return datetime.fromtimestamp(current[0].world.now, tz)
+
+
+current: list[Requests] = []
+
+
+@contextmanager
+def simulated() -> Iterator[None]:
+    """Small segments, no threads, and the clock of the world."""
+    with ExitStack() as patches:
+        for target, value in {
+            "lab2.stats.server.request_log.SEALED_BYTES": SEALED_BYTES,
+            "lab2.stats.server.request_log.ThreadPoolExecutor": InTurn,
+            "lab2.stats.server.request_log.time": SimpleNamespace(sleep=lambda _: current[0].world.step()),
+            "lab2.stats.server.idempotency.ThreadPoolExecutor": InTurn,
+            "lab2.stats.server.service.BatchWorker": Waiting,
+            "lab2.stats.server.service.datetime": Clock,
+        }.items():
+            patches.enter_context(patch(target, value))
+        patches.enter_context(patch("lab2.stats.server.service.Poller", lambda *_, **__: None))
+        yield
+
+
+def simulate(seed: int, folder: Path) -> tuple[list[str], list[str]]:
+    """Run the schedule of a seed; return what does not hold, and what happened."""
+    schedule = Requests(seed)
+    current[:] = [schedule]
+    return schedule.run(), schedule.world.trace

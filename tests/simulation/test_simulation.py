@@ -1,0 +1,160 @@
+"""Seeded schedules of labellers and servers: nothing is lost, nothing is twice, the newest label counts."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+from simulation import labellers, servers
+from support.world import ROOT
+
+from lab2.aws.append_object import AppendObject
+from lab2.labelling.label import LabelOrder
+from lab2.labelling.outbox import Outbox
+from lab2.stats.server.idempotency import CLOCK_ERROR, Place
+from lab2.stats.server.service import Server
+
+SUBJECTS = {"labellers": labellers, "servers": servers}
+MEMORY = Path("/dev/shm")  # where there is one, an fsync takes no time
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def first_violation(subject: ModuleType, seeds: range) -> tuple[int, list[str]] | None:
+    """Run schedules; return the seed of the first in which something does not hold, and what."""
+    with subject.simulated():
+        for seed in seeds:
+            with scratch() as folder:
+                violations, _ = subject.simulate(seed, folder)
+            if violations:
+                return seed, violations
+    return None
+
+
+def parts(schedules: int, size: int) -> list[range]:
+    return [range(start, start + size) for start in range(0, schedules, size)]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "seeds",
+    [range(150), *(pytest.param(part, marks=pytest.mark.long) for part in parts(10_000, 1_000))],
+    ids=lambda seeds: f"seeds {seeds.start} to {seeds.stop - 1}",
+)
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_no_schedule_loses_or_doubles_anything(name: str, seeds: range) -> None:
+    found = first_violation(SUBJECTS[name], seeds)
+    assert not found, f"{found[1]}; replay it with: python -m tests.simulation {name} {found[0]}"
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_a_seed_is_a_schedule(name: str) -> None:
+    """In another process, with other hashes, and on disk, the same happens again."""
+    command = [sys.executable, "-m", "tests.simulation", name, "7"]
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    with SUBJECTS[name].simulated(), scratch() as folder:
+        assert SUBJECTS[name].simulate(7, folder)[1] == again.stdout.splitlines()[:-1]
+    assert len(again.stdout.splitlines()) > 20
+
+
+# ---- what the simulation is worth: code that is broken on purpose is found --------------------
+
+
+def blind_try_append(self: AppendObject, rows: Any) -> bool:
+    """Whatever the reply, what is in the object is not looked at."""
+    if not self.known:
+        self.refresh()
+    rows = self.seen.missing(rows)
+    try:
+        if rows:
+            self._write(rows)
+    except (ClientError, BotoCoreError):
+        self.known = False
+        return False
+    self.seen.add(rows)
+    return True
+
+
+def open_unread(self: AppendObject, open: Callable[[AppendObject], None] = AppendObject._open) -> None:
+    """An object that was known to be small is opened like one that is seen for the first time."""
+    self.known = False
+    open(self)
+
+
+def last_row_wins(self: LabelOrder, votes: Any, label: Any) -> None:
+    votes.setdefault(label.image, {})[label.annotator] = label
+
+
+def saved_too_early(self: Outbox, items: Any, save: Callable[[Outbox, Any], None] = Outbox._save) -> None:
+    self.file.remove(self.file.labels())
+    save(self, items)
+
+
+def deleted_too_early(self: Server, requests: Any, write: Callable[[Server, Any], None] = Server._write) -> None:
+    self._delete.put(requests)
+    write(self, requests)
+
+
+BREAKAGES: dict[str, tuple[ModuleType, dict[str, Any]]] = {
+    "writes without a condition": (labellers, {"simulation.fakes.Bucket.conditional": False}),
+    "log writes without a condition": (servers, {"simulation.fakes.Bucket.conditional": False}),
+    "no look after a lost reply": (labellers, {"lab2.aws.append_object.AppendObject.try_append": blind_try_append}),
+    "a file that crosses 5 MiB is not read": (labellers, {"lab2.aws.append_object.AppendObject._open": open_unread}),
+    "the last row wins": (labellers, {"lab2.labelling.label.LabelOrder.count": last_row_wins}),
+    "another's labels are sent without a look at the file": (
+        labellers,
+        {"lab2.labelling.outbox_file.OutboxFile.take": lambda self: (self.labels(), False)},
+    ),
+    "labels leave the disk before they are in S3": (labellers, {"lab2.labelling.outbox.Outbox._save": saved_too_early}),
+    "a window of 15 minutes": (
+        servers,
+        {
+            "lab2.stats.server.service.place_of": lambda key, message, sent: Place(
+                key[:10] if key.startswith("2026") else servers.date(sent), sent - CLOCK_ERROR
+            )
+        },
+    ),
+    "an id without a date is filed by each server for itself": (
+        servers,
+        {"lab2.stats.server.idempotency.IdFile.place": lambda self, key, sent: Place(servers.date(sent), 0.0)},
+    ),
+    "sealed segments of others are not read": (
+        servers,
+        {"lab2.stats.server.request_log.RequestLog._read_back": lambda self, since: None},
+    ),
+    "deleted before it is logged": (servers, {"lab2.stats.server.service.Server._write": deleted_too_early}),
+}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("breakage", BREAKAGES)
+def test_code_that_is_broken_on_purpose_is_found(breakage: str) -> None:
+    subject, broken = BREAKAGES[breakage]
+    patches = [patch(target, value) for target, value in broken.items()]
+    for each in patches:
+        each.start()
+    try:
+        found = first_violation(subject, range(2_000))
+    finally:
+        for each in patches:
+            each.stop()
+    assert found
+    print(f"seed {found[0]}: {found[1][0]}")
