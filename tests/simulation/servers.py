@@ -23,7 +23,7 @@ from simulation.schedule import SKEW, World
 
 from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
 from lab2.aws.sqs import Queue
-from lab2.stats.server.idempotency import DAY, ID_PREFIX
+from lab2.stats.server.idempotency import DAY
 from lab2.stats.server.service import Server
 
 SEALED_BYTES = 500  # instead of 16 KiB
@@ -133,7 +133,7 @@ class Requests:
         found = [f"not answered: {id}" for message, id in self.sent.items() if message in self.queues[REQUEST_QUEUE]]
         logged: dict[str, list[Any]] = defaultdict(list)
         for key, stored in self.bucket.objects.items():
-            if key.startswith(LOG_PREFIX) and not key.startswith(ID_PREFIX):
+            if key.startswith(LOG_PREFIX):
                 for line in stored.body.splitlines():
                     row = json.loads(line)
                     logged[row["id"]].append(row["answer"])

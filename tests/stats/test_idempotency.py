@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from support.proxy import Fault, Proxy
+from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, World
 
+from lab2.aws.resources import ID_PREFIX
 from lab2.aws.sqs import Outgoing
 from lab2.stats.protocol import new_id
-from lab2.stats.server.idempotency import CLOCK_ERROR, DAY, ID_PREFIX, IdFile, Place, place_of
+from lab2.stats.server.idempotency import CLOCK_ERROR, DAY, IdFile, Place, place_of
 from lab2.stats.server.log_row import encode_row
+from lab2.stats.server.redrive import redrive
 from lab2.stats.server.request_log import RequestLog
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc).timestamp()
@@ -105,7 +106,7 @@ def test_a_server_started_in_between_answers_a_request_sent_again_from_the_log(
     assert world.queue("lab2").send([request]) == []
     drain(world)
     (first,) = world.drain("lab2_1")
-    ((key, _),) = [item for item in world.objects("log/").items() if not item[0].startswith(ID_PREFIX)]
+    (key,) = world.objects("log/")
     log = RequestLog(world.aws.s3, world.aws.bucket, key.split("/")[1])
     for number in range(4):
         rows = [encode_row(f"{number} {part}", "", "[1]" + " " * 9_000, '{"id": "x"}', now) for part in range(2)]
@@ -114,8 +115,7 @@ def test_a_server_started_in_between_answers_a_request_sent_again_from_the_log(
     drain(world)
     (again,) = world.drain("lab2_1")
     assert again.body == first.body
-    rows = [json.loads(line)["id"] for key, body in world.objects("log/").items() if not key.startswith(ID_PREFIX)
-            for line in body.splitlines()]  # fmt: skip
+    rows = [json.loads(line)["id"] for body in world.objects("log/").values() for line in body.splitlines()]
     assert Counter(rows)[name] == 1
 
 
@@ -130,9 +130,17 @@ def test_ids_of_our_client_cost_no_call_and_others_one_put(world: World, proxy: 
     assert puts == [(1, True), (1, True), (2, True)]
 
 
-def test_readers_of_the_log_pass_over_the_filed_ids(world: World) -> None:
-    assert world.queue("lab2").send([Outgoing("[1]", {"id": "x"})]) == []
-    drain(world)
-    checked = world.start("server.py", "verify", stderr=subprocess.PIPE)
-    output, errors = checked.communicate(timeout=PATIENCE)
-    assert checked.returncode == 0 and output.startswith("1 row"), output + errors
+def test_with_the_stack_of_1_0_an_id_without_a_date_is_logged_on_the_day_it_was_sent(
+    proxied: World, proxy: Proxy
+) -> None:
+    """Its policy knows no ids: the server must not stop for that."""
+    proxy.on("PutObject", Fault(refuse=(403, "AccessDenied")), times=ALWAYS, only=lambda call: ID_PREFIX in call.path)
+    assert IdFile(proxied.aws.s3, proxied.aws.bucket).place("x", NOON) == Place("2026-11-23", NOON - CLOCK_ERROR)
+
+
+def test_a_dead_letter_put_back_is_filed_under_the_day_on_which_it_was_sent(world: World) -> None:
+    """It may be in that day's log by its MessageId."""
+    world.aws.sqs.send_message(QueueUrl=world.aws.queue_url("lab2_dead"), MessageBody="[1]")
+    assert redrive(world.aws) == 1
+    (filed,) = world.objects(ID_PREFIX).values()
+    assert filed.decode() == days_ago(0)

@@ -3,6 +3,7 @@
 SQS's own redrive (StartMessageMoveTask) makes new messages of them, with a new MessageId and time: a request that has
 no `id` would become another one, and be logged a second time. So they are moved by hand here: each is sent with its
 old MessageId as its `id`, then deleted. One that is on both queues, because this was killed in between, is one request.
+It may be in the log already, on the day on which it was first sent: under that day its `id` is filed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from lab2.aws.resources import DEAD_LETTER_QUEUE, REQUEST_QUEUE
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs import BATCH
 from lab2.errors import UserError
+from lab2.stats.server.idempotency import IdFile
 
 if TYPE_CHECKING:
     from types_boto3_sqs.type_defs import MessageTypeDef, SendMessageBatchRequestEntryTypeDef
@@ -33,12 +35,22 @@ def redrive(aws: AwsSession) -> int:
         while empty < POLLS:
             messages = aws.sqs.receive_message(
                 QueueUrl=dead, MaxNumberOfMessages=BATCH, WaitTimeSeconds=WAIT, MessageAttributeNames=["All"],
-                MessageSystemAttributeNames=["MessageGroupId"],
+                MessageSystemAttributeNames=["MessageGroupId", "SentTimestamp"],
             ).get("Messages", [])  # fmt: skip
             empty = 0 if messages else empty + 1
             if messages:
+                _file_ids(aws, messages)
                 moved += _move(aws, messages, dead, requests)
     return moved
+
+
+def _file_ids(aws: AwsSession, messages: list[MessageTypeDef]) -> None:
+    """File the messages that have no `id` of their own under the day on which they were first sent."""
+    nameless = [message for message in messages if "id" not in message.get("MessageAttributes", {})]
+    with user_errors(f"the log in bucket {aws.bucket}"):
+        IdFile(aws.s3, aws.bucket).places(
+            [(message["MessageId"], int(message["Attributes"]["SentTimestamp"]) / 1000) for message in nameless]
+        )
 
 
 def _move(aws: AwsSession, messages: list[MessageTypeDef], dead: str, requests: str) -> int:
