@@ -13,9 +13,10 @@ from lab2.errors import UserError
 from lab2.labelling.label import Label
 
 NAME = "outbox.sqlite3"
+SEVERAL = ""
 BUSY = 10.0  # seconds to wait while another program writes to the file
-# `sender` is the only run that may have sent the label to S3. Another run that wants to send it writes itself there
-# first, and looks at the whole label file: see `take`.
+# `sender` is the only run that may have sent the label to S3, SEVERAL where others may have, too. A run that wants to
+# send a label of another one marks it so first, and reads the whole label file: see `take`.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS waiting (
     timestamp TEXT, image TEXT, annotator TEXT, label TEXT, seconds TEXT, sender TEXT,
@@ -60,7 +61,7 @@ class OutboxFile:
 
     def adopt(self, journal: str, labels: Iterable[Label]) -> None:
         """Return when the labels of a journal are on disk; a journal of this name is adopted once."""
-        self._insert(labels, "", journal)
+        self._insert(labels, SEVERAL, journal)
 
     def labels(self) -> list[Label]:
         """Return all labels that wait, of any program, in the order of their time."""
@@ -70,17 +71,17 @@ class OutboxFile:
         """Return the labels to send in the order of their time, and whether any may be in the label file already.
 
         Call it only once the label file has been looked at: what this run alone may have sent can't have been there
-        before. All others are from now on known as sent by this run, too.
+        before. The others are marked for good: also this run, should it fail, must look again before it sends them.
         """
         found = self._select()
-        if all(sender == self._sender for _, sender in found):
-            return [label for label, _ in found], False
-        try:
-            with self._lock:
-                self._db.execute("UPDATE waiting SET sender = ? WHERE sender <> ?", (self._sender, self._sender))
-        except sqlite3.Error:  # a full disk: others' labels wait until there is room
-            return [label for label, sender in found if sender == self._sender], False
-        return [label for label, _ in found], True
+        senders = {sender for _, sender in found}
+        if senders - {self._sender, SEVERAL}:
+            try:
+                with self._lock:
+                    self._db.execute("UPDATE waiting SET sender = ? WHERE sender <> ?", (SEVERAL, self._sender))
+            except sqlite3.Error:  # a full disk: others' labels wait until there is room
+                return [label for label, sender in found if sender == self._sender], False
+        return [label for label, _ in found], bool(senders - {self._sender})
 
     def remove(self, labels: Iterable[Label]) -> None:
         """Remove labels that are safe in S3; those that can't be removed now are found there at the next start."""

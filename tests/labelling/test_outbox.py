@@ -190,6 +190,23 @@ def test_a_row_that_another_program_sent_is_not_sent_again_to_a_file_past_five_m
     assert [each["image"] for each in rows(world)].count(kept.image) == 1
 
 
+def test_a_program_that_could_not_read_the_file_at_first_looks_again_before_it_sends(
+    proxied: World, proxy: Proxy
+) -> None:
+    kept = label("left.jpg", "somebody")
+    many = "".join(f"{number:01000}.jpg,1,bob,2026-11-23T12:00:00.000Z,\n" for number in range(5_200))
+    body = f"image,label,annotator,timestamp,seconds\nleft.jpg,1,somebody,{kept.timestamp},\n{many}".encode()
+    proxied.aws.s3.put_object(Bucket=proxied.aws.bucket, Key=LABEL_KEY, Body=body)
+    left = OutboxFile(proxied.home / "labels")
+    left.add(kept)  # it was sent, and its program killed
+    left.close()
+    proxy.on("GetObject", Fault(cut=True), nth=2, times=6)  # the end of the file is seen, the whole only much later
+    keeping = outbox(proxied)
+    until(lambda: keeping.waiting == 0)
+    keeping.close()
+    assert [row["image"] for row in rows(proxied)].count("left.jpg") == 1
+
+
 def test_labels_are_sent_in_the_order_of_their_time(world: World) -> None:
     stamps = [f"2026-11-23T12:00:0{second}.000Z" for second in (3, 1, 2)]
     for stamp in stamps:  # each left by a program of its own

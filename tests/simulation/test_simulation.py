@@ -19,8 +19,9 @@ from simulation import labellers, servers
 from support.world import ROOT
 
 from lab2.aws.append_object import AppendObject
-from lab2.labelling.label import LabelOrder
+from lab2.labelling.label import Label, LabelOrder
 from lab2.labelling.outbox import Outbox
+from lab2.labelling.outbox_file import OutboxFile
 from lab2.stats.server.idempotency import CLOCK_ERROR, Place
 from lab2.stats.server.service import Server
 
@@ -108,6 +109,13 @@ def saved_too_early(self: Outbox, items: Any, save: Callable[[Outbox, Any], None
     save(self, items)
 
 
+def taken_as_its_own(self: OutboxFile) -> tuple[list[Label], bool]:
+    """Once a program has seen others' labels they count as its own, though it may not have read the file."""
+    found = self._select()
+    self._db.execute("UPDATE waiting SET sender = ?", [self._sender])
+    return [label for label, _ in found], any(sender != self._sender for _, sender in found)
+
+
 def deleted_too_early(self: Server, requests: Any, write: Callable[[Server, Any], None] = Server._write) -> None:
     self._delete.put(requests)
     write(self, requests)
@@ -122,6 +130,10 @@ BREAKAGES: dict[str, tuple[ModuleType, dict[str, Any]]] = {
     "another's labels are sent without a look at the file": (
         labellers,
         {"lab2.labelling.outbox_file.OutboxFile.take": lambda self: (self.labels(), False)},
+    ),
+    "another's labels are looked for once, even where that failed": (
+        labellers,
+        {"lab2.labelling.outbox_file.OutboxFile.take": taken_as_its_own},
     ),
     "labels leave the disk before they are in S3": (labellers, {"lab2.labelling.outbox.Outbox._save": saved_too_early}),
     "a window of 15 minutes": (
