@@ -1,4 +1,4 @@
-"""Labellers in a simulated world: the real Outbox, OutboxFile, LabelFile and AppendObject, on two machines.
+"""Labellers in a simulated world: the real Outbox, OutboxFile, LabelFile and AppendObject, on some machines.
 
 What must hold: a label that was taken is in the label file once, however its program ended; nothing is there twice;
 what was there stays; and for every reader the label with the latest timestamp counts.
@@ -40,7 +40,8 @@ class Labels:
         self.world, self.folder, self.bucket = World(seed), folder, Bucket()
         chance = self.chance = self.world.chance
         self.faults = chance.choice((0.0, 0.1, 0.25, 0.5))
-        self.skews = [chance.uniform(-SKEW, SKEW) for _ in range(2)]  # of the machines' clocks
+        self.machines = chance.choice((2, 4))
+        self.skews = [chance.uniform(-SKEW, SKEW) for _ in range(self.machines)]  # of their clocks
         self.taken: list[Label] = []
         self.files: list[OutboxFile] = []
         self.stamps = 0
@@ -65,12 +66,12 @@ class Labels:
         """Run the schedule; return what does not hold."""
         world, chance = self.world, self.chance
         for number in range(chance.randint(2, 4)):
-            self.start(f"program {number}.0", number % 2)
+            self.start(f"program {number}.0", number % self.machines)
         reader = LabelFile(self.aws(0.0))
         reader.sleep = world.step
         world.start("reader", lambda: [reader.votes() for _ in range(chance.randint(1, 5))] and None)
         world.run(chance.choice((0.0, 0.01, 0.05)), [self.pass_time], self.start_again)
-        for machine in range(2):  # everybody is back at work, and nothing fails
+        for machine in range(self.machines):  # everybody is back at work, and nothing fails
             outbox = self.open(machine, 0.0)
             outbox._save([])
         world.settle()
@@ -85,7 +86,7 @@ class Labels:
     def start_again(self, name: str) -> None:
         program, _, life = name.rpartition(".")
         if name != "reader" and int(life) < 3 and self.chance.random() < 0.8:
-            self.start(f"{program}.{int(life) + 1}", int(program.split()[1]) % 2)
+            self.start(f"{program}.{int(life) + 1}", int(program.split()[1]) % self.machines)
 
     def pass_time(self) -> None:
         self.world.now += self.chance.choice((3.0, 60.0, 900.0))

@@ -51,7 +51,6 @@ class Requests:
         )  # fmt: skip
         server = Server(aws)
         server._ids.sleep = self.world.step
-        server._emptied = SimpleNamespace(wait=self.world.step, set=self.world.step, clear=self.world.step)  # type: ignore[assignment]
         return server
 
     def run(self) -> list[str]:
@@ -175,6 +174,13 @@ class Waiting:
         self.items = [*again, *self.items]
 
 
+class Poller:
+    """A Poller's place: the schedule says when to receive."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.shallow = SimpleNamespace(wait=current[0].world.step)
+
+
 class InTurn:
     """A ThreadPoolExecutor's place."""
 
@@ -210,7 +216,7 @@ def simulated() -> Iterator[None]:
             "lab2.stats.server.service.datetime": Clock,
         }.items():
             patches.enter_context(patch(target, value))
-        patches.enter_context(patch("lab2.stats.server.service.Poller", lambda *_, **__: None))
+        patches.enter_context(patch("lab2.stats.server.service.Poller", Poller))
         yield
 
 
