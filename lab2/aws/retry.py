@@ -30,7 +30,8 @@ GRACE = (
     | dict.fromkeys(  # classes of botocore's: how this machine is set up
         ["NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "ConfigParseError", "ConfigNotFound",
          "InvalidConfigError", "MissingDependencyException", "NoRegionError", "InvalidRegionError",
-         "UnknownRegionError", "RefreshWithMFAUnsupportedError", "InvalidProxiesConfigError"], 60.0)
+         "UnknownRegionError", "RefreshWithMFAUnsupportedError", "InvalidProxiesConfigError",
+         "SSLError"], 60.0)  # a certificate that is not trusted
 )  # fmt: skip
 FEW_REJECTIONS = 10  # in a row; after more of them it is not the items that are at fault
 
