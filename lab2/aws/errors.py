@@ -125,7 +125,7 @@ EXCEPTIONS = {
     "FlexibleChecksumError": "What AWS sent for {what} was damaged on the way ({error}). Try again.",
     "ResponseParserError":
         "What came for {what} is no answer of AWS ({error}). Check the network and AWS_ENDPOINT_URL, then try again.",
-    "ParamValidationError": "The call to AWS for {what} failed: {error}",
+    "ParamValidationError": "{what} can't be: AWS does not allow such a name. Check --bucket and LAB2_BUCKET.",
     "BotoCoreError": "The call to AWS for {what} failed: {error}",
 }  # fmt: skip
 

@@ -31,6 +31,8 @@ GRACE = (
         ["NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "ConfigParseError", "ConfigNotFound",
          "InvalidConfigError", "MissingDependencyException", "NoRegionError", "InvalidRegionError",
          "UnknownRegionError", "RefreshWithMFAUnsupportedError", "InvalidProxiesConfigError",
+         "ParamValidationError", "EndpointProviderError", "UnknownEndpointError", "EndpointVariantError",
+         "UnsupportedS3ConfigurationError",
          "SSLError"], 60.0)  # a certificate that is not trusted
 )  # fmt: skip
 FEW_REJECTIONS = 10  # in a row; after more of them it is not the items that are at fault
