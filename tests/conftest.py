@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,11 +30,22 @@ hypothesis.settings.register_profile("other", max_examples=1_000)
 hypothesis.settings.load_profile("other" if os.environ.get("LAB2_SEED") else "same")
 
 
+ALWAYS = 2  # cases of a test that starts programs which run in `make test`; the others are long
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests whose input is random: they are what `make fuzz` runs."""
+    """Mark the tests whose input is random, which `make fuzz` varies, and most cases of tests that start programs."""
+    cases = Counter[tuple[str, str]]()
     for item in items:
-        if "chance" in getattr(item, "fixturenames", ()) or hasattr(getattr(item, "obj", None), "hypothesis"):
+        fixtures = getattr(item, "fixturenames", ())
+        if "chance" in fixtures or hasattr(getattr(item, "obj", None), "hypothesis"):
             item.add_marker("fuzz")
+        if {"world", "project", "desktop"} & set(fixtures):
+            test = item.location[0], item.name.partition("[")[0]
+            cases[test] += not item.get_closest_marker("long")
+            if cases[test] > ALWAYS:
+                item.add_marker("long")
 
 
 @pytest.fixture(scope="session")

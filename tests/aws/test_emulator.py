@@ -88,6 +88,7 @@ def test_a_program_that_was_killed_counts_as_gone(project: Project) -> None:
     assert not project.up()
 
 
+@pytest.mark.long
 def test_a_client_starts_no_server_beside_one_that_runs(project: Project) -> None:
     server = project.start("server.py")
     assert server.stdout and "Serving" in server.stdout.readline()
@@ -99,6 +100,7 @@ def test_a_client_starts_no_server_beside_one_that_runs(project: Project) -> Non
     assert not project.up()
 
 
+@pytest.mark.long
 def test_what_was_sent_outlives_the_emulator(project: Project) -> None:
     assert project.run("client.py", "4")[0] == 0
     code, output, _ = project.run("server.py", "verify")
@@ -172,11 +174,13 @@ def test_local_means_here_whatever_the_environment_says(
     assert expected in output + errors and code == ("upload" in args)  # underbase.csv is no picture
 
 
+@pytest.mark.long
 def test_a_profile_that_does_not_exist_does_not_matter_here(project: Project) -> None:
     project.env |= {"AWS_PROFILE": "nobody", "AWS_CONFIG_FILE": "/nowhere"}
     assert project.run("client.py", "4")[::2] == (0, "")
 
 
+@pytest.mark.long
 def test_a_port_that_is_taken_is_one_clear_sentence(project: Project) -> None:
     with socket.create_server(("127.0.0.1", project.port)):
         code, output, errors = project.run("server.py")
@@ -201,6 +205,7 @@ def test_it_listens_on_this_machine_only_and_its_folder_is_private(project: Proj
     listener.communicate(timeout=PATIENCE)
 
 
+@pytest.mark.long
 def test_a_failed_deployment_stops_the_emulator_that_it_started(project: Project) -> None:
     template = project.home / "aws.yaml"
     template.write_text(template.read_text().replace("AWS::SQS::Queue", "AWS::SQS::Nothing"))
@@ -212,6 +217,7 @@ def test_a_failed_deployment_stops_the_emulator_that_it_started(project: Project
     assert project.run("client.py", "4")[0] == 0
 
 
+@pytest.mark.long
 def test_the_emulator_of_another_folder_is_told_from_another_program(project: Project, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     other = Project(tmp_path / "other")

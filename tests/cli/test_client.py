@@ -300,6 +300,7 @@ def test_three_clients_on_one_queue_each_see_their_own(world: World, server: obj
     until(lambda: world.depth("lab2_1") == (0, 0))
 
 
+@pytest.mark.long
 def test_hundreds_of_abandoned_answers_do_not_stand_before_ours(world: World, server: object) -> None:
     for _ in range(30):
         put_answer(world, "[1]", client="gone@away", times=10)

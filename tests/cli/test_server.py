@@ -151,6 +151,7 @@ def test_one_id_twice_in_one_batch_is_logged_once(world: World) -> None:
     assert settled(world)
 
 
+@pytest.mark.long
 def test_two_servers_on_one_log_answer_all_and_log_each_once(world: World) -> None:
     servers = [serve(world), serve(world)]
     ids = ask(world, *(encode_request([number]) for number in range(600)))

@@ -128,6 +128,7 @@ def test_images_of_any_names_are_offered_equally_often_for_a_list_a_round(
     assert abs(sum(drawn[name] for name in names[: count // 2]) - 2 * rounds) < 5 * rounds**0.5
 
 
+@pytest.mark.long
 def test_the_first_round_of_a_machine_is_not_bound_to_names_that_upload_gave(
     world: World, emulator: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

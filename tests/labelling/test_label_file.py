@@ -140,6 +140,7 @@ def test_past_five_megabytes_only_new_rows_travel_and_none_is_doubled(proxied: W
     assert [row["image"] for row in found[-3:]] == ["0.jpg", "1.jpg", "2.jpg"]
 
 
+@pytest.mark.long
 def test_a_reader_that_stays_open_sees_every_vote_when_the_file_grows_past_five_megabytes(world: World) -> None:
     many = "".join(f"{number:012x}-a.jpg,1,bob,2026-11-23T12:00:00.000Z,\n" for number in range(120_000))
     most = many[: COPY_FROM - 200].rpartition("\n")[0]

@@ -355,6 +355,7 @@ def test_a_journal_that_can_not_be_read_is_left_there(world: World) -> None:
     assert (world.home / "labels" / "9-00000000.jsonl").exists()
 
 
+@pytest.mark.long
 def test_eight_keepers_at_once_lose_and_double_nothing(world: World) -> None:
     program = textwrap.dedent("""
         import pathlib, sys

@@ -7,6 +7,7 @@ from collections import Counter
 
 import cv2
 import numpy
+import pytest
 from support.labeller import piped
 from support.proxy import Fault, Proxy
 from support.world import World
@@ -41,6 +42,7 @@ def test_no_label_is_needed_most_then_one_then_a_tie() -> None:
     assert usefulness(given["tied"], "z") == 2
 
 
+@pytest.mark.long
 def test_useful_pictures_are_labelled_by_everybody_before_anybody_sees_one_twice(samples: World) -> None:
     names = image_names(samples)
     count = len(names)
@@ -54,6 +56,7 @@ def test_useful_pictures_are_labelled_by_everybody_before_anybody_sees_one_twice
     assert code == 0 and "ada has labelled every picture" in output
 
 
+@pytest.mark.long
 def test_the_last_pictures_without_a_label_are_found_among_thousands(world: World) -> None:
     names = [f"{number:012x}-a.png" for number in range(0, 2**48, 2**48 // (2 * PAGE + 100))]
     data = cv2.imencode(".png", numpy.zeros((8, 8, 3), numpy.uint8))[1].tobytes()

@@ -138,6 +138,7 @@ def test_with_the_stack_of_1_0_an_id_without_a_date_is_logged_on_the_day_it_was_
     assert IdFile(proxied.aws.s3, proxied.aws.bucket).place("x", NOON) == Place("2026-11-23", NOON - CLOCK_ERROR)
 
 
+@pytest.mark.long
 def test_a_dead_letter_put_back_is_filed_under_the_day_on_which_it_was_sent(world: World) -> None:
     """It may be in that day's log by its MessageId."""
     world.aws.sqs.send_message(QueueUrl=world.aws.queue_url("lab2_dead"), MessageBody="[1]")
