@@ -109,7 +109,8 @@ def report(session: Session, options: argparse.Namespace) -> int:
     """Print the report, and draw a contact sheet if one is asked for."""
     session.outbox.flush(LAST_EFFORT)
     session.tell()
-    images = {image.name: image for image in session.images.all()}
+    store = session.images
+    images = {image.name: image for image in session.persist("Listing the pictures", lambda: list(store.all()))}
     found = Report.of(images, session.votes())
     print(found.as_json() if options.json else found.as_text(shutil.get_terminal_size().columns), flush=True)
     if options.sheet:

@@ -22,7 +22,7 @@ ROUND = 4  # images
 def label_round(session: Session, annotator: str, useful: bool) -> None:
     """Label a round of images, with `useful` those that need it most; then print how many labels are in S3."""
     outbox, images = session.outbox, session.images
-    candidates = images.sample()
+    candidates = session.persist("Listing the pictures", images.sample)
     if not candidates:
         raise UserError(f"There are no pictures in bucket {images.aws.bucket} yet. Upload some first.")
     if useful:

@@ -60,12 +60,16 @@ class Session:
     def outbox(self) -> Outbox:
         return _patiently(self._outbox)
 
+    def persist(self, what: str, work: Callable[[], T]) -> T:
+        """Return the result of `work`, tried again in an outage; UserError or its own error if that lasts too long."""
+        return persist(work, OutageReporter(what), PATIENCE)
+
     def votes(self) -> Votes:
         """Return the labels in the bucket that count; only what is new since the last call is read."""
         aws = self.images.aws
         self._label_file = self._label_file or LabelFile(aws)
         with user_errors(f"{LABEL_KEY} in bucket {aws.bucket}"):
-            votes = self._label_file.votes()
+            votes = self.persist("Reading the labels", self._label_file.votes)
         if (warning := self._label_file.warning()) not in ("", self._warning):
             self._warning = warning
             self.say(warning)

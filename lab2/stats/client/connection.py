@@ -50,6 +50,7 @@ class Connection:
         self._prefix = f"{ANSWER_QUEUE}-{re.sub(r'[^A-Za-z0-9_-]', '-', client)[:40]}-"
         self._left: dict[str, Inbox] = {}  # private queues of other runs of our name
         self._looking = threading.Lock()
+        self._look_error: Exception | None = None  # of a look that found something; the next `receive` raises it
         self._next_look = self._next_list = time.monotonic() + LOOK
         if self._note(queues or {}):
             self._next_look = 0.0
@@ -82,6 +83,9 @@ class Connection:
         """Return answers for this run, waiting up to `wait` seconds; once a minute those to dead runs elsewhere."""
         if self.reply_to and not self._on_shared.isdisjoint(self.run.waiting):
             self._next_look = 0.0  # for answers to what was sent before we had a queue of our own
+        if error := self._look_error:
+            self._look_error = None
+            raise error
         if found := self._look():
             return found
         received = (self.own if self.own and self.reply_to else self.shared).receive(wait)
@@ -146,9 +150,10 @@ class Connection:
             for inbox in [*([self.shared] if self.reply_to else []), *self._left.values()]:
                 try:
                     found += self._glance(inbox)
-                except Exception:
+                except Exception as error:
                     if not found:
                         raise
+                    self._look_error = error  # what was found is shown first
             self._expect_more(found)
             self._next_look = 0.0 if self.more else now + (LOOK_SOON if self._left else LOOK)
             return found
