@@ -14,7 +14,7 @@ from pathlib import Path
 from lab2.aws.retry import OutageReporter, is_outage, is_passing
 from lab2.errors import internal_error
 from lab2.labelling.display.decoder import Decoder
-from lab2.labelling.image_store import ImageStore
+from lab2.labelling.image_store import ImageStore, digest
 from lab2.labelling.local_files import files_of, is_picture_name, read_file
 from lab2.labelling.picture import UnreadableImage
 from lab2.terminal import Progress, printable
@@ -59,7 +59,8 @@ class Uploader:
         self._worker = BatchWorker(
             OutageReporter("Uploading"), self._work, size=1, threads=UPLOADS, reject=self._leave_out
         )
-        self._worker.put(files)
+        self._closing = False
+        self._worker.put(copies_together(files))
 
     def run(self, images: ImageStore) -> None:
         """Upload until all files are done, showing progress; UserError where AWS fails."""
@@ -75,6 +76,7 @@ class Uploader:
     def close(self) -> None:
         """Start no more files; return when those in progress have an outcome."""
         self._images.cancel()
+        self._closing = True
         self._worker.close()
         self._worker.flush()
         for _ in range(self._decoder_count):
@@ -98,24 +100,33 @@ class Uploader:
             if outcome.what == LEFT_OUT
         ]
 
-    def _work(self, files: list[Path]) -> None:
-        for path in files:
-            try:
-                data = read_file(path)
-                self._check(data)
-                stored = not self.failure and self._images.result().store(path.name, data)
-                if not self.failure:
-                    self.done.append(Outcome(path, UPLOADED if stored else THERE))
-            except UnreadableImage as reason:
-                no_picture = path in self._found_in_folders and not is_picture_name(path)
-                self.done.append(Outcome(path, SKIPPED) if no_picture else Outcome(path, LEFT_OUT, str(reason)))
-            except Exception as error:
-                if is_passing(error) or not is_outage(error):
-                    raise  # it is done again after an outage; a file that is at fault is left out
-                self.failure = error  # raised by `run`
+    def _work(self, groups: list[list[Path]]) -> None:
+        (copies,) = groups
+        while copies:
+            self._upload(copies[0])
+            del copies[0]  # only now: what is done again after an outage begins with the file that failed
+            if self._closing:
+                break
 
-    def _leave_out(self, path: Path, error: BaseException) -> None:
-        self.done.append(Outcome(path, LEFT_OUT, internal_error(error)))
+    def _upload(self, path: Path) -> None:
+        try:
+            data = read_file(path)
+            self._check(data)
+            stored = not self.failure and self._images.result().store(path.name, data)
+            if not self.failure:
+                self.done.append(Outcome(path, UPLOADED if stored else THERE))
+        except UnreadableImage as reason:
+            no_picture = path in self._found_in_folders and not is_picture_name(path)
+            self.done.append(Outcome(path, SKIPPED) if no_picture else Outcome(path, LEFT_OUT, str(reason)))
+        except Exception as error:
+            if is_passing(error) or not is_outage(error):
+                raise  # it is done again after an outage; a file that is at fault is left out
+            self.failure = error  # raised by `run`
+
+    def _leave_out(self, copies: list[Path], error: BaseException) -> None:
+        self.done.append(Outcome(copies.pop(0), LEFT_OUT, internal_error(error)))
+        if copies:
+            self._worker.put([copies])
 
     def _add_decoder(self) -> None:
         self._decoders.put(Decoder())
@@ -127,6 +138,38 @@ class Uploader:
             decoder.decode(data, 16, 16)
         finally:
             self._decoders.put(decoder)
+
+
+def copies_together(files: Iterable[Path]) -> list[list[Path]]:
+    """Return the files in lists of those with the same content, each in the order of their names.
+
+    Programs that upload the same folder at once then all try the same name of a picture first, and it is stored once.
+    Only files of the same size are read for it.
+    """
+    by_size: dict[object, list[Path]] = {}
+    for path in sorted(files):
+        by_size.setdefault(_size(path), []).append(path)
+    groups: list[list[Path]] = []
+    for same_size in by_size.values():
+        by_content: dict[object, list[Path]] = {}
+        for path in same_size:
+            by_content.setdefault(_content(path) if len(same_size) > 1 else path, []).append(path)
+        groups += by_content.values()
+    return groups
+
+
+def _size(path: Path) -> object:
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return path
+
+
+def _content(path: Path) -> object:
+    try:
+        return digest(read_file(path))
+    except UnreadableImage:
+        return path
 
 
 def upload(paths: list[Path], connect: Callable[[], ImageStore]) -> int:

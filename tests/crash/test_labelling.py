@@ -183,6 +183,7 @@ def test_label_write_refused_for_a_while(pictures: World, proxy: Proxy, fault: s
 
 
 @pytest.mark.parametrize("fault", first_always(["cut", "lost", *REFUSALS]))
+@pytest.mark.long
 def test_label_saves_nothing_in_the_whole_first_run_and_all_in_the_next(
     pictures: World, proxy: Proxy, fault: str
 ) -> None:

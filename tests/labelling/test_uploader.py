@@ -19,6 +19,7 @@ from support.world import PATIENCE, ROOT, World
 
 from lab2.labelling.image_store import digest, stored_name
 from lab2.labelling.local_files import given_paths, typed_paths
+from lab2.labelling.uploader import copies_together
 
 
 def upload(world: World, *paths: Path | str) -> tuple[int, str, str]:
@@ -99,6 +100,16 @@ def test_the_same_picture_is_stored_once_and_two_of_one_name_both_survive(world:
     assert (code, output, errors) == (0, "2 uploaded, 5 already there, 0 left out.\n", "")
     assert sorted(world.objects("underbase/").values()) == sorted([one, two])
     assert upload(world, world.home / "b")[1] == "0 uploaded, 1 already there, 0 left out.\n"
+
+
+def test_copies_are_uploaded_in_the_order_of_their_names_and_only_files_of_one_size_are_read(tmp_path: Path) -> None:
+    files = {"b": b"x", "a": b"x", "c": b"y", "d": b"long", "e": b"x"}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    missing = tmp_path / "missing"
+    groups = copies_together([*(tmp_path / name for name in files), missing])
+    names = sorted([path.name for path in group] for group in groups)
+    assert names == [["a", "b", "e"], ["c"], ["d"], ["missing"]]
 
 
 def test_the_samples_have_the_names_that_upload_gives(world: World) -> None:
