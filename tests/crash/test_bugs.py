@@ -110,6 +110,7 @@ def test_a_bug_that_shows_for_a_while_loses_and_doubles_nothing(quick: World, pl
     "place",
     [OF_ONE_REQUEST[0], *(pytest.param(place, marks=pytest.mark.long) for place in OF_ONE_REQUEST[1:])],
 )
+@pytest.mark.long
 def test_a_request_that_fails_each_time_is_a_dead_letter_and_redrive_mends_it(quick: World, place: str) -> None:
     bad, *good = ask(quick)
     server = buggy(quick, "server.py", TARGETS[place], "RuntimeError", 0, str(BAD))

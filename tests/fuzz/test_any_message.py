@@ -123,6 +123,7 @@ def test_anything_on_the_request_queue_is_answered_and_gone_and_nobody_else_wait
     assert " 0 wrong, 0 twice, 0 torn" in output
 
 
+@pytest.mark.long
 def test_anything_on_the_answer_queue_leaves_a_client_its_own_answer(
     world: World, server: object, chance: random.Random
 ) -> None:

@@ -62,6 +62,7 @@ def test_sampling_is_uniform_and_costs_one_list(proxied: World, proxy: Proxy) ->
     assert chi < 60  # 23 degrees of freedom: chance exceeds this once in 30,000 runs
 
 
+@pytest.mark.long
 def test_a_large_database_is_sampled_from_a_page(proxied: World, proxy: Proxy) -> None:
     put = proxied.aws.s3.put_object
     for number in range(1_100):

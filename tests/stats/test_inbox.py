@@ -129,6 +129,7 @@ def test_only_what_nobody_comes_for_is_hidden_from_its_owner_for_long() -> None:
     assert hiding_seconds(STALE + 1, 1) == 30
 
 
+@pytest.mark.long
 def test_answers_that_nobody_comes_for_do_not_come_back_as_fast_as_new_ones(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
