@@ -26,19 +26,8 @@ def row(case: str) -> str:
 def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.xml"
-        pytest = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-n",
-            "4",
-            "--dist",
-            "worksteal",
-            "tests/crash",
-            f"--junit-xml={result}",
-            *arguments,
-        ]
-        code = subprocess.call(pytest, cwd=ROOT)
+        pytest = [sys.executable, "-m", "pytest", "-n4", "--dist=worksteal", "tests/crash", f"--junit-xml={result}"]
+        code = subprocess.call([*pytest, *arguments], cwd=ROOT)
         cases = [(row(case.attrib["name"]), len(case) == 0) for case in ElementTree.parse(result).iter("testcase")]
     count, passed = Counter(name for name, _ in cases), Counter(name for name, fine in cases if fine)
     lines = [
