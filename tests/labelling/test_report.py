@@ -6,29 +6,10 @@ import json
 
 import cv2
 import pytest
-from support.labeller import piped
+from support.labeller import image_names, piped, put_labels, votes
 from support.world import World
 
-from lab2.aws.resources import LABEL_KEY
-from lab2.labelling.csv_dialect import HEADER
-from lab2.labelling.label import Label
 from lab2.labelling.report import Report, Verdict
-
-
-def votes(**images: str) -> dict[str, dict[str, Label]]:
-    """Return votes: for each image a digit an annotator, who are called a, b, c ..."""
-    return {
-        image: {name: Label(image, label, name, "", "2.0") for name, label in zip("abcdef", labels, strict=False)}
-        for image, labels in images.items()
-    }
-
-
-def put_labels(world: World, rows: str) -> None:
-    world.aws.s3.put_object(Bucket=world.aws.bucket, Key=LABEL_KEY, Body=f"{HEADER}\n{rows}".encode())
-
-
-def image_names(world: World) -> list[str]:
-    return [key.removeprefix("underbase/") for key in world.objects("underbase/")]
 
 
 def test_a_report_counts_labels_and_names_the_most_disputed_first() -> None:

@@ -8,31 +8,13 @@ from collections import Counter
 import cv2
 import numpy
 import pytest
-from support.labeller import piped
+from support.labeller import image_names, piped, put_labels, votes
 from support.proxy import Fault, Proxy
 from support.world import World
 
 from lab2.aws.resources import LABEL_KEY
-from lab2.labelling.csv_dialect import HEADER
 from lab2.labelling.image_store import PAGE
-from lab2.labelling.label import Label
 from lab2.labelling.round import usefulness
-
-
-def votes(**images: str) -> dict[str, dict[str, Label]]:
-    """Return votes: for each image a digit an annotator, who are called a, b, c ..."""
-    return {
-        image: {name: Label(image, label, name, "", "2.0") for name, label in zip("abcdef", labels, strict=False)}
-        for image, labels in images.items()
-    }
-
-
-def put_labels(world: World, rows: str) -> None:
-    world.aws.s3.put_object(Bucket=world.aws.bucket, Key=LABEL_KEY, Body=f"{HEADER}\n{rows}".encode())
-
-
-def image_names(world: World) -> list[str]:
-    return [key.removeprefix("underbase/") for key in world.objects("underbase/")]
 
 
 def test_no_label_is_needed_most_then_one_then_a_tie() -> None:

@@ -16,6 +16,8 @@ from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World
 
 from lab2.aws.resources import LABEL_KEY
+from lab2.labelling.csv_dialect import HEADER
+from lab2.labelling.label import Label
 
 HELP = "1 hot dog, 0 not, u back, s skip, q end: "
 
@@ -56,3 +58,19 @@ def cut(proxy: Proxy) -> Callable[[], None]:
     rules = [proxy.on(operation, Fault(cut=True), times=ALWAYS)
              for operation in ("ListObjectsV2", "GetObject", "PutObject")]  # fmt: skip
     return lambda: proxy.forget(*rules)
+
+
+def votes(**images: str) -> dict[str, dict[str, Label]]:
+    """Return votes: for each image a digit an annotator, who are called a, b, c ..."""
+    return {
+        image: {name: Label(image, label, name, "", "2.0") for name, label in zip("abcdef", labels, strict=False)}
+        for image, labels in images.items()
+    }
+
+
+def put_labels(world: World, rows: str) -> None:
+    world.aws.s3.put_object(Bucket=world.aws.bucket, Key=LABEL_KEY, Body=f"{HEADER}\n{rows}".encode())
+
+
+def image_names(world: World) -> list[str]:
+    return [key.removeprefix("underbase/") for key in world.objects("underbase/")]
