@@ -163,7 +163,9 @@ def _spawn(name: str, command: list[str], environment: dict[str, str]) -> None:
             command, env=os.environ | environment, cwd=HOME, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True, pass_fds=[lock.fileno()],
         )  # fmt: skip
-    (HOME / f"{name}.pid").write_text(str(process.pid))
+    written = HOME / f"{name}.pid.new"
+    written.write_text(str(process.pid))
+    written.replace(HOME / f"{name}.pid")  # nobody reads half of it
 
 
 def _stop(name: str) -> None:

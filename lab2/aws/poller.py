@@ -51,7 +51,10 @@ class Poller:
         self._stopped.set()
 
     def join(self) -> None:
-        for thread in list(self._threads):
+        """Return when all threads have ended; call it after `stop`."""
+        with self._lock:  # a thread that another one is just starting can't be joined yet
+            threads = list(self._threads)
+        for thread in threads:
             thread.join()
 
     def _start_thread(self, patient: bool = False) -> None:

@@ -169,7 +169,7 @@ def run(
         code = process.wait(patience)
     output, errors = (streams[name].read_bytes().decode() for name in ("stdout", "stderr"))  # raw: \r is not made \n
     assert "Traceback" not in errors, errors[-3000:]
-    assert code in codes, (code, errors[-1000:])
+    assert code in codes, (code, errors[-3000:])
     assert_harmless(output)
     assert_harmless(errors)
     return code, output, errors
