@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 JOINERS = "\u200c\u200d"  # many scripts and emoji are spelt with them
 _SHOWN = JOINERS + "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+FORMULA_STARTS = tuple("=+-@\t\r")
 MOMENT = 0.5  # seconds without a word
 
 
@@ -58,6 +59,11 @@ def printable(text: str) -> str:
 
 def is_shown(char: str) -> bool:
     return char.isprintable() or char in _SHOWN
+
+
+def harmless_cell(cell: str) -> str:
+    """Return a cell of CSV so that no spreadsheet takes it for a formula; one that looks so gets a ' before it."""
+    return f"'{cell}" if cell.lstrip("'").startswith(FORMULA_STARTS) else cell
 
 
 def column_widths(rows: Iterable[Sequence[str]]) -> list[int]:

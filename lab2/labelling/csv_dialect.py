@@ -12,13 +12,13 @@ from dataclasses import astuple, dataclass
 from lab2.aws.resources import LABEL_KEY
 from lab2.errors import UserError
 from lab2.labelling.label import Label
+from lab2.terminal import harmless_cell
 
 COLUMNS = ("image", "label", "annotator", "timestamp", "seconds")
 HEADER = ",".join(COLUMNS)
 UTF_8, ANSI = "utf-8", "cp1252"  # the second is what Excel on Windows saves as "CSV"
 
 _MARKS = {codecs.BOM_UTF8: UTF_8, codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet would calculate, and that with our mark before it
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
 _MAX_LINES = 20  # of one row: a name may hold line ends, and a quote that somebody left open spoils no more rows
 
@@ -79,7 +79,7 @@ class CsvDialect:
         text = io.StringIO()
         writer = csv.writer(text, delimiter=self.delimiter, lineterminator="\r\n")  # a cell with one of these is quoted
         values = dict(zip(COLUMNS, astuple(label), strict=True))
-        writer.writerow([_harmless(values.get(name, "")) for name in self.columns])
+        writer.writerow([harmless_cell(values.get(name, "")) for name in self.columns])
         try:
             return (
                 text.getvalue()
@@ -166,8 +166,3 @@ def _cells(row: str, delimiter: str) -> list[str]:
         return next(csv.reader(io.StringIO(row, newline=""), delimiter=delimiter), [])
     except csv.Error:
         return []
-
-
-def _harmless(cell: str) -> str:
-    """Return the cell so that no spreadsheet takes it for a formula."""
-    return f"'{cell}" if _FORMULA.match(cell) else cell

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from lab2.aws.append_object import AppendObject
 from lab2.aws.resources import LOG_PREFIX
 from lab2.aws.retry import conflict_backoff
+from lab2.aws.sqs import batches
 from lab2.stats.server.log_index import LogIndex
 
 if TYPE_CHECKING:
@@ -124,14 +125,15 @@ def objects(s3: S3Client, bucket: str, prefix: str, after: str = "") -> Iterator
 
 
 def bodies(s3: S3Client, bucket: str, entries: Sequence[ObjectTypeDef]) -> Iterator[bytes]:
-    """Yield the bytes of these segments in their order; eight are read at a time."""
+    """Yield the bytes of these segments in their order; eight are read at a time, and few are held."""
 
     def body(entry: ObjectTypeDef) -> bytes:
         content: bytes = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
         return content
 
     with ThreadPoolExecutor(8) as threads:
-        yield from threads.map(body, entries)
+        for some in batches(entries, 64):
+            yield from threads.map(body, some)
 
 
 def _portions(rows: Sequence[bytes]) -> Iterator[list[bytes]]:
