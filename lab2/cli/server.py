@@ -16,13 +16,14 @@ from lab2.cli.common import Parser, add_bucket_flag, add_flags, run
 from lab2.stats.server import inspect
 from lab2.stats.server.redrive import redrive
 from lab2.stats.server.service import MAX_POLLERS, Server, say
+from lab2.stats.server.status import Status
 
 EPILOG = """\
 Ctrl-C or kill shuts it down gracefully: it finishes the requests it holds.
 
 exit codes:
   0  stopped on request, or the log is right
-  1  verify found faults in the log
+  1  verify found faults in the log, or status a problem
   2  fatal error; the reason is on stderr
   70  internal error; stderr says where its traceback is
 """
@@ -50,8 +51,9 @@ def main() -> int:
         if options.command == "verify":
             return 1 if inspect.verify(aws, options.day) else 0
         if options.command == "status":
-            print(inspect.status(aws, datetime.now(timezone.utc)))
-            return 0
+            found = Status.of(aws, datetime.now(timezone.utc))
+            print(found.as_text())
+            return 1 if found.problems else 0
         if options.command == "redrive":
             print(f"{redrive(aws):,} dead letters put back on {REQUEST_QUEUE}.")
             return 0

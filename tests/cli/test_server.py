@@ -14,6 +14,7 @@ import pytest
 from support.proxy import ALWAYS, Call, Fault, Proxy
 from support.world import PATIENCE, World, until
 
+from lab2 import __version__
 from lab2.aws.sqs import Message, Outgoing, batches
 from lab2.stats.protocol import decode_answer, encode_request, new_id
 from lab2.stats.server.log_row import encode_row
@@ -91,7 +92,8 @@ def test_an_answer_and_its_log_row_have_the_fields_of_the_wire(world: World) -> 
     assert message.attributes == {"id": id, "client": "test@here"}
     (row,) = log(world)
     assert datetime.fromisoformat(row.pop("time").replace("Z", "+00:00")).tzinfo == timezone.utc
-    assert row == {"id": id, "client": "test@here", "request": "[3, 5.5, 8]", "answer": answer}
+    expected = {"id": id, "client": "test@here", "request": "[3, 5.5, 8]", "answer": answer, "server": __version__}
+    assert row == expected
     assert list(world.objects("log/")) == [f"log/{id[:10]}/00000001.jsonl"]
 
 

@@ -1,9 +1,9 @@
 """The log as its readers see it: the rows of a day in order, and those that are added from now on.
 
-A reader of a live log makes one LIST of each day it watches and one ranged GET for each segment that has grown. It looks
-at today every 5 seconds, and every minute at the two days before, to which a server that starts again after an outage
-may still add. That is 14 calls a minute while nothing comes, 12 more while rows trickle in, and under load one for each
-16 KiB: half a cent an hour.
+A follower makes one LIST of each day it watches and one ranged GET for each segment that has grown. It looks at today
+every 5 seconds, and every minute at the two days before, to which a server that starts again after an outage may still
+add. That is 14 calls a minute while nothing comes, 12 more while rows trickle in, and under load one for each 16 KiB:
+half a cent an hour.
 """
 
 from __future__ import annotations

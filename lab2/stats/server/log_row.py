@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from functools import lru_cache
 
+from lab2 import __version__
+
+_SERVER = f'"server": {json.dumps(__version__)}'
+
 
 class LogRow(bytes):
     """A row of the log: a JSON line without its end, that knows the id of its request."""
@@ -22,7 +26,7 @@ class LogRow(bytes):
 def encode_row(id: str, client: str, request: str, answer: str, now: datetime) -> LogRow:
     """Return the row of a request; `answer` is the body of its answer."""
     head = f'"time": "{_stamp(now)}", "id": {json.dumps(id)}, "client": {json.dumps(client)}'
-    row = LogRow(f'{{{head}, "request": {json.dumps(request)}, "answer": {answer}}}'.encode())
+    row = LogRow(f'{{{head}, "request": {json.dumps(request)}, "answer": {answer}, {_SERVER}}}'.encode())
     row.id = id
     return row
 
