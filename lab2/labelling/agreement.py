@@ -1,8 +1,10 @@
-"""Inter-annotator agreement: Fleiss' kappa."""
+"""Inter-annotator agreement: Fleiss' kappa, Krippendorff's alpha, and each annotator against the others."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 
 def fleiss_kappa(images: Sequence[tuple[int, int]]) -> float | None:
@@ -20,3 +22,47 @@ def fleiss_kappa(images: Sequence[tuple[int, int]]) -> float | None:
         return None
     disagreement = sum(ones * (votes - ones) / votes for ones, votes in images) / pairs
     return 1 - disagreement / (share * (1 - share))
+
+
+def krippendorff_alpha(images: Sequence[tuple[int, int]]) -> float | None:
+    """Return the agreement on images given as (votes for 1, all votes): 1 is perfect, 0 is what chance would give.
+
+    For nominal data with missing values, so annotators may label different subsets; images with one vote don't count.
+    None if there are no others, or if all their votes are the same: K. Krippendorff, "Computing Krippendorff's
+    Alpha-Reliability" (2011), https://repository.upenn.edu/asc_papers/43.
+    """
+    images = [(ones, votes) for ones, votes in images if votes > 1]
+    ones, votes = sum(ones for ones, _ in images), sum(votes for _, votes in images)
+    if ones in (0, votes):
+        return None
+    observed = sum(ones * (votes - ones) / (votes - 1) for ones, votes in images)
+    return 1 - (votes - 1) * observed / (ones * (votes - ones))
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How often an annotator judged like the majority of the others: `agreed` of so many pictures `compared`."""
+
+    agreed: int = 0
+    compared: int = 0
+
+    @property
+    def share(self) -> float | None:
+        """Return the share from 0 to 1, None where there is nothing to compare."""
+        return self.agreed / self.compared if self.compared else None
+
+
+def compared_with_others(images: Iterable[Mapping[str, str]]) -> dict[str, Comparison]:
+    """Return each annotator's comparison with the majority of the others, without the annotator's own vote.
+
+    An image is given as annotator → label. One on which the others are tied, or nobody else voted, does not count.
+    """
+    found: dict[str, Comparison] = {}
+    for votes in images:
+        counts = Counter(votes.values())
+        for annotator, label in votes.items():
+            same, different = counts[label] - 1, len(votes) - counts[label]
+            before = found.setdefault(annotator, Comparison())
+            if same != different:
+                found[annotator] = Comparison(before.agreed + (same > different), before.compared + 1)
+    return found

@@ -1,29 +1,41 @@
-"""The report: who labelled, the votes and the majority of each image, the agreement, the most disputed images."""
+"""The report: who labelled and how well they agree, the votes on each image, the labels that are still needed."""
 
 from __future__ import annotations
 
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from statistics import median
 
-from lab2.labelling.agreement import fleiss_kappa
+from lab2.labelling.agreement import Comparison, compared_with_others, fleiss_kappa, krippendorff_alpha
 from lab2.labelling.image_store import original_name
 from lab2.labelling.label import Label, Votes, by_image
 from lab2.terminal import align, column_widths, printable
 
 ENOUGH_LABELS = 3  # an image with so many labels or more is counted as "3+"
 MAX_DISPUTED = 10  # images that the report names
+FEW_AGREE, MIN_COMPARED = 0.6, 10  # who agrees with the others on a smaller share of so many images or more is named
 
 
 @dataclass(frozen=True, slots=True)
 class Annotator:
-    """What one person did: the number of images labelled, and the median seconds a label took (None: not known)."""
+    """What one person did: the number of images labelled, and the median seconds a label took (None: not known).
+
+    `others` is how often the person judged like the majority of the others.
+    """
 
     name: str
     labels: int
     seconds: float | None
+    others: Comparison = field(default_factory=Comparison)
+
+    @property
+    def disagrees(self) -> bool:
+        """Tell whether the person's labels should be looked at."""
+        share = self.others.share
+        return share is not None and share < FEW_AGREE and self.others.compared >= MIN_COMPARED
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +70,7 @@ class Report:
     annotators: list[Annotator]
     verdicts: list[Verdict]
     kappa: float | None
+    alpha: float | None
 
     @classmethod
     def of(cls, images: Iterable[str], votes: Votes) -> Report:
@@ -69,9 +82,16 @@ class Report:
         for labels in votes.values():
             for label in labels.values():
                 given.setdefault(label.annotator, []).append(label)
-        annotators = [Annotator(name, len(labels), _median_seconds(labels)) for name, labels in given.items()]
+        others = compared_with_others(
+            {name: label.label for name, label in votes.get(image, {}).items()} for image in images
+        )
+        annotators = [
+            Annotator(name, len(labels), _median_seconds(labels), others.get(name, Comparison()))
+            for name, labels in given.items()
+        ]
         annotators.sort(key=lambda annotator: (-annotator.labels, annotator.name))
-        return cls(annotators, verdicts, fleiss_kappa([(verdict.hot_dog, verdict.labels) for verdict in verdicts]))
+        counts = [(verdict.hot_dog, verdict.labels) for verdict in verdicts]
+        return cls(annotators, verdicts, fleiss_kappa(counts), krippendorff_alpha(counts))
 
     @property
     def disputed(self) -> list[Verdict]:
@@ -82,12 +102,31 @@ class Report:
         counts = Counter(min(verdict.labels, ENOUGH_LABELS) for verdict in self.verdicts)
         return {f"{labels}{'+' * (labels == ENOUGH_LABELS)}": counts[labels] for labels in range(ENOUGH_LABELS + 1)}
 
+    def needed(self) -> dict[str, int]:
+        """Return how many labels are missing until each image has 1, 2, and 3 of them."""
+        return {
+            str(enough): sum(max(0, enough - verdict.labels) for verdict in self.verdicts)
+            for enough in range(1, ENOUGH_LABELS + 1)
+        }
+
     def as_json(self) -> str:
         return json.dumps(
             {
-                "annotators": [asdict(annotator) for annotator in self.annotators],
+                "annotators": [
+                    {
+                        "name": each.name,
+                        "labels": each.labels,
+                        "seconds": each.seconds,
+                        "agreement": each.others.share,
+                        "compared": each.others.compared,
+                        "disagrees": each.disagrees,
+                    }
+                    for each in self.annotators
+                ],
                 "coverage": self.coverage(),
+                "needed": self.needed(),
                 "kappa": self.kappa,
+                "alpha": self.alpha,
                 "images": [asdict(verdict) | {"majority": verdict.majority} for verdict in self.verdicts],
             },
             indent=1,
@@ -98,12 +137,9 @@ class Report:
         majority = Counter(verdict.majority for verdict in self.verdicts if verdict.labels)
         blocks: list[list[Sequence[object]]] = [
             [("labels", *self.coverage()), ("pictures", *self.coverage().values())],
+            [("labels wanted each", *self.needed()), ("labels missing", *self.needed().values())],
             [("majority", "hot dog", "not", "tied"), ("pictures", majority["1"], majority["0"], majority[None])],
-            [("labels", "seconds", "annotator")]
-            + [
-                (each.labels, "" if each.seconds is None else f"{each.seconds:.1f}", printable(each.name) or "(nobody)")
-                for each in self.annotators
-            ],
+            [("labels", "seconds", "agrees", "annotator")] + [_person(each) for each in self.annotators],
         ]
         if self.disputed:
             blocks.append(
@@ -113,9 +149,32 @@ class Report:
                     for each in self.disputed[:MAX_DISPUTED]
                 ]
             )
-        agreement = "not known until two people label the same picture" if self.kappa is None else f"{self.kappa:.2f}"
         lines = [line for block in blocks for line in (*_aligned(block, width), "")]
-        return "\n".join([*lines, f"agreement (Fleiss' kappa): {agreement}"])
+        for each in self.annotators:
+            if each.disagrees:
+                lines += textwrap.wrap(f"Look at the labels of {_name(each)}: {_share(each.others)} agree.", width)
+        if any(each.disagrees for each in self.annotators):
+            lines.append("")
+        lines.append(f"agreement (Fleiss' kappa): {_coefficient(self.kappa)}")
+        lines.append(f"agreement (Krippendorff's alpha): {_coefficient(self.alpha)}")
+        return "\n".join(line if len(line) <= width else f"{line[: width - 1]}…" for line in lines)
+
+
+def _coefficient(value: float | None) -> str:
+    return "not known (too few shared pictures)" if value is None else f"{value:.2f}"
+
+
+def _person(each: Annotator) -> tuple[object, ...]:
+    seconds = "" if each.seconds is None else f"{each.seconds:.1f}"
+    return each.labels, seconds, _share(each.others), _name(each)
+
+
+def _share(others: Comparison) -> str:
+    return "" if others.share is None else f"{others.share:.0%} of {others.compared:,}"
+
+
+def _name(each: Annotator) -> str:
+    return printable(each.name) or "(nobody)"
 
 
 def _verdict(image: str, labels: Iterable[Label]) -> Verdict:

@@ -1,14 +1,15 @@
-"""How far annotators agree: Fleiss' kappa, also where images have unequal numbers of votes."""
+"""How far annotators agree: Fleiss' kappa, Krippendorff's alpha, each annotator against the others."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
+import krippendorff
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab2.labelling.agreement import fleiss_kappa
+from lab2.labelling.agreement import Comparison, compared_with_others, fleiss_kappa, krippendorff_alpha
 
 
 def fleiss_1971(images: list[tuple[int, int]]) -> Fraction:
@@ -33,3 +34,40 @@ def test_kappa_with_uneven_numbers_of_votes() -> None:
     assert fleiss_kappa([(2, 2), (0, 3), (1, 1)]) == 1
     assert fleiss_kappa([(1, 1), (0, 1)]) is None
     assert fleiss_kappa([]) is None
+
+
+def test_alpha_of_the_worked_example_of_krippendorff() -> None:
+    """Example B of "Computing Krippendorff's Alpha-Reliability": two observers, binary, alpha = 0.095."""
+    meg = [0, 1, 0, 0, 0, 0, 0, 0, 1, 0]
+    owen = [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]
+    assert krippendorff_alpha([(a + b, 2) for a, b in zip(meg, owen, strict=True)]) == pytest.approx(0.095, abs=5e-4)
+
+
+@given(st.integers(2, 6).flatmap(lambda n: st.lists(st.tuples(*[st.sampled_from([0, 1, None])] * n), min_size=1)))
+def test_alpha_is_that_of_the_package_krippendorff_where_annotators_label_different_pictures(
+    images: list[tuple[int | None, ...]],
+) -> None:
+    counts = [(sum(filter(None, votes)), sum(vote is not None for vote in votes)) for votes in images]
+    pairable = [(ones, votes) for ones, votes in counts if votes > 1]
+    if 0 < sum(ones for ones, _ in pairable) < sum(votes for _, votes in pairable):
+        by_annotator = [[float("nan") if vote is None else vote for vote in votes]
+                        for votes in zip(*images, strict=True)]  # fmt: skip
+        expected = krippendorff.alpha(reliability_data=by_annotator, level_of_measurement="nominal")
+        assert krippendorff_alpha(counts) == pytest.approx(expected)
+    else:
+        assert krippendorff_alpha(counts) is None
+
+
+def test_each_annotator_is_compared_with_the_majority_of_the_others() -> None:
+    images = [
+        {"ada": "1", "bob": "1", "eve": "0"},  # for ada and bob the others are tied
+        {"ada": "1", "bob": "1", "cyd": "1", "eve": "0"},
+        {"ada": "0", "bob": "0", "eve": "1"},
+        {"ada": "0"},
+        {"cyd": "1"},
+    ]
+    assert compared_with_others(images) == {
+        "ada": Comparison(1, 1), "bob": Comparison(1, 1), "eve": Comparison(0, 3), "cyd": Comparison(1, 1)
+    }  # fmt: skip
+    assert Comparison().share is None and Comparison(1, 4).share == 0.25
+    assert compared_with_others([]) == {}
