@@ -157,5 +157,5 @@ def test_dead_letters_and_logs_of_strangers_are_shown_harmlessly(
     send_any(
         world, "lab2_dead", [(any_request(chance)[:99_000], any_attributes(chance, "id")) for _ in range(cases // 10)]
     )
-    run(world, "server.py", "status", codes=(0,))
+    run(world, "server.py", "status", codes=(1,))
     run(world, "server.py", "verify", codes=(1,))
