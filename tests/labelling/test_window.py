@@ -62,30 +62,14 @@ def red(number: int) -> tuple[int, int, int]:
 def labelling(desktop: Desktop, monkeypatch: pytest.MonkeyPatch, **env: str) -> Iterator[Labeller]:
     for name, value in ({"DISPLAY": desktop.display} | env).items():
         monkeypatch.setenv(name, value)
-    labeller = opened(desktop)
+    labeller = Labeller()
+    labeller.start()
     try:
+        until(desktop.window)
         until(lambda: coloured(desktop.screenshot(), red(1)).any())
         yield labeller
     finally:
         labeller.window.close()
-
-
-def opened(desktop: Desktop) -> Labeller:
-    """Return a labeller whose window has the focus.
-
-    On a loaded machine about one window in a hundred is never mapped, or never gets the focus (OpenCV 5.0 with its Qt
-    under Xvfb, 2026-11; the cause is not found). Then another one is opened, as a person would.
-    """
-    for _ in range(3):
-        labeller = Labeller()
-        labeller.start()
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            if desktop.window():
-                return labeller
-            time.sleep(0.05)
-        labeller.window.close()
-    pytest.fail("no window has the focus")
 
 
 def coloured(screen: numpy.ndarray, colour: tuple[int, int, int]) -> numpy.ndarray:

@@ -89,8 +89,11 @@ def desktop_of(width: int, height: int) -> Iterator[Desktop]:
         os.close(theirs)
         with open(ours) as number:
             desktop = Desktop(f":{number.readline().strip()}", Path(folder) / "Xvfb_screen0")
-        manager = subprocess.Popen(["openbox"], env=desktop.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(lambda: desktop.do("get_num_desktops"))
+        # While it starts, openbox may never map a window that is just being opened, or not give it the focus.
+        started = Path(folder) / "started"
+        manager = subprocess.Popen(["openbox", "--startup", f"touch {started}"], env=desktop.env,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        until(started.exists)
         yield desktop
         for process in (manager, screen):
             process.terminate()
