@@ -10,12 +10,15 @@ import signal
 import sys
 from contextlib import ExitStack, suppress
 
-from lab2.cli.common import Parser, add_flags, run
+from lab2.cli.commands import Program
+from lab2.cli.common import add_flags, run
 from lab2.errors import InvalidInput
 from lab2.stats.client.conversation import POLL, Conversation
 from lab2.stats.client.prompt import fitted
 from lab2.stats.client.run import Run
 from lab2.stats.series import check_series, parse_number
+
+WAIT = 60.0  # seconds to wait for outstanding answers
 
 # The first prompt waits for the imports above only: boto3 alone takes 0.2 s, dataclasses 15 ms.
 # The rest is imported in the background, by `connect`, or where it is used.
@@ -36,45 +39,51 @@ exit codes:
 """
 
 
-def parse_options() -> argparse.Namespace:
-    parser = Parser(
-        description=__doc__.replace("lab2, ", "lab2,\n"), epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument("numbers", nargs="*", help="send these numbers as one message and print its answer")
-    parser.add_argument("--file", metavar="PATH", help="send one message per line of a file ('-' for standard input)")
+def program(prog: str | None = None) -> Program:
+    """Return the parser: client.py without a command asks; numbers without a command are sent."""
+    program = Program(ask, __doc__.replace("lab2, ", "lab2,\n"), EPILOG, [add_answer_flags, add_flags], prog)
+    add_wait_flag(program)
+    parser = program.command("send", send, "send numbers as one message and print its answer", unnamed=True)
+    parser.add_argument("numbers", nargs="+", metavar="NUMBER", help="1 to 10 numbers, 0 or larger, like 3 5.5 8")
+    add_wait_flag(parser)
+    parser = program.command("file", send_lines, "send one message per line of a file", old_flag="--file")
+    parser.add_argument("path", metavar="PATH", help="a text or CSV file; '-' for standard input")
     parser.add_argument("--delimiter", choices=[",", ";", "tab", "space"],
-                        help="with --file: what separates the numbers (default: found in the file)")  # fmt: skip
-    parser.add_argument("--decimal", choices=[".", ","],
-                        help="with --file: what marks decimals (default: found in the file)")  # fmt: skip
-    parser.add_argument("--csv", dest="format", action="store_const", const="csv", help="with --file: print CSV")
-    parser.add_argument(
-        "--json", dest="format", action="store_const", const="json", help="with --file: print JSON lines"
-    )
-    parser.add_argument("--listen", action="store_true", help="take no input; show answers until Ctrl-C")
+                        help="what separates the numbers (default: found in the file)")  # fmt: skip
+    parser.add_argument("--decimal", choices=[".", ","], help="what marks decimals (default: found in the file)")
+    parser.add_argument("--csv", dest="format", action="store_const", const="csv", help="print CSV")
+    parser.add_argument("--json", dest="format", action="store_const", const="json", help="print JSON lines")
+    add_wait_flag(parser)
+    parser = program.command("listen", listen, "take no input; show answers until Ctrl-C", old_flag="--listen")
+    parser.set_defaults(wait=WAIT)
+    return program
+
+
+def add_answer_flags(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument("--client", metavar="NAME", default=f"{user()}@{os.uname().nodename}",
                         help="client name; answers are addressed to it (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--wait", metavar="SECONDS", type=float, default=60.0,
-                        help="how long to wait for outstanding answers (default: 60)")  # fmt: skip
     parser.add_argument("--private-answers", action="store_true", help="receive answers on a temporary private queue")
-    add_flags(parser)
-    options = parser.parse_args()
-    try:
-        options.numbers = [parse_number(typed) for typed in options.numbers]
-        if options.numbers:
+
+
+def add_wait_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--wait", metavar="SECONDS", type=float, default=WAIT,
+                        help="how long to wait for outstanding answers (default: 60)")  # fmt: skip
+
+
+def parse_options() -> argparse.Namespace:
+    parser = program()
+    options = parser.parse()
+    error = parser.parser_of(options.command).error
+    if options.command == "send":
+        try:
+            options.numbers = [parse_number(typed) for typed in options.numbers]
             check_series(options.numbers)
-    except InvalidInput as reason:
-        parser.error(f"{reason}; give 1 to 10 numbers, like 3 5.5 8")
-    if bool(options.numbers) + bool(options.file) + options.listen > 1:
-        parser.error("give numbers, --file or --listen, only one of them")
-    if options.format and not options.file:
-        parser.error(f"--csv and --json need --file, as in: {parser.prog} --file series.txt --csv")
-    if options.delimiter == options.decimal == ",":
-        parser.error("a comma can't both separate numbers and mark decimals; choose another --delimiter")
-    if (options.delimiter or options.decimal) and not options.file:
-        parser.error(f"--delimiter and --decimal need --file, as in: {parser.prog} --file series.csv --decimal ,")
+        except InvalidInput as reason:
+            error(f"{reason}; give 1 to 10 numbers, like 3 5.5 8")
+    if options.command == "file" and options.delimiter == options.decimal == ",":
+        error("a comma can't both separate numbers and mark decimals; choose another --delimiter")
     if not 0 < len(options.client) <= 200 or not options.client.isprintable():
-        parser.error("--client takes a name of 1 to 200 printable characters")
+        error("--client takes a name of 1 to 200 printable characters")
     return options
 
 
@@ -96,6 +105,35 @@ def connect(options: argparse.Namespace, run: Run, stack: ExitStack) -> Connecti
     return connection.connect(aws, options.client, options.private_answers, stack, run)
 
 
+def ask(conversation: Conversation, options: argparse.Namespace) -> int:
+    print(fitted("Type up to 10 numbers, 0 or larger; an empty line sends the message."))
+    conversation.ask_and_answer()
+    return 0 if conversation.fine else 1
+
+
+def send(conversation: Conversation, options: argparse.Namespace) -> int:
+    conversation.send(options.numbers)
+    conversation.wait()
+    return 0 if conversation.fine else 1
+
+
+def send_lines(conversation: Conversation, options: argparse.Namespace) -> int:
+    conversation.link.wait_for_imports()
+    from lab2.stats.client.batch import send_file
+    from lab2.stats.client.series_file import DELIMITERS, read_series
+
+    series = read_series(options.path, DELIMITERS.get(options.delimiter), options.decimal)
+    return send_file(conversation.link.connection, series, options.format, options.wait)
+
+
+def listen(conversation: Conversation, options: argparse.Namespace) -> int:
+    with suppress(KeyboardInterrupt):
+        conversation.link.connection()
+        while True:
+            conversation.listen(POLL)
+    return 0 if conversation.fine else 1
+
+
 def main() -> int:
     options = parse_options()
     for name in (signal.SIGTERM, signal.SIGHUP):
@@ -108,30 +146,13 @@ def main() -> int:
         this_run = Run()
         conversation = Conversation(
             lambda: connect(options, this_run, stack), options.client, this_run, options.wait,
-            listening=options.listen, greeting=not (options.listen or options.file or options.numbers),
+            listening=options.run is listen, greeting=options.run is ask,
         )  # fmt: skip
         try:
-            if options.file:
-                conversation.link.wait_for_imports()
-                from lab2.stats.client.batch import send_file
-                from lab2.stats.client.series_file import DELIMITERS, read_series
-
-                series = read_series(options.file, DELIMITERS.get(options.delimiter), options.decimal)
-                return send_file(conversation.link.connection, series, options.format, options.wait)
-            if options.numbers:
-                conversation.send(options.numbers)
-                conversation.wait()
-            elif options.listen:
-                with suppress(KeyboardInterrupt):
-                    conversation.link.connection()
-                    while True:
-                        conversation.listen(POLL)
-            else:
-                print(fitted("Type up to 10 numbers, 0 or larger; an empty line sends the message."))
-                conversation.ask_and_answer()
+            code: int = options.run(conversation, options)
         finally:
             conversation.link.settle()
-        return 0 if conversation.fine else 1
+        return code
 
 
 def command() -> NoReturn:

@@ -7,9 +7,8 @@ import os
 import sys
 from collections.abc import Callable
 
-from lab2 import __version__
 from lab2.errors import UserError, internal_error
-from lab2.terminal import escape_unencodable, printable
+from lab2.terminal import escape_unencodable
 
 INTERNAL_ERROR = 70  # exit code, as EX_SOFTWARE of sysexits.h
 
@@ -18,20 +17,12 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are safe to print, even if an argument has control characters."""
-
-    def error(self, message: str) -> NoReturn:
-        super().error(printable(message))
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that all three programs share."""
+def add_flags(parser: argparse._ArgumentGroup) -> None:
+    """Add the flags that all commands of all programs take."""
     parser.add_argument("--local", action="store_true", help="use AWS emulated on this machine; no account needed")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
 
 
-def add_bucket_flag(parser: argparse.ArgumentParser) -> None:
+def add_bucket_flag(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument("--bucket", help="S3 bucket (default: $LAB2_BUCKET, else lab2-<account>-<region>)")
 
 

@@ -14,7 +14,8 @@ from typing import NoReturn
 
 from lab2.aws import emulator
 from lab2.aws.session import AwsSession
-from lab2.cli.common import Parser, add_bucket_flag, add_flags, run
+from lab2.cli.commands import Program
+from lab2.cli.common import add_bucket_flag, add_flags, run
 from lab2.errors import UserError
 from lab2.labelling import samples
 from lab2.labelling.contact_sheet import MAX_PICTURES, write_sheet
@@ -48,7 +49,7 @@ def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
         endpoint = stack.enter_context(emulator.running()) if options.local else None
         aws = AwsSession(options.bucket, UPLOADS, endpoint)
         images = ImageStore(aws, state)
-        if options.command == "upload":
+        if options.run is upload_given:
             assert aws.bucket and aws.s3  # made here, in the background; the LIST of `open` would delay the upload
         else:
             images.open()  # this also leaves a connection open for what follows
@@ -56,9 +57,10 @@ def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
             samples.fill(aws)
         return images
 
+    labels = options.run in (menu, label)
     return Session(
-        connect, state, options.display,
-        labels=options.command in (None, "label"), decodes=bool(options.sheet), local=options.local,
+        connect, state, options.display if labels else None,
+        labels=labels, decodes=options.run is report and bool(options.sheet), local=options.local,
     )  # fmt: skip
 
 
@@ -86,6 +88,10 @@ def menu(session: Session, options: argparse.Namespace) -> int:
             code = 1
         except KeyboardInterrupt:
             print("\nStopped.", file=sys.stderr, flush=True)
+
+
+def upload_given(session: Session, options: argparse.Namespace) -> int:
+    return upload([path for given in options.paths for path in given_paths(given)], lambda: session.images)
 
 
 def upload_typed(session: Session) -> int:
@@ -128,44 +134,41 @@ def annotator_name(given: str | None) -> str:
     raise UserError("The annotator needs a name. Try: --annotator NAME")
 
 
-def main() -> int:
-    parser = Parser(description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "command", nargs="?", choices=["upload", "label", "report"],
-        help="upload: add pictures; label: label four pictures; report: count the labels"
-    )  # fmt: skip
-    parser.add_argument("paths", nargs="*", metavar="PATH", help="with upload: files, or folders of files")
+def program(prog: str | None = None) -> Program:
+    """Return the parser: hotdog.py without a command shows the menu."""
+    program = Program(menu, __doc__, EPILOG, [add_bucket_flag, add_flags], prog)
+    add_label_flags(program)
+    parser = program.command("upload", upload_given, "add pictures to the bucket")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="files, or folders of files")
+    add_label_flags(program.command("label", label, "label four pictures, with one key each"))
+    parser = program.command("report", report, "count the labels, and say how far people agree")
+    parser.add_argument("--json", action="store_true", help="print JSON, with the votes on every picture")
+    parser.add_argument("--sheet", metavar="FILE.png", type=Path,
+                        help=f"draw {MAX_PICTURES} pictures with their votes, disputed first")  # fmt: skip
+    return program
+
+
+def add_label_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of a round of labelling, which the menu takes too."""
     parser.add_argument("--display", choices=["window", "terminal"],
                         help="where to show pictures (default: a window, if one can be opened)")  # fmt: skip
     parser.add_argument("--annotator", metavar="NAME", help="name of the person who labels (default: your login name)")
     parser.add_argument("--pick", choices=["random", "useful"], default="random",
                         help="which pictures to label: any (default), or those that need your label most")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="with report: print JSON, with the votes on every picture")
-    parser.add_argument("--sheet", metavar="FILE.png", type=Path,
-                        help=f"with report: draw {MAX_PICTURES} pictures with their votes, disputed first")  # fmt: skip
-    add_bucket_flag(parser)
-    add_flags(parser)
-    options = parser.parse_intermixed_args()
-    if options.command == "upload" and not options.paths:
-        parser.error(f"upload needs files or folders, as in: {parser.prog} upload PATH ...")
-    if options.command != "report" and (options.json or options.sheet):
-        parser.error(f"--json and --sheet need report, as in: {parser.prog} report --json")
-    if options.command != "upload" and options.paths:
-        parser.error(f"only upload takes paths, {options.command or 'the menu'} does not")
+
+
+def main() -> int:
+    options = program().parse()
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # a file name may be bytes that are not text
     with ExitStack() as stack:
         session = open_session(options, stack)
-        code = 2
+        code: int = 2
         try:
-            if options.command == "upload":
-                paths = [path for given in options.paths for path in given_paths(given)]
-                code = upload(paths, lambda: session.images)
-            else:
-                code = {None: menu, "label": label, "report": report}[options.command](session, options)
+            code = options.run(session, options)
         finally:
             code = max(code, session.close())
-    return code
+        return code
 
 
 def command() -> NoReturn:

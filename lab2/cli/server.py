@@ -12,7 +12,8 @@ from lab2.aws import emulator
 from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
 from lab2.aws.retry import OutageReporter, persist
 from lab2.aws.session import AwsSession
-from lab2.cli.common import Parser, add_bucket_flag, add_flags, run
+from lab2.cli.commands import Program
+from lab2.cli.common import add_bucket_flag, add_flags, run
 from lab2.stats.server import inspect
 from lab2.stats.server.redrive import redrive
 from lab2.stats.server.service import MAX_POLLERS, Server, say
@@ -29,35 +30,19 @@ exit codes:
 """
 
 
-def main() -> int:
-    parser = Parser(description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "command",
-        nargs="?",
-        choices=["verify", "status", "redrive"],
-        help="verify: recompute every answer in the log; status: queue depths, dead letters, today's log; "
-        "redrive: put the dead letters back on the request queue",
-    )
-    parser.add_argument(
-        "day", nargs="?", default="", help="with verify: the day of the log, like 2026-11-23 (default: all days)"
-    )
-    parser.add_argument("--drain", action="store_true", help="process the requests that are queued, then exit")
-    add_bucket_flag(parser)
-    add_flags(parser)
-    options = parser.parse_args()
-    with ExitStack() as stack:
-        endpoint = stack.enter_context(emulator.running()) if options.local else None
-        aws = AwsSession(options.bucket, MAX_POLLERS + 24, endpoint)
-        if options.command == "verify":
-            return 1 if inspect.verify(aws, options.day) else 0
-        if options.command == "status":
-            found = Status.of(aws, datetime.now(timezone.utc))
-            print(found.as_text())
-            return 1 if found.problems else 0
-        if options.command == "redrive":
-            print(f"{redrive(aws):,} dead letters put back on {REQUEST_QUEUE}.")
-            return 0
-        stack.enter_context(emulator.serving() if options.local else nullcontext())
+def program(prog: str | None = None) -> Program:
+    """Return the parser: server.py without a command serves."""
+    program = Program(serve, __doc__, EPILOG, [add_bucket_flag, add_flags], prog)
+    program.add_argument("--drain", action="store_true", help="process the requests that are queued, then exit")
+    parser = program.command("verify", verify, "recompute every answer in the log")
+    parser.add_argument("day", nargs="?", default="", help="day of the log, like 2026-11-23 (default: all days)")
+    program.command("status", status, "show queue depths, dead letters and today's log")
+    program.command("redrive", put_back, "put the dead letters back on the request queue")
+    return program
+
+
+def serve(aws: AwsSession, options: argparse.Namespace) -> int:
+    with emulator.serving() if options.local else nullcontext():
         server = persist(lambda: Server(aws), OutageReporter("Connecting"))
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: server.stopping.set())
@@ -68,6 +53,29 @@ def main() -> int:
         server.run(options.drain)
         say(f"Stopped: {server.report()}")
     return 0
+
+
+def verify(aws: AwsSession, options: argparse.Namespace) -> int:
+    return 1 if inspect.verify(aws, options.day) else 0
+
+
+def status(aws: AwsSession, options: argparse.Namespace) -> int:
+    found = Status.of(aws, datetime.now(timezone.utc))
+    print(found.as_text())
+    return 1 if found.problems else 0
+
+
+def put_back(aws: AwsSession, options: argparse.Namespace) -> int:
+    print(f"{redrive(aws):,} dead letters put back on {REQUEST_QUEUE}.")
+    return 0
+
+
+def main() -> int:
+    options = program().parse()
+    with ExitStack() as stack:
+        endpoint = stack.enter_context(emulator.running()) if options.local else None
+        code: int = options.run(AwsSession(options.bucket, MAX_POLLERS + 24, endpoint), options)
+        return code
 
 
 def command() -> NoReturn:
