@@ -29,10 +29,18 @@ NOT_SIGNED_IN = "The AWS sign-in has expired. Sign in again: aws sso login{profi
 STALE_CREDENTIALS = "The AWS credentials can't be fetched: {error}. To renew a sign-in: aws sso login{profile_option}"
 UNKNOWN_CREDENTIALS = "AWS does not know these credentials. Check with: aws sts get-caller-identity"
 BUSY = "AWS is busy or has a fault ({code} for {what}). Try again in a minute."
-UNREACHABLE = "AWS can't be reached for {what}{at_host}. Check the network, the region and AWS_ENDPOINT_URL; try again."
-NO_CREDENTIALS = "There are no AWS credentials. Try: aws configure, or use --local, which needs no AWS."
-NO_REGION = "No AWS region is set. Try: export AWS_REGION=eu-west-3, or use --local, which needs no AWS."
-BAD_CONFIGURATION = "The AWS configuration can't be used: {error}. Check the AWS_ variables and ~/.aws/config."
+CHECK_ENDPOINT = "the endpoint (--endpoint-url or AWS_ENDPOINT_URL), then try again."
+UNREACHABLE = "AWS can't be reached for {what}{at_host}. Check the network, the region and " + CHECK_ENDPOINT
+NO_CREDENTIALS = (
+    "There are no AWS credentials. Try: aws configure, or name a profile by --profile, "
+    "or use --local, which needs no AWS."
+)
+NO_REGION = (
+    "No AWS region is set. Try: --region eu-west-3, or export AWS_REGION=eu-west-3, or use --local, which needs no AWS."
+)
+BAD_CONFIGURATION = (
+    "The AWS configuration can't be used: {error}. Check the options, the AWS_ variables and ~/.aws/config."
+)
 MFA = (
     "The AWS profile {profile} asks for an MFA code, which this program can't do. Get a session first: "
     'eval "$(aws configure export-credentials{profile_option} --format env)"'
@@ -91,7 +99,8 @@ EXCEPTIONS = {
     "MetadataRetrievalError":
         "The credentials of this machine's role can't be fetched ({error}). Attach an instance profile to it.",
     "ProfileNotFound":
-        "There is no AWS profile {profile}. Check AWS_PROFILE; this lists what there is: aws configure list-profiles",
+        "There is no AWS profile {profile}. Check --profile or AWS_PROFILE; this lists what there is: "
+        "aws configure list-profiles",
     "ConfigParseError": BAD_CONFIGURATION,
     "ConfigNotFound": BAD_CONFIGURATION,
     "InvalidConfigError": BAD_CONFIGURATION,
@@ -106,8 +115,8 @@ EXCEPTIONS = {
     "InvalidS3UsEast1RegionalEndpointConfigError": BAD_CONFIGURATION,
     "InvalidSTSRegionalEndpointsConfigError": BAD_CONFIGURATION,
     "NoRegionError": NO_REGION,
-    "InvalidRegionError": "{region} is no AWS region. Try: export AWS_REGION=eu-west-3",
-    "UnknownRegionError": "{region} is no AWS region. Try: export AWS_REGION=eu-west-3",
+    "InvalidRegionError": "{region} is no AWS region. Try: --region eu-west-3, or export AWS_REGION=eu-west-3",
+    "UnknownRegionError": "{region} is no AWS region. Try: --region eu-west-3, or export AWS_REGION=eu-west-3",
     "BaseEndpointResolverError":
         "AWS has no such service in {region} ({error}). Check the region, AWS_USE_FIPS_ENDPOINT and "
         "AWS_USE_DUALSTACK_ENDPOINT.",
@@ -124,7 +133,7 @@ EXCEPTIONS = {
     "ChecksumError": "What AWS sent for {what} was damaged on the way ({error}). Try again.",
     "FlexibleChecksumError": "What AWS sent for {what} was damaged on the way ({error}). Try again.",
     "ResponseParserError":
-        "What came for {what} is no answer of AWS ({error}). Check the network and AWS_ENDPOINT_URL, then try again.",
+        "What came for {what} is no answer of AWS ({error}). Check the network and " + CHECK_ENDPOINT,
     "ParamValidationError": "{what} can't be: AWS does not allow such a name. Check --bucket and LAB2_BUCKET.",
     "BotoCoreError": "The call to AWS for {what} failed: {error}",
 }  # fmt: skip
@@ -221,7 +230,10 @@ def _facts(error: BaseException | None, what: str) -> dict[str, Any]:
         "host": host, "proxy": facts.get("proxy_url", ""),
         "at_host": f" at {host}" if host else f" ({reason})" if facts.get("error") else "",
         "region": region or "the configured region",
-        "right_region": f": {right}. Try: export AWS_REGION={right}" if right else ": choose it with AWS_REGION",
+        "right_region": (
+            f": {right}. Try: --region {right}, or export AWS_REGION={right}" if right
+            else ": name it by --region or AWS_REGION"
+        ),
         "clock": f"{_duration(skew)} {'behind' if skew > timedelta() else 'ahead of'} AWS's" if skew else "wrong",
         "explicitly": " by an explicit deny in a policy" if "explicit deny" in message else "",
     }  # fmt: skip

@@ -11,7 +11,7 @@ import sys
 from contextlib import ExitStack, suppress
 
 from lab2.cli.commands import Program
-from lab2.cli.common import add_flags, run
+from lab2.cli.common import add_flags, apply_aws_flags, run
 from lab2.errors import InvalidInput
 from lab2.stats.client.conversation import POLL, Conversation
 from lab2.stats.client.prompt import fitted
@@ -136,6 +136,7 @@ def listen(conversation: Conversation, options: argparse.Namespace) -> int:
 
 def main() -> int:
     options = parse_options()
+    apply_aws_flags(options)
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, lambda number, _: sys.exit(128 + number))  # so that `stack` is unwound
     # Bytes that are not text are rejected as input, nothing worse. Lines may end as on any system, also by a lone

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 
 from lab2.errors import UserError, internal_error
 from lab2.terminal import escape_unencodable
@@ -20,10 +20,41 @@ if TYPE_CHECKING:
 def add_flags(parser: argparse._ArgumentGroup) -> None:
     """Add the flags that all commands of all programs take."""
     parser.add_argument("--local", action="store_true", help="use AWS emulated on this machine; no account needed")
+    parser.add_argument("--profile", metavar="NAME", help="AWS profile (default: $AWS_PROFILE)")
+    parser.add_argument("--region", metavar="NAME", help="AWS region (default: $AWS_REGION, else the profile's)")
+    parser.add_argument(
+        "--endpoint-url", metavar="URL", help="where AWS is (default: $AWS_ENDPOINT_URL, else AWS itself)"
+    )
 
 
 def add_bucket_flag(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument("--bucket", help="S3 bucket (default: $LAB2_BUCKET, else lab2-<account>-<region>)")
+
+
+def apply_aws_flags(options: argparse.Namespace, environment: MutableMapping[str, str] = os.environ) -> None:
+    """Let --profile, --region and --endpoint-url win over variables and files, as in the AWS CLI.
+
+    Each is put in the place of its variable, so that all that reads the AWS settings agrees, sentences on errors too.
+    """
+    chosen = {flag for flag in ("profile", "region", "endpoint_url") if getattr(options, flag)}
+    if options.local and chosen:
+        flags = ", ".join(f"--{flag.replace('_', '-')}" for flag in sorted(chosen))
+        raise UserError(f"--local is AWS on this machine, where {flags} means nothing. Leave out one or the other.")
+    hidden = [name for flag in chosen for name in _HIDDEN[flag] if name in environment]
+    hidden += [name for name in environment if "endpoint_url" in chosen and name.startswith("AWS_ENDPOINT_URL_")]
+    for name in hidden:
+        del environment[name]
+    for flag in chosen:
+        environment[f"AWS_{flag.upper()}"] = getattr(options, flag)
+
+
+# The variables that a flag wins over, besides its own. A profile that is named wins over credentials in variables.
+_HIDDEN = {
+    "profile": ["AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+                "AWS_SECURITY_TOKEN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"],
+    "region": ["AWS_DEFAULT_REGION"],
+    "endpoint_url": ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"],
+}  # fmt: skip
 
 
 def run(main: Callable[[], int]) -> NoReturn:

@@ -15,7 +15,7 @@ from typing import NoReturn
 from lab2.aws import emulator
 from lab2.aws.session import AwsSession
 from lab2.cli.commands import Program
-from lab2.cli.common import add_bucket_flag, add_flags, run
+from lab2.cli.common import add_bucket_flag, add_flags, apply_aws_flags, run
 from lab2.errors import UserError
 from lab2.labelling import samples
 from lab2.labelling.contact_sheet import MAX_PICTURES, write_sheet
@@ -159,6 +159,7 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
 
 def main() -> int:
     options = program().parse()
+    apply_aws_flags(options)
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # a file name may be bytes that are not text
     with ExitStack() as stack:

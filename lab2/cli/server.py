@@ -13,7 +13,7 @@ from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
 from lab2.aws.retry import OutageReporter, persist
 from lab2.aws.session import AwsSession
 from lab2.cli.commands import Program
-from lab2.cli.common import add_bucket_flag, add_flags, run
+from lab2.cli.common import add_bucket_flag, add_flags, apply_aws_flags, run
 from lab2.stats.server import inspect
 from lab2.stats.server.redrive import redrive
 from lab2.stats.server.service import MAX_POLLERS, Server, say
@@ -72,6 +72,7 @@ def put_back(aws: AwsSession, options: argparse.Namespace) -> int:
 
 def main() -> int:
     options = program().parse()
+    apply_aws_flags(options)
     with ExitStack() as stack:
         endpoint = stack.enter_context(emulator.running()) if options.local else None
         code: int = options.run(AwsSession(options.bucket, MAX_POLLERS + 24, endpoint), options)

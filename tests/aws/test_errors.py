@@ -37,7 +37,7 @@ def dated(headers: dict[str, str] | timedelta) -> dict[str, str]:
     return {"Date": format_datetime(now + headers, usegmt=True)}
 
 
-ELSEWHERE = "bucket mine is in another AWS region: eu-west-3. Try: export AWS_REGION=eu-west-3"
+ELSEWHERE = "bucket mine is in another AWS region: eu-west-3. Try: --region eu-west-3, or export AWS_REGION=eu-west-3"
 EXPIRED = "Signature expired: 20261125T120000Z is now earlier than 20261125T130000Z (20261125T131500Z - 15 min.)"
 EARLY = "Signature not yet current: 20261125T120000Z is still later than 20261125T110000Z (20261125T104500Z + 15 min.)"
 
@@ -121,11 +121,11 @@ SETTINGS: dict[str, tuple[str, dict[str, str], str]] = {
     "no region": ("", KEYS | {"AWS_REGION": ""}, "No AWS region is set"),
     "no such region": ("", KEYS | {"AWS_REGION": "eu west"}, "eu west is no AWS region"),
     "nobody": ("", {}, "There are no AWS credentials. Try: aws configure"),
-    "no such profile": ("", {"AWS_PROFILE": "ada"}, "There is no AWS profile ada. Check AWS_PROFILE"),
+    "no such profile": ("", {"AWS_PROFILE": "ada"}, "There is no AWS profile ada. Check --profile or AWS_PROFILE"),
     "half a key": ("", {"AWS_ACCESS_KEY_ID": "a"}, "missing: AWS_SECRET_ACCESS_KEY"),
     "SSO": (SSO + SSO_SESSION, {"AWS_PROFILE": "ada"}, "Sign in again: aws sso login --profile ada"),
     "old SSO": (OLD_SSO, {"AWS_PROFILE": "ada"}, "Sign in again: aws sso login --profile ada"),
-    "no SSO session": (SSO, {"AWS_PROFILE": "ada"}, 'sso-session does not exist: "s". Check the AWS_ variables'),
+    "no SSO session": (SSO, {"AWS_PROFILE": "ada"}, 'sso-session does not exist: "s". Check the options'),
     "MFA": (ROLE + "mfa_serial=arn:aws:iam::1:mfa/x\n" + SOURCE, {"AWS_PROFILE": "ada"},
             'eval "$(aws configure export-credentials --profile ada --format env)"'),
     "MFA of its source": (ROLE + SOURCE + "role_arn=arn:aws:iam::123456789012:role/y\nsource_profile=b\n"
