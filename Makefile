@@ -62,7 +62,7 @@ pictures: .venv/programs ## the pictures of the README
 	$(BIN)/python tools/pictures.py
 
 clean:
-	rm -rf .venv .local .floors .conformance
+	rm -rf .venv .local .floors .conformance .bench
 
 .venv/programs: requirements.txt requirements-dev.txt
 	@echo "Setting up .venv, once (about a minute) ..."

@@ -27,14 +27,14 @@ def row_and_answer(message: dict[str, Any]) -> tuple[bytes, str]:
     return encode_row(id, client, message["Body"], answer, datetime.now(timezone.utc)) + b"\n", answer
 
 
-def entries(messages: list[dict[str, Any]], answers: Sequence[str]) -> list[dict[str, Any]]:
+def entries(messages: Sequence[dict[str, Any]], answers: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {"Id": str(at), "MessageBody": answer, "MessageAttributes": message["MessageAttributes"]}
         for at, (message, answer) in enumerate(zip(messages, answers, strict=True))
     ]
 
 
-def receipts(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def receipts(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"Id": str(at), "ReceiptHandle": message["ReceiptHandle"]} for at, message in enumerate(messages)]
 
 

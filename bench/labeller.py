@@ -10,11 +10,10 @@ import subprocess
 import sys
 import threading
 import time
-import venv
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
@@ -25,6 +24,7 @@ import numpy as np
 from bench.book import Book
 from bench.desktop import Blank, Desktop, desktop
 from bench.far import ENVIRONMENT, TRIP, World, account, connected, emulated, far
+from bench.installed import installed
 from bench.measure import until
 from bench.standin import ROOT
 from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
@@ -318,7 +318,8 @@ def upload(book: Book, count: int = 500) -> None:
     """A folder of photos, beside `aws s3 cp --recursive`."""
     places = (("on this machine", None), ("100 ms away, 100 Mbit/s", {"rate": 100e6 / 8, "shared": True}))
     rows = []
-    with emulated() as (url, home), aws_cli(home) as aws:
+    aws = shutil.which("aws") or ((programs := installed("awscli")) and str(programs / "aws"))
+    with emulated() as (url, home):
         folder = home / "photos"
         size = write_photos(folder, count) / count
         book.say(
@@ -349,20 +350,6 @@ def upload(book: Book, count: int = 500) -> None:
             if aws:
                 book.goal(f"upload, {where}, times aws s3 cp", rates[OURS] / rates[AWS], 1, least=True)
     book.table(["", "wall s", "CPU s", "MB/s"], rows)
-
-
-@contextmanager
-def aws_cli(home: Path) -> Iterator[str]:
-    """The AWS CLI of this machine, or else one installed for now; '' where it can't be."""
-    if found := shutil.which("aws"):
-        yield found
-        return
-    with suppress(subprocess.SubprocessError, OSError):
-        venv.create(home / "aws", with_pip=True)
-        pip = [str(home / "aws/bin/pip"), "install", "--quiet", "--disable-pip-version-check", "awscli"]
-        subprocess.run(pip, check=True, timeout=180, stderr=subprocess.DEVNULL)
-        found = str(home / "aws/bin/aws")
-    yield found or ""
 
 
 def write_photos(folder: Path, count: int) -> int:

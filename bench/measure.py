@@ -34,17 +34,24 @@ class Run:
     calls: Calls
     sent: Calls  # bytes
     cpu: float  # seconds of the program
+    memory: float  # MB of the largest of the processes, at most
     standin: float  # share of the time in which the stand-in was busy
 
     @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return self.requests / self.seconds
+
+    @property
     def figures(self) -> dict[str, float]:
-        """Return calls and bytes put per request, dollars per million, requests per second, milliseconds of CPU."""
+        """Return calls and bytes put per request, dollars per million, requests per second, ms of CPU, MB."""
         return {
             "calls": sum(self.calls.values()) / self.requests,
             "dollars": dollars(self.calls) / self.requests * 1e6,
-            "rate": self.requests / self.seconds,
+            "rate": self.rate,
             "cpu": self.cpu / self.requests * 1000,
             "bytes": self.sent.get("PutObject", 0) / self.requests,
+            "memory": self.memory,
             "standin": self.standin,
         }
 
@@ -119,8 +126,9 @@ def answered(standin: StandIn, command: Sequence[str], requests: int, processes:
 
         until(done)
         cpu = sum(cpu_time(worker.pid) for worker in workers) - cpu
+        memory = max(peak_memory(worker.pid) for worker in workers)
     seconds = counts["last_sent"]["lab2_1"] - counts["started"]
-    return Run(requests, seconds, counts["calls"], counts["sent"], cpu, counts["cpu"] / counts["seconds"])
+    return Run(requests, seconds, counts["calls"], counts["sent"], cpu, memory, counts["cpu"] / counts["seconds"])
 
 
 def encode_entries(requests: int) -> bytes:
@@ -146,6 +154,12 @@ def cpu_time(pid: int) -> float:
     with open(f"/proc/{pid}/stat") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def peak_memory(pid: int) -> float:
+    """Return the most memory (RSS) that a process has had so far, in MB."""
+    with open(f"/proc/{pid}/status") as file:
+        return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmHWM"))
 
 
 def of_client(calls: Calls) -> Counter[str]:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import random
 import statistics
-import subprocess
-import tempfile
 import time
-import venv
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
@@ -16,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from bench.book import Book
-from bench.measure import answered, dollars, environment, medians, of_client, some_series, working
+from bench.measure import answered, dollars, environment, of_client, some_series, working
 from bench.standin import S3, StandIn, standing_in
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs import Outgoing, Queue
@@ -26,87 +23,9 @@ from lab2.stats.server.log_row import encode_row
 from lab2.stats.server.request_log import RequestLog
 
 SERVER = ["server.py"]
-OURS = "server.py"
 MONTH = 30 * 86_400  # seconds
 NEAR = 0.010  # seconds to AWS and back
 FAR = 0.100
-
-
-def load(book: Book, requests: int = 2_000, times: int = 3) -> None:
-    """All servers side by side, near and far."""
-    book.say(
-        "## Under load",
-        f"{requests:,} requests wait on the queue and one process answers them, boto3 in all rows but aiobotocore's; "
-        f"medians of {times} runs, taken in turn. The first row gets 100 requests only: its log is written "
-        "again for each. Rate: from the first request to the last answer. CPU: of the server's process, without its "
-        "start. Stand-in: the share of the time in which the stand-in for AWS was busy.",
-    )
-    with ExitStack() as stack:
-        python = stack.enter_context(aiobotocore())
-        rows: list[tuple[str, list[str], int]] = [
-            ("one message a call, log rewritten", ["-m", "bench.baselines", "naive"], requests // 20),
-            ("batches of 10, one thread", ["-m", "bench.baselines", "batch"], requests),
-            ("batches of 10, 8 threads", ["-m", "bench.baselines", "threads"], requests),
-        ]
-        if python:
-            rows.append(("aiobotocore, all overlapped", [python, "-m", "bench.baselines", "aiobotocore"], requests))
-        else:
-            book.say("aiobotocore could not be installed: its row is left out.")
-        rows.append((OURS, SERVER, requests))
-        for delay in (0.0, NEAR):
-            standin = stack.enter_context(standing_in(delay))
-            runs: dict[str, list[Any]] = {name: [] for name, _, _ in rows}
-            for _ in range(times):
-                for name, command, count in rows:
-                    runs[name].append(answered(standin, command, count))
-            figures = {name: medians(measured) for name, measured in runs.items()}
-            load_table(book, delay, figures)
-
-
-def load_table(book: Book, delay: float, figures: dict[str, dict[str, float]]) -> None:
-    one, eight, ours = figures["batches of 10, one thread"], figures["batches of 10, 8 threads"], figures[OURS]
-    book.say(f"### AWS {delay * 1000:.0f} ms away")
-    book.table(
-        ["", "calls/request", "$/million", "requests/s", "/ one thread", "/ 8 threads", "CPU ms/request", "stand-in"],
-        [
-            [name, f"{row['calls']:.3f}", f"{row['dollars']:.2f}", f"{row['rate']:,.0f}",
-             f"{row['rate'] / one['rate']:.2f}", f"{row['rate'] / eight['rate']:.2f}", f"{row['cpu']:.2f}",
-             f"{row['standin']:.0%}"]
-            for name, row in figures.items()
-        ],
-    )  # fmt: skip
-    if delay:
-        book.goal("calls a request under load", ours["calls"], 0.31)
-        book.goal("dollars a million requests under load", ours["dollars"], 0.15)
-        book.goal("10 ms away, times the 8-thread loop", ours["rate"] / eight["rate"], 2, least=True)
-        book.goal("10 ms away, times the one-thread loop", ours["rate"] / one["rate"], 12, least=True)
-        book.plots["cost"] = {
-            name: [
-                (row["calls"] * 1e6, f"{row['calls']:.2f} million calls"),
-                (row["dollars"], f"${row['dollars']:.2f}"),
-            ]
-            for name, row in figures.items()
-        }
-    else:
-        best = max(row["rate"] for name, row in figures.items() if name != OURS and "aio" not in name)
-        book.goal("0 ms away, times the best row but aiobotocore's", ours["rate"] / best, 1, least=True)
-        book.goal("CPU per request", ours["cpu"], 0.30, "ms")
-        # That was set on a machine where the one-thread loop takes 0.47; others are faster or slower.
-        book.goal("CPU per request, times the one-thread loop's", ours["cpu"] / one["cpu"], 0.30 / 0.47)
-
-
-@contextmanager
-def aiobotocore() -> Iterator[str]:
-    """The Python of an environment with aiobotocore, '' where it can't be installed."""
-    with tempfile.TemporaryDirectory() as home:
-        try:
-            venv.create(home, with_pip=True)
-            pip = [f"{home}/bin/pip", "install", "--quiet", "--disable-pip-version-check", "aiobotocore"]
-            subprocess.run(pip, check=True, timeout=180, stderr=subprocess.DEVNULL)
-            python = f"{home}/bin/python"
-        except (subprocess.SubprocessError, OSError):
-            python = ""
-        yield python
 
 
 def servers(book: Book, each: int = 10_000) -> None:
