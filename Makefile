@@ -7,7 +7,7 @@ FUZZ_SEED := $(or $(LAB2_SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 
 HABITUAL := tests/cli/test_client.py tests/cli/test_client_runs.py tests/cli/test_server.py
 
-.PHONY: run label test check matrix fuzz long floors conformance habits soak bench pictures clean
+.PHONY: run label test check matrix fuzz long floors conformance habits summaries soak bench pictures clean
 
 run: .venv/programs ## numbers answered, on the local emulator
 	@$(BIN)/python client.py --local
@@ -50,6 +50,9 @@ habits: .venv/programs ## ordinary tests of the queues, with what AWS does and t
 	for habits in null,short-receives,empty-polls,stale-attributes redelivery; do \
 		LAB2_AWS_HABITS=$$habits $(PYTEST) -m "not long and not exact" $(HABITUAL) || exit 1; \
 	done
+
+summaries: .venv/programs ## ten million summaries, compared with the plain exact way
+	$(BIN)/python tools/summaries.py
 
 soak: .venv/programs ## five minutes of load: is memory flat?
 	$(BIN)/python tests/support/soak.py

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
-from bench import client, draw, labeller, peers, server
+from bench import client, draw, labeller, parts, peers, server
 from bench.book import Book, markdown
 
 BENCH = Path(__file__).resolve().parent
 SECTIONS: dict[str, Callable[[Book], None]] = {
-    "peers": peers.peers, "servers": server.servers, "flat": server.flat, "trickle": server.trickle,
-    "latency": server.latency, "client": client.client, "clients": client.clients,
+    "peers": peers.peers, "parts": parts.parts, "servers": server.servers, "flat": server.flat,
+    "trickle": server.trickle, "latency": server.latency, "client": client.client, "clients": client.clients,
     "keys": labeller.keys, "rounds": labeller.rounds, "decode": labeller.decode, "writes": labeller.writes,
     "upload": labeller.upload,
 }  # fmt: skip

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # while the messages in its reply are still ours.
 TIMEOUT = urllib3.Timeout(connect=5, read=30)
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 class SqsTransport:
     """Calls that take and return what those of the boto3 client of the same names do. Thread-safe.
@@ -41,8 +43,10 @@ class SqsTransport:
     def __init__(
         self, client: SQSClient, credentials: Credentials, user_agent: str, connections: int, ca_bundle: str | None
     ) -> None:
-        self.client, self._credentials, self._user_agent = client, credentials, user_agent
+        self.client, self._credentials = client, credentials
         self._endpoint = client.meta.endpoint_url.rstrip("/")  # dual-stack or FIPS where botocore was told so
+        self._host = urlsplit(self._endpoint).netloc
+        self._unsigned_headers = {"Content-Type": "application/x-amz-json-1.0", "User-Agent": user_agent}
         self._pool = _pool(self._endpoint, connections, ca_bundle) if connections else None
 
     def receive_message(self, **fields: Any) -> dict[str, Any]:
@@ -67,10 +71,10 @@ class SqsTransport:
         """Return the reply of SQS. What `check` finds damaged on the way, like what fails, is asked again by boto3."""
         if self._pool:
             try:
-                headers, body = self._signed(operation, fields)
+                headers, body = self.signed(operation, fields)
                 # As botocore announces its own calls: what counts them counts these too.
                 self.client.meta.events.emit(f"before-send.sqs.{operation}", request=None)
-                response = self._pool.request("POST", "/", body=body, headers=headers)
+                response = self._pool.urlopen("POST", "/", body, headers)
                 if response.status == 200:
                     reply: dict[str, Any] = json.loads(response.data)
                     if check(fields, reply):
@@ -80,15 +84,16 @@ class SqsTransport:
         result: dict[str, Any] = by_boto3(**fields)
         return result
 
-    def _signed(self, operation: str, fields: dict[str, Any]) -> tuple[dict[str, str], bytes]:
-        body = json.dumps(fields, separators=(",", ":")).encode()
+    def signed(self, operation: str, fields: dict[str, Any]) -> tuple[dict[str, str], bytes]:
+        """Return headers and body of a call; botocore works out only what it must: host and digest are given."""
+        body = _encode(fields).encode()
         request = AWSRequest("POST", f"{self._endpoint}/", {
-            "Content-Type": "application/x-amz-json-1.0",
+            "Host": self._host,
+            "X-Amz-Content-SHA256": hashlib.sha256(body).hexdigest(),
             "X-Amz-Target": f"AmazonSQS.{operation}",
-            "User-Agent": self._user_agent,
-        }, body)  # fmt: skip
+        })  # fmt: skip
         _Signer(self._credentials.get_frozen_credentials(), self.client.meta.region_name).add_auth(request)
-        return dict(request.headers.items()), body
+        return {**dict(request.headers.items()), **self._unsigned_headers}, body
 
 
 class _Signer(SigV4Auth):

@@ -15,6 +15,9 @@ from lab2.stats.summary import summarise
 
 MAX_CHARACTERS = 10_000  # of a request; ten numbers take some 250
 
+# Integers become doubles at once: as Python's integers, a million digits would take minutes.
+_decode = json.JSONDecoder(parse_int=float).decode
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -47,8 +50,7 @@ def decode_request(body: str) -> list[float]:
     if len(body) > MAX_CHARACTERS:
         raise InvalidInput(f"the request is longer than {MAX_CHARACTERS} characters")
     try:
-        # Integers become doubles at once: as Python's integers, a million digits would take minutes.
-        series = json.loads(body, parse_int=float)
+        series = _decode(body)
     except (ValueError, RecursionError):
         raise InvalidInput("the request is not JSON; send an array of numbers like [3, 5.5]") from None
     if not isinstance(series, list):
@@ -80,7 +82,7 @@ def encode_answer(answer: Answer) -> str:
 def decode_answer(body: str) -> Answer:
     """Return the answer in a body; InvalidInput if it is not an answer."""
     try:
-        fields = json.loads(body, parse_int=float)
+        fields = _decode(body)
         if error := fields.get("error"):
             return Answer(_text(fields["id"]), error=_text(error))
         mean, median, most, least = (check_number(fields[name]) for name in ("mean", "median", "max", "min"))

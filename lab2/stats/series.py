@@ -37,6 +37,8 @@ def check_series(numbers: Sequence[object]) -> list[float]:
 
 def check_number(number: object) -> float:
     """Return the number as a double; InvalidInput unless it is a finite number >= 0."""
+    if type(number) is float and 0 <= number < math.inf:  # as nearly all are
+        return abs(number)  # -0 is 0
     if type(number) is not float and type(number) is not int:  # to isinstance a bool is an int
         raise InvalidInput("a series holds numbers only, like [3, 5.5]")
     try:
@@ -59,7 +61,7 @@ def plain(number: float) -> float | int:
 
 def shortest(number: float) -> str:
     """Return the shortest text that is exactly this double: 4, 5.5, 1e+308."""
-    return repr(plain(number))
+    return repr(number).removesuffix(".0")
 
 
 def plainly(numbers: Sequence[float]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 _SMALL = 2.0**49  # ten integers below it add up to less than 2**53, exactly
@@ -21,8 +22,17 @@ def summarise(numbers: Sequence[float]) -> Summary:
     """Return mean, median, maximum and minimum of 1 or more numbers: the doubles nearest to the true values."""
     ordered = sorted(numbers)
     half = len(ordered) // 2
-    median = ordered[half] if len(ordered) % 2 else _mean(ordered[half - 1 : half + 1])
+    median = ordered[half] if len(ordered) % 2 else _midpoint(*ordered[half - 1 : half + 1])
     return Summary(_mean(ordered), median, ordered[-1], ordered[0])
+
+
+def _midpoint(low: float, high: float) -> float:
+    """Return the double nearest to the mean of two numbers.
+
+    The sum alone rounds, for halving is exact; where halving is not, below 2**-1022, the sum is.
+    """
+    total = low + high
+    return total / 2 if total < inf else low / 2 + high / 2
 
 
 def _mean(numbers: Sequence[float]) -> float:

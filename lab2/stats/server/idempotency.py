@@ -35,7 +35,7 @@ DAYS_BACK, DAYS_AHEAD = 2, 1  # how far the day of an id may be from the day on 
 CLOCK_ERROR = 15 * 60  # seconds that a clock may be wrong: AWS refuses requests that are signed by a worse one
 MAX_DENIED = 3  # times that an id can't be read before that is an error
 
-_TIMED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_TIMED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 
 class Place(NamedTuple):
@@ -56,7 +56,7 @@ def place_of(id: str, message_id: str, sent: float) -> Place | None:
         return None
     if _TIMED.match(id):
         try:
-            made = datetime.strptime(id[:20], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()
+            made = datetime.fromisoformat(f"{id[:19]}+00:00").timestamp()
         except ValueError:
             made = float("inf")
         if made <= sent + CLOCK_ERROR:
@@ -108,7 +108,12 @@ class IdFile:
 
 def _is_near(day: str, sent: float) -> bool:
     """Tell whether a day (ISO 8601) is one that a message of this time may belong to."""
-    return day in {_date(sent + days * DAY) for days in range(-DAYS_BACK, DAYS_AHEAD + 1)}
+    return day in _days_near(int(sent // DAY))
+
+
+@lru_cache
+def _days_near(day: int) -> set[str]:
+    return {_date_of_day(day + days) for days in range(-DAYS_BACK, DAYS_AHEAD + 1)}
 
 
 def _date(time: float) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from lab2.aws.errors import MISSING_QUEUE_CODES, error_code
@@ -157,7 +157,7 @@ class Server:
         answer = encode_answer(answer_request(id, message.body))
         # A body too long to be a request is cut in the log, but stays too long: it is refused alike when verified.
         row = encode_row(id, client or "", message.body[: MAX_CHARACTERS + 1], answer, now)
-        message = replace(message, body="", attributes={})  # a megabyte of somebody's is not kept
+        message = message._replace(body="", attributes={})  # a megabyte of somebody's is not kept
         return Request(message, id, client, reply_to, place_of(id, message.id, message.sent), row, answer)
 
     def _write(self, requests: list[Request]) -> None:
@@ -212,7 +212,7 @@ class Server:
                 say(f"{to.rpartition('/')[2]} does not exist: {len(requests)} answers go to {ANSWER_QUEUE} instead")
                 for request in requests:
                     request.refused = MAX_REFUSED
-        again = [request for request in requests if request.outgoing in failed]
+        again = [request for request, answer in zip(requests, answers, strict=True) if answer in failed]
         if to != self.answers:  # it may be set up to take nothing: no thread waits for it
             for request in again:
                 request.refused += 1

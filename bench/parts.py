@@ -1,0 +1,95 @@
+"""Where the processor time of a request goes: each part of the server by itself, beside the whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
+from itertools import starmap
+from typing import Any
+
+from bench.book import Book
+from bench.measure import answered, encode_entries, some_series
+from bench.server import SERVER
+from bench.standin import StandIn, standing_in
+from lab2.aws.session import AwsSession, Endpoint
+from lab2.aws.sqs import BATCH, Outgoing, Queue, batches
+from lab2.stats.protocol import answer_request, encode_answer, encode_request, new_id
+from lab2.stats.server.idempotency import place_of
+from lab2.stats.server.log_index import LogIndex
+from lab2.stats.server.log_row import encode_row
+
+SAMPLES = 10_000  # requests
+WRITTEN = 500  # rows that a write of the log takes under load, about
+
+
+def parts(book: Book) -> None:
+    """Each step that a request goes through, timed alone."""
+    with standing_in(0) as standin:
+        whole = answered(standin, SERVER, 2 * SAMPLES).figures["cpu"]
+        rows = [*computing(), *calling(standin)]
+    rest = whole - sum(taken for _, taken in rows)
+    book.say(
+        "## Where the processor time goes",
+        f"Milliseconds a request of server.py, AWS 0 ms away. Each part was run by itself, {SAMPLES:,} times in one "
+        "thread, and its calls count by their share of a request (one in ten each of receive, send and delete); the "
+        "rest is what the whole takes more: threads and their hand-over, leases, the writes of the log.",
+    )
+    table = [*rows, ("the rest", rest), ("the whole", whole)]
+    book.table(["", "ms/request", "share"], [[name, f"{took:.4f}", f"{took / whole:.0%}"] for name, took in table])
+
+
+def computing() -> list[tuple[str, float]]:
+    """Return the parts that need no AWS, in milliseconds a request."""
+    now, sent = datetime.now(timezone.utc), time.time()
+    asked = [(new_id(), encode_request(some_series())) for _ in range(SAMPLES)]
+    answer, answers = timed(answer_request, asked)
+    encode, bodies = timed(encode_answer, ((each,) for each in answers))
+    written = ((id, "somebody@somewhere", body, text, now) for (id, body), text in zip(asked, bodies, strict=True))
+    row, rows = timed(encode_row, written)
+    place, _ = timed(place_of, ((id, "", sent) for id, _ in asked))
+    index = LogIndex()
+
+    def log(some: list[Any]) -> None:
+        index.missing(some)
+        index.add(some)
+        index.earlier(some)
+
+    deduplicate, _ = timed(log, ((some,) for some in batches(rows, WRITTEN)))
+    return [
+        ("decode the request, summarise", answer),
+        ("encode the answer", encode),
+        ("encode the row of the log", row),
+        ("find the log's day", place),
+        ("deduplicate (SQLite)", deduplicate),
+    ]
+
+
+def calling(standin: StandIn) -> list[tuple[str, float]]:
+    """Return the parts of the calls of SQS, in milliseconds a request."""
+    standin.ask("reset")
+    standin.ask("fill", encode_entries(SAMPLES))
+    aws = AwsSession(endpoint=Endpoint(standin.url, "us-east-1", "bench", "bench"))
+    requests, answers = aws.queue("lab2"), aws.queue("lab2_1")
+    transport = aws.sqs_transport
+    answer = Outgoing(300 * "x", {"id": new_id(), "client": "somebody@somewhere"})
+    receive, received = timed(Queue.receive, [(requests,)] * (SAMPLES // BATCH))
+    send, _ = timed(Queue.send, [(answers, [answer] * BATCH)] * (SAMPLES // BATCH))
+    delete, _ = timed(Queue.delete, ((requests, messages) for messages in received))
+    entries = [{"Id": "0", "MessageBody": 300 * "x", "MessageAttributes": {}}] * BATCH
+    signed = [("SendMessageBatch", {"QueueUrl": answers.url, "Entries": entries})] * (SAMPLES // BATCH)
+    sign, _ = timed(transport.signed, signed)
+    return [
+        ("sign three calls of ten messages", 3 * sign),
+        ("receive, without the signature", receive - sign),
+        ("send, without the signature", send - sign),
+        ("delete, without the signature", delete - sign),
+    ]
+
+
+def timed(work: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> tuple[float, list[Any]]:
+    """Return the milliseconds of CPU time that the work on all arguments takes of a request, and its results."""
+    given = list(arguments)
+    started = time.process_time()
+    results = list(starmap(work, given))
+    return (time.process_time() - started) / SAMPLES * 1000, results
