@@ -37,7 +37,7 @@ def peers(book: Book, requests: int = 10_000, times: int = 3) -> None:
         rows.insert(3, Peer(YARDSTICK, [str(programs / "python"), "-m", "bench.baselines", "aiobotocore"], requests))
     book.say(
         "## Under load",
-        f"{requests:,} requests wait on the queue and one process answers them; the slow ones get fewer. {times} turns: "
+        f"{requests:,} requests wait on the queue and one process answers them; slow ones get fewer. {times} turns: "
         "in each, all have one run after the other. Rate: from the first request to the last answer; beside that of "
         "aiobotocore in the same turn, the median turn and the lowest and highest. CPU: of the server's process, "
         "without its start, median. Memory: RSS at most. Stand-in: the share of the time in which the stand-in for AWS "
