@@ -154,7 +154,7 @@ class AwsSession:
         """Return the URLs of the queues whose names start so, by name, 1,000 at most; None where listing is denied."""
         try:
             with user_errors(f"queues {prefix}*"):
-                urls = self.sqs.list_queues(QueueNamePrefix=prefix).get("QueueUrls", [])
+                urls = self.sqs.list_queues(QueueNamePrefix=prefix).get("QueueUrls") or ()
         except UserError as problem:
             if error_code(problem.__cause__ or problem) in DENIED_CODES:
                 return None

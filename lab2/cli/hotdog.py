@@ -16,7 +16,7 @@ from lab2.aws import emulator
 from lab2.aws.session import AwsSession
 from lab2.cli.commands import Program
 from lab2.cli.common import add_bucket_flag, add_flags, apply_aws_flags, run
-from lab2.errors import UserError
+from lab2.errors import UserError, internal_error
 from lab2.labelling import samples
 from lab2.labelling.contact_sheet import MAX_PICTURES, write_sheet
 from lab2.labelling.image_store import ImageStore
@@ -88,6 +88,11 @@ def menu(session: Session, options: argparse.Namespace) -> int:
             code = 1
         except KeyboardInterrupt:
             print("\nStopped.", file=sys.stderr, flush=True)
+        except (ImportError, BrokenPipeError):
+            raise
+        except Exception as error:  # a bug in one choice does not end the program
+            print(f"Stopped by an {internal_error(error)}", file=sys.stderr, flush=True)
+            code = 1
 
 
 def upload_given(session: Session, options: argparse.Namespace) -> int:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
-from lab2.errors import UserError
+from lab2.errors import UserError, internal_error
 from lab2.labelling.display.decoder import Decoder
 from lab2.labelling.display.drawing import SIDE, contact_sheet
 from lab2.labelling.image_store import Image, ImageStore
@@ -25,9 +24,15 @@ def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: ImageSto
         raise UserError(f"There are no pictures for {path}. Upload some first.")
 
     def load(image: Image) -> Picture | None:
-        with suppress(UnreadableImage):
+        try:
             return decoder.decode(images.fetch(image), SIDE, SIDE)
-        return None
+        except UnreadableImage:
+            return None
+        except UserError:
+            raise
+        except Exception as error:  # one picture's trouble must not be the others'
+            print(f"{printable(image.name)} can't be shown: {internal_error(error)}.", file=sys.stderr, flush=True)
+            return None
 
     with ThreadPoolExecutor() as threads:
         pictures = list(threads.map(load, [image for image, _ in shown]))

@@ -145,7 +145,7 @@ class ImageStore:
                 say(f"{printable(image.name)} can't be shown: {reason}.")
             except UserError:
                 raise
-            except Exception as error:  # one picture's trouble must not be the others'
+            except BaseException as error:  # one picture's trouble must not be the others'
                 say(f"{printable(image.name)} can't be shown: {internal_error(error)}.")
         return None
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from lab2.aws.errors import user_errors
 from lab2.aws.resources import LABEL_KEY
-from lab2.aws.retry import OutageReporter
+from lab2.aws.retry import OutageReporter, is_outage
 from lab2.aws.session import AwsSession
+from lab2.errors import UserError, internal_error
 from lab2.labelling.label import Label, count_labels
 from lab2.labelling.label_file import LabelFile, as_row
 from lab2.labelling.old_journals import take_over_journals
@@ -31,6 +32,7 @@ class Outbox:
         self.file = OutboxFile(folder)
         take_over_journals(folder, self.file)
         self._label_file = LabelFile(aws)
+        self._in_doubt = False  # labels that only this run can have sent may be there, and not be known
         self._kept: set[Label] = set()  # labels of this run that are not known to be safe
         self._found = set(self.file.labels())  # the same of earlier runs
         self._saving = BatchWorker(OutageReporter("Saving labels", say), self._save, size=1_000)
@@ -46,7 +48,12 @@ class Outbox:
 
     def keep(self, label: Label) -> None:
         """Return when the label is on disk, on its way to S3; UserError where it can't be kept."""
-        self.file.add(label)
+        try:
+            self.file.add(label)
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"This label was not saved: {internal_error(error)}") from error
         self._kept.add(label)  # only now: `_save` takes what is no longer in the file for saved
         self._saving.put([label])
 
@@ -65,14 +72,13 @@ class Outbox:
 
     def _save(self, _: list[Label]) -> None:
         """Save all labels that wait on disk, this run's or not."""
-        with user_errors(f"{LABEL_KEY} in bucket {self.aws.bucket}"):
-            if not self._label_file.known:
-                self._label_file.refresh()
-            labels, maybe_there = self.file.take()
-            if maybe_there:
-                self._label_file.read_all()
-            self._label_file.append([as_row(label) for label in labels])
-            self._saving.linger = REST * self._label_file.took
+        try:
+            with user_errors(f"{LABEL_KEY} in bucket {self.aws.bucket}"):
+                labels = self._append()
+        except BaseException as error:
+            if not is_outage(error):  # what this object knows may be half the truth: the next one reads it again
+                self._label_file, self._in_doubt = LabelFile(self.aws), True
+            raise
         self.file.remove(labels)
         waiting = set(self.file.labels())
         saved = self._kept - waiting  # by us, or by another program of the user
@@ -81,3 +87,15 @@ class Outbox:
         if found := self._found.intersection(labels):
             self.say(f"Sent {count_labels(len(found))} that an earlier run had left on this disk.")
         self._found &= waiting
+
+    def _append(self) -> list[Label]:
+        """Return the labels that wait on disk when they are in the label file."""
+        if not self._label_file.known:
+            self._label_file.refresh()
+        labels, maybe_there = self.file.take()
+        if maybe_there or self._in_doubt:
+            self._label_file.read_all()
+        self._in_doubt = False
+        self._label_file.append([as_row(label) for label in labels])
+        self._saving.linger = REST * self._label_file.took
+        return labels

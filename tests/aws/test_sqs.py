@@ -7,6 +7,7 @@ from support.proxy import Fault, Proxy
 from support.world import World
 
 from lab2.aws.sqs import Outgoing, Queue, batches
+from lab2.stats.server.redrive import redrive
 
 
 def bodies(queue: Queue) -> list[str]:
@@ -81,3 +82,14 @@ def test_an_empty_batch_is_a_call_that_nobody_makes(proxied: World, proxy: Proxy
     assert queue.receive() == []
     assert [list(batch) for batch in batches(range(21))] == [[*range(10)], [*range(10, 20)], [20]]
     assert proxy.calls["SendMessageBatch"] == proxy.calls["DeleteMessageBatch"] == 0
+
+
+def test_lists_that_are_absent_and_those_that_are_null_are_empty(proxied: World, proxy: Proxy) -> None:
+    proxy.habits.names.add("null")
+    assert proxied.aws.queue_urls("lab2_nothing") == {}
+    queue = proxied.queue("lab2_dead")
+    assert queue.receive() == [] and redrive(proxied.aws) == 0
+    queue.send([Outgoing("[1]")])  # a message without attributes
+    assert redrive(proxied.aws) == 1
+    (message,) = proxied.queue("lab2").receive()
+    assert message.attributes.keys() == {"id"}

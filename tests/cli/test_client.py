@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 import pytest
 from botocore.exceptions import ClientError
-from support.client import ME, client, exit_code, typing
+from support.client import ME, client, exit_code, raised, typing
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
@@ -444,7 +444,7 @@ def test_an_answer_received_while_others_could_not_be_released_is_shown_later(
     put_answer(proxied, "[6]")
     put_answer(proxied, "[1]", client="you@there")
     (run := Run()).begin(runs_folder())
-    inbox = Inbox(proxied.queue("lab2_1"), ME, run)
+    inbox = Inbox(proxied.queue("lab2_1"), ME, run, raised)
     proxy.on("ChangeMessageVisibilityBatch", Fault(refuse=(403, "AccessDenied")), times=2)  # botocore asks once more
     with pytest.raises(ClientError):
         while True:  # until the answer of the other is met

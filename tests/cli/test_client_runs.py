@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from support.client import ME, exit_code, typing
+from support.client import ME, exit_code, raised, typing
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, World, until
 
@@ -86,7 +86,7 @@ def test_an_answer_to_a_live_run_on_this_machine_is_left_to_it_however_old(
     monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER", -60.0)
     one, other = started(tmp_path), started(tmp_path)
     put_answers(world, id := one.new_id())
-    inboxes = [Inbox(world.queue("lab2_1"), ME, run) for run in (other, one)]
+    inboxes = [Inbox(world.queue("lab2_1"), ME, run, raised) for run in (other, one)]
     assert received(inboxes[0]) == []
     assert until(lambda: received(inboxes[1])) == [id]
 
@@ -95,7 +95,7 @@ def test_the_answer_to_a_killed_run_on_this_machine_is_for_the_next_run_at_once(
     dead, next_run = started(tmp_path), started(tmp_path)
     put_answers(world, id := dead.new_id())
     dead.end(outstanding=True)
-    assert received(Inbox(world.queue("lab2_1"), ME, next_run)) == [id]
+    assert received(Inbox(world.queue("lab2_1"), ME, next_run, raised)) == [id]
 
 
 @pytest.mark.parametrize("kind", ["another machine", "1.0"])
@@ -105,7 +105,7 @@ def test_an_answer_to_an_unknown_run_is_ours_once_it_has_waited_too_long(
     monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER", 4.0)
     put_answers(world, id := started(tmp_path / "there").new_id() if kind == "another machine" else new_id())
     sent = time.time()
-    inbox = Inbox(world.queue("lab2_1"), ME, started(tmp_path / "here"))
+    inbox = Inbox(world.queue("lab2_1"), ME, started(tmp_path / "here"), raised)
     assert received(inbox) == []
     assert until(lambda: received(inbox)) == [id]
     assert time.time() - sent > 3  # four, by the clock of the queue
@@ -114,7 +114,7 @@ def test_an_answer_to_an_unknown_run_is_ours_once_it_has_waited_too_long(
 def test_an_answer_without_a_client_is_for_whoever_comes_first(world: World) -> None:
     """So the AWS console asks."""
     world.queue("lab2_1").send([Outgoing(encode_answer(answer_request("8e1d8b1a", "[6]")), {"id": "8e1d8b1a"})])
-    assert received(Inbox(world.queue("lab2_1"), ME, Run())) == ["8e1d8b1a"]
+    assert received(Inbox(world.queue("lab2_1"), ME, Run(), raised)) == ["8e1d8b1a"]
 
 
 def test_what_a_dead_run_left_on_its_private_queue_is_found_from_any_machine(

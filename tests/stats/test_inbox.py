@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from support.client import raised
 from support.proxy import Fault, Proxy
 from support.world import World, until
 
@@ -15,7 +16,7 @@ from lab2.stats.protocol import answer_request, encode_answer
 
 
 def inbox_of(world: World, client: str = "me") -> Inbox:
-    return Inbox(world.queue("lab2_1"), client, Run())
+    return Inbox(world.queue("lab2_1"), client, Run(), raised)
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ from typing import Any
 NAMES = ("null", "short-receives", "empty-polls", "redelivery", "stale-attributes")
 
 _ABSENT = {
+    "ListQueues": ("QueueUrls",),
     "ReceiveMessage": ("Messages",),
     "SendMessageBatch": ("Successful", "Failed"),
     "DeleteMessageBatch": ("Successful", "Failed"),

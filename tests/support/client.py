@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NoReturn
 
 import pexpect
 from support.world import PATIENCE, ROOT, World
@@ -12,11 +13,19 @@ from support.world import PATIENCE, ROOT, World
 ME = "me@here"
 
 
+def raised(error: Exception) -> NoReturn:
+    """What an inbox in a test does with a message that it can't handle."""
+    raise error
+
+
 @contextmanager
-def typing(world: World, *args: str, columns: int = 80, **env: str) -> Iterator[pexpect.spawn]:
-    """A client at a terminal of its own."""
+def typing(
+    world: World, *args: str, columns: int = 80, program: Sequence[str] = ("client.py",), **env: str
+) -> Iterator[pexpect.spawn]:
+    """A client at a terminal of its own; `program` is what is started, and what it is given first."""
+    path, *first = program
     child = pexpect.spawn(
-        sys.executable, [str(ROOT / "client.py"), "--client", ME, *args], env=world.env | env, cwd=str(world.home),
+        sys.executable, [str(ROOT / path), *first, "--client", ME, *args], env=world.env | env, cwd=str(world.home),
         encoding="utf-8", timeout=PATIENCE, dimensions=(40, columns), echo=False,
     )  # fmt: skip
     try:

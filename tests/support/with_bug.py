@@ -1,6 +1,8 @@
-"""Run a program of the project with a bug in it.
+"""Run a program of the project with a bug in it, and in the processes that it starts.
 
     python tests/support/with_bug.py PROGRAM TARGET ERROR TIMES NEEDLE [ARGUMENT ...]
+
+PROGRAM is a file, or a module with `-m` right before its name.
 
 TARGET, like `lab2.aws.sqs:Queue.send`, raises ERROR for the first TIMES calls (0: for all) in whose arguments NEEDLE is
 ('': in any call). It raises before it does its work, or after it where TARGET ends with `!`.
@@ -11,6 +13,7 @@ from __future__ import annotations
 import builtins
 import importlib
 import runpy
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -42,9 +45,27 @@ def plant(target: str, error: str, times: int, needle: str) -> None:
     setattr(owner, name, wrong)
 
 
+def plant_in_children(*bug: str) -> None:
+    """Let modules of the project that are started as processes of their own have the bug, too."""
+    popen = subprocess.Popen
+
+    class Popen(popen[bytes]):
+        def __init__(self, args: Any, **options: Any) -> None:
+            if args[1:2] == ["-m"] and args[2].startswith("lab2."):
+                args = [args[0], __file__, f"-m{args[2]}", *bug, *args[3:]]
+            super().__init__(args, **options)
+
+    subprocess.Popen = Popen  # type: ignore[misc]
+
+
 if __name__ == "__main__":
-    program, target, error, times, needle, *arguments = sys.argv[1:]
+    program, *bug = sys.argv[1:6]
+    target, error, times, needle = bug
     sys.path.insert(0, str(ROOT))
-    sys.argv = [str(ROOT / program), *arguments]
     plant(target, error, int(times), needle)
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    plant_in_children(*bug)
+    sys.argv = [str(ROOT / program), *sys.argv[6:]]
+    if program.startswith("-m"):
+        runpy.run_module(program[2:], run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(sys.argv[0], run_name="__main__")

@@ -7,7 +7,7 @@ import sys
 import threading
 from contextlib import suppress
 
-from lab2.errors import UserError
+from lab2.errors import UserError, internal_error
 from lab2.labelling.display.pixels import MAX_PIXELS, decode
 from lab2.labelling.display.process import Channel, ProcessDied, WorkerProcess, parent, quiet_opencv
 from lab2.labelling.picture import Picture, UnreadableImage
@@ -73,6 +73,8 @@ def main(channel: Channel) -> None:
             pixels = decode(data, box["width"], box["height"])
         except UnreadableImage as reason:
             channel.send({"reason": str(reason)} | first)
+        except BaseException as error:
+            channel.send({"reason": internal_error(error)} | first)
         else:
             channel.send({"width": pixels.shape[1], "height": pixels.shape[0]} | first, pixels.tobytes())
         first = {}

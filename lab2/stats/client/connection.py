@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
+from queue import Empty, SimpleQueue
 
 from lab2.aws.errors import MISSING_QUEUE_CODES, error_code, user_errors
 from lab2.aws.resources import ANSWER_QUEUE, REQUEST_QUEUE
@@ -46,11 +48,13 @@ class Connection:
         queues = aws.queue_urls(ANSWER_QUEUE)
         self.can_list = queues is not None  # a template of 1.0 does not let clients list queues
         shared = (queues or {}).get(ANSWER_QUEUE) or aws.queue_url(ANSWER_QUEUE)
-        self.shared = Inbox(aws.queue_at(shared), client, run)
+        # Errors that came beside answers, which are shown first: the next `receive` raises one.
+        self._put_off: SimpleQueue[Exception] = SimpleQueue()
+        self._inbox = partial(Inbox, client=client, run=run, failed=self._put_off.put)
+        self.shared = self._inbox(aws.queue_at(shared))
         self._prefix = f"{ANSWER_QUEUE}-{re.sub(r'[^A-Za-z0-9_-]', '-', client)[:40]}-"
         self._left: dict[str, Inbox] = {}  # private queues of other runs of our name
         self._looking = threading.Lock()
-        self._look_error: Exception | None = None  # of a look that found something; the next `receive` raises it
         self._next_look = self._next_list = time.monotonic() + LOOK
         if self._note(queues or {}):
             self._next_look = 0.0
@@ -83,9 +87,7 @@ class Connection:
         """Return answers for this run, waiting up to `wait` seconds; once a minute those to dead runs elsewhere."""
         if self.reply_to and not self._on_shared.isdisjoint(self.run.waiting):
             self._next_look = 0.0  # for answers to what was sent before we had a queue of our own
-        if error := self._look_error:
-            self._look_error = None
-            raise error
+        self._raise_put_off()
         if found := self._look():
             return found
         received = (self.own if self.own and self.reply_to else self.shared).receive(wait)
@@ -109,7 +111,7 @@ class Connection:
         name = self._prefix + f"{time.strftime('%Y%m%d', time.gmtime())}-{self.run.id}"
         with user_errors(f"a private queue {name}"):
             created = self.aws.sqs.create_queue(QueueName=name, Attributes={"MessageRetentionPeriod": str(RETENTION)})
-            self.own = Inbox(self.aws.queue_at(created["QueueUrl"]), self.client, self.run, private=True)
+            self.own = self._inbox(self.aws.queue_at(created["QueueUrl"]), private=True)
             deadline = time.monotonic() + USABLE
             while True:
                 try:
@@ -137,6 +139,10 @@ class Connection:
         except UserError:
             self.shared.sifted = 0  # try again later
 
+    def _raise_put_off(self) -> None:
+        with suppress(Empty):
+            raise self._put_off.get_nowait()
+
     def _look(self) -> list[ReceivedAnswer]:
         """Return what runs that have died left on queues that we don't receive from all the time."""
         if not self.look_is_due or not self._looking.acquire(blocking=False):
@@ -153,7 +159,7 @@ class Connection:
                 except Exception as error:
                     if not found:
                         raise
-                    self._look_error = error  # what was found is shown first
+                    self._put_off.put(error)
             self._expect_more(found)
             self._next_look = 0.0 if self.more else now + (LOOK_SOON if self._left else LOOK)
             return found
@@ -183,7 +189,7 @@ class Connection:
         for name, url in queues.items():
             run = re.fullmatch(re.escape(self._prefix) + r"\d{8}-([0-9a-f]{20})", name)
             if run and name not in self._left and not self.run.lives(run[1]):
-                self._left[name] = Inbox(self.aws.queue_at(url), self.client, self.run)
+                self._left[name] = self._inbox(self.aws.queue_at(url))
         return bool(self._left)
 
 

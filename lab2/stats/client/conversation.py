@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from lab2.errors import InvalidInput, TryLater, UserError
+from lab2.errors import InvalidInput, TryLater, UserError, internal_error
 from lab2.stats.client.background_connection import BackgroundConnection
 from lab2.stats.client.prompt import Prompt, drop_typed_ahead, fitted, typed_ahead
 from lab2.stats.client.run import Run
@@ -95,7 +95,7 @@ class Conversation:
     def read(self, question: str, typed: Sequence[float] = ()) -> str:
         """Return the line that is typed. A problem of the connection is put first, but not before typed-ahead lines."""
         while self.link.problem and not typed_ahead():
-            self._print_problem(self.link.problem)
+            self._print_problem(self.link.problem, typed)
             self.reconnect(typed)
         if sys.stdin.isatty():
             self._poll(POLL)
@@ -137,8 +137,8 @@ class Conversation:
                     raise TryLater("SQS did not take the message. Try again in a minute.")
 
             persist(send, OutageReporter("Sending"), deadline - time.monotonic())
-        except UserError as problem:
-            self._print_problem(problem)
+        except Exception as problem:
+            self._print_problem(problem, numbers)
             return False
         return True
 
@@ -199,10 +199,15 @@ class Conversation:
             print(table(rows, shutil.get_terminal_size().columns), flush=True)
         self._shown += received
         connection = self.link.connection()
-        with user_errors(f"queue {ANSWER_QUEUE}"):
-            for batch in list(batches(self._shown)):
-                again = connection.delete(batch)
-                self._shown = [found for found in self._shown if found not in batch or found in again]
+        try:
+            with user_errors(f"queue {ANSWER_QUEUE}"):
+                for batch in list(batches(self._shown)):
+                    again = connection.delete(batch)
+                    self._shown = [found for found in self._shown if found not in batch or found in again]
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(internal_error(error)) from error
 
     def wait(self) -> None:
         """Show answers until all messages of this run are answered, for `patience` seconds at most."""
@@ -292,9 +297,16 @@ class Conversation:
             self._said = problem
             self.prompt.tell(str(problem))
 
-    def _print_problem(self, problem: BaseException) -> None:
-        """Print a problem that the user does not know of; raise one that is not theirs."""
-        if not isinstance(problem, UserError):
+    def _print_problem(self, problem: BaseException, typed: Sequence[float]) -> None:
+        """Print a problem that the user does not know of; where it is that of the connecting, and not the user's, raise
+        it after what was typed.
+        """
+        if isinstance(problem, UserError):
+            if problem is not self._said:
+                print(problem, file=sys.stderr)
+        elif problem is self.link.problem:
+            if typed:
+                print(f"Not sent. Send it later with: client.py {plainly(typed)}", file=sys.stderr)
             raise problem
-        if problem is not self._said:
-            print(problem, file=sys.stderr)
+        else:
+            print(f"The message was not sent: {internal_error(problem)}", file=sys.stderr)

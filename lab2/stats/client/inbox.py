@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lab2.aws.leases import Leases
@@ -39,15 +39,19 @@ class Inbox:
     """The answers on one queue that this run shows. Raises what botocore raises.
 
     They are those to its own requests, and those of its name that no live run waits for. `private`: it is this run's
-    own queue, and all that comes is for it.
+    own queue, and all that comes is for it. `failed` is told of a message whose handling fails, once; it keeps no
+    other one back, and comes again when its lease runs out.
     """
 
-    def __init__(self, queue: Queue, client: str, run: Run, private: bool = False) -> None:
-        self.queue, self.client, self.run, self.private = queue, client, run, private
+    def __init__(
+        self, queue: Queue, client: str, run: Run, failed: Callable[[Exception], object], private: bool = False
+    ) -> None:
+        self.queue, self.client, self.run, self.failed, self.private = queue, client, run, failed, private
         self.leases = Leases(queue, ANSWER_VISIBILITY_TIMEOUT)  # the messages returned and not deleted yet
         self.sifted = 0  # receives of answers of others
         self._first: dict[str, str] = {}  # the message in which an answer was returned, by the answer's id
         self._met: Counter[str] = Counter()  # how often we received a message of somebody else's
+        self._failing: set[str] = set()  # messages whose handling failed
 
     def receive(self, wait: int) -> list[ReceivedAnswer]:
         """Return answers for us that were not returned before, waiting up to `wait` seconds for any message.
@@ -60,16 +64,21 @@ class Inbox:
         others: list[Message] = []
         useless: list[Message] = []
         for message in self.queue.receive(wait, self.leases.timeout):
-            answer = _read(message)
-            id = answer.id if answer else message.id
-            if message.id in self.leases:
-                self.leases.hold([message], now)  # its lease ran out before it was deleted: this receipt counts now
-            elif answer and not self._is_for_us(message, id):
-                others.append(message)
-            elif id in self._first or id in ours:
-                useless.append(message)  # a copy
-            else:
-                ours[id] = ReceivedAnswer(message, answer, self, earlier=run_of(id) != self.run.id)
+            try:
+                answer = _read(message)
+                id = answer.id if answer else message.id
+                if message.id in self.leases:
+                    self.leases.hold([message], now)  # its lease ran out before it was deleted: this receipt counts now
+                elif answer and not self._is_for_us(message, id):
+                    others.append(message)
+                elif id in self._first or id in ours:
+                    useless.append(message)  # a copy
+                else:
+                    ours[id] = ReceivedAnswer(message, answer, self, earlier=run_of(id) != self.run.id)
+            except Exception as error:
+                if message.id not in self._failing:
+                    self._failing.add(message.id)
+                    self.failed(error)
         if useless:
             self.queue.delete(useless)
         if others:

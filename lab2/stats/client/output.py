@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
+from lab2.errors import internal_error
 from lab2.stats.client.inbox import ReceivedAnswer
 from lab2.stats.protocol import Answer, encode_answer
 from lab2.stats.series import shortest
@@ -20,7 +21,19 @@ AnswerRow = tuple[str, Answer]  # what the message is called, and its answer
 
 
 def table(rows: Sequence[AnswerRow], width: int) -> str:
-    """Return the answers in lines of at most `width` columns: a table, or a block an answer where that is too wide."""
+    """Return the answers in lines of at most `width` columns: a table, or a block an answer where that is too wide.
+
+    An answer for which that fails by a bug does not keep the others back: it is returned as it is.
+    """
+    try:
+        return _table(rows, width)
+    except Exception as error:
+        if len(rows) > 1:
+            return "\n".join(table([row], width) for row in rows)
+        return "\n".join(f"message {printable(name)}: {internal_error(error)}: {answer}" for name, answer in rows)
+
+
+def _table(rows: Sequence[AnswerRow], width: int) -> str:
     good = [_cells(name, answer) for name, answer in rows if answer.error is None]
     bad = [
         f"message {printable(name)} was rejected: {printable(answer.error)}" for name, answer in rows if answer.error

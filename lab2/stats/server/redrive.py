@@ -36,7 +36,7 @@ def redrive(aws: AwsSession) -> int:
             messages = aws.sqs.receive_message(
                 QueueUrl=dead, MaxNumberOfMessages=BATCH, WaitTimeSeconds=WAIT, MessageAttributeNames=["All"],
                 MessageSystemAttributeNames=["MessageGroupId", "SentTimestamp"],
-            ).get("Messages", [])  # fmt: skip
+            ).get("Messages") or []  # fmt: skip
             empty = 0 if messages else empty + 1
             if messages:
                 _file_ids(aws, messages)
@@ -46,7 +46,7 @@ def redrive(aws: AwsSession) -> int:
 
 def _file_ids(aws: AwsSession, messages: list[MessageTypeDef]) -> None:
     """File the messages that have no `id` of their own under the day on which they were first sent."""
-    nameless = [message for message in messages if "id" not in message.get("MessageAttributes", {})]
+    nameless = [message for message in messages if "id" not in (message.get("MessageAttributes") or {})]
     with user_errors(f"the log in bucket {aws.bucket}"):
         IdFile(aws.s3, aws.bucket).places(
             [(message["MessageId"], int(message["Attributes"]["SentTimestamp"]) / 1000) for message in nameless]
@@ -58,7 +58,7 @@ def _move(aws: AwsSession, messages: list[MessageTypeDef], dead: str, requests: 
     reply = aws.sqs.send_message_batch(
         QueueUrl=requests, Entries=[_entry(str(number), message) for number, message in enumerate(messages)]
     )
-    sent = [messages[int(entry["Id"])] for entry in reply.get("Successful", ())]
+    sent = [messages[int(entry["Id"])] for entry in reply.get("Successful") or ()]
     if sent:  # only now: a message that is on both queues is one request, and one that is on neither is lost
         aws.sqs.delete_message_batch(
             QueueUrl=dead,
@@ -74,13 +74,14 @@ def _move(aws: AwsSession, messages: list[MessageTypeDef], dead: str, requests: 
 
 def _entry(number: str, message: MessageTypeDef) -> SendMessageBatchRequestEntryTypeDef:
     """Return a message as it was, with an `id` that names the same request as before."""
-    attributes: dict[str, Any] = {name: _sent(value) for name, value in message.get("MessageAttributes", {}).items()}
+    given = message.get("MessageAttributes") or {}
+    attributes: dict[str, Any] = {name: _sent(value) for name, value in given.items()}
     if "id" not in attributes and len(attributes) < MAX_ATTRIBUTES:
         attributes = attributes | {"id": {"DataType": "String", "StringValue": message["MessageId"]}}
     entry: SendMessageBatchRequestEntryTypeDef = {
         "Id": number, "MessageBody": message["Body"], "MessageAttributes": attributes
     }  # fmt: skip
-    system: Mapping[Any, str] = message.get("Attributes", {})
+    system: Mapping[Any, str] = message.get("Attributes") or {}
     if group := system.get("MessageGroupId"):
         entry["MessageGroupId"] = group
     return entry
