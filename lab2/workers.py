@@ -6,6 +6,7 @@ go on. An error never ends a thread unseen: it goes to the reporter, to `reject`
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -40,8 +41,8 @@ class FailureReporter(Protocol):
     def record_recovery(self, error: BaseException) -> None:
         """Note an error that did not come again when the same items were tried in parts."""
 
-    def record_success(self) -> None:
-        """Note that it works again."""
+    def record_success(self, started: float = math.inf) -> None:
+        """Note that it works again, unless what worked was `started` (monotonic seconds) before the last failure."""
 
 
 class _Outcome(Generic[T]):
@@ -150,6 +151,7 @@ class BatchWorker(Generic[T]):
 
     def _process(self, batch: list[T]) -> None:
         outcome = _Outcome[T]()
+        started = time.monotonic()
         try:
             self._attempt(batch, outcome)
             if outcome.error:
@@ -157,7 +159,7 @@ class BatchWorker(Generic[T]):
             elif outcome.halved and not outcome.rejected:
                 self.outages.record_recovery(outcome.halved)
             elif outcome.rejected < len(batch):
-                self.outages.record_success()
+                self.outages.record_success(started)
         finally:
             self._done(outcome.again)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
@@ -210,7 +211,7 @@ def test_where_a_thread_dies_after_all_that_is_heard_and_another_takes_over(
     died: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", died.append)
     outages = OutageReporter("Working")
-    monkeypatch.setattr(outages, "record_success", lambda: 1 / 0)
+    monkeypatch.setattr(outages, "record_success", lambda _: 1 / 0)
     worker = BatchWorker(outages, work, 1)
     worker.put([1, 2])
     assert worker.flush(10)
@@ -438,3 +439,15 @@ def test_many_threads_and_faults_do_everything_once(chance: random.Random, monke
     assert worker.flush(30)
     assert done == Counter(range(2800))
     worker.close()
+
+
+def test_what_began_before_an_outage_and_succeeds_in_it_does_not_end_it() -> None:
+    said: list[str] = []
+    outages = OutageReporter("Work", said.append)
+    before = time.monotonic()
+    outages.record_failure(away())
+    outages.record_success(before)
+    outages.record_failure(away())
+    assert len(said) == 1 and outages.tries == 2
+    outages.record_success(time.monotonic())
+    assert len(said) == 2 and not outages.failing

@@ -52,6 +52,7 @@ class OutageReporter:
         self.tries = 0
         self.since = 0.0
         self.rejections = 0
+        self._last_failure = -math.inf
         self._hopeless_since = math.inf
         self._lock = threading.Lock()
 
@@ -67,6 +68,7 @@ class OutageReporter:
         now = time.monotonic()
         with self._lock:
             self.tries += 1
+            self._last_failure = now
             if self.tries == 1:
                 self.since = now
                 self._say(f"{self.what} fails; retrying: {describe(error)}")
@@ -94,10 +96,15 @@ class OutageReporter:
         self._say(f"{self.what} failed once, then worked: {describe(error)}")
         self.record_success()
 
-    def record_success(self) -> None:
-        """Note that it works again."""
+    def record_success(self, started: float = math.inf) -> None:
+        """Note that it works again, unless what worked was `started` (monotonic seconds) before the last failure.
+
+        Where several threads work, what was under way when AWS went away may still succeed.
+        """
         if self.tries or self.rejections:
             with self._lock:
+                if started < self._last_failure:
+                    return
                 if self.tries:
                     self._say(f"{self.what} works again after {time.monotonic() - self.since:.0f} s")
                 self.tries = self.rejections = 0
@@ -123,6 +130,7 @@ def persist(
     """
     deadline = time.monotonic() + patience
     while True:
+        started = time.monotonic()
         try:
             result = work()
         except Exception as error:
@@ -131,7 +139,7 @@ def persist(
             if wait(min(left, outages.record_failure(error))):
                 raise
         else:
-            outages.record_success()
+            outages.record_success(started)
             return result
 
 
@@ -186,4 +194,4 @@ def describe(error: BaseException) -> str:
 
 
 def _print(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(f"{line}\n", end="", file=sys.stderr, flush=True)  # in one piece: several threads may say something

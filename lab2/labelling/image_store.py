@@ -133,20 +133,19 @@ class ImageStore:
                 raise
 
     def next_picture(
-        self, images: list[Image], decode: Callable[[bytes], Picture], say: Callable[[str], None]
+        self, images: list[Image], decode: Callable[[bytes], Picture], outages: OutageReporter
     ) -> tuple[Image, Picture] | None:
         """Take images off the end of the list until one can be shown; None where none can. An outage is waited for."""
-        outages = OutageReporter("Reading pictures", say)
         while images:
             image = images.pop()
             try:
                 return image, decode(persist(partial(self.fetch, image), outages))
             except UnreadableImage as reason:
-                say(f"{printable(image.name)} can't be shown: {reason}.")
+                outages.say(f"{printable(image.name)} can't be shown: {reason}.")
             except UserError:
                 raise
             except BaseException as error:  # one picture's trouble must not be the others'
-                say(f"{printable(image.name)} can't be shown: {internal_error(error)}.")
+                outages.say(f"{printable(image.name)} can't be shown: {internal_error(error)}.")
         return None
 
     def store(self, name: str, data: bytes) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from concurrent.futures import as_completed
+from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import suppress
 
+from lab2.aws.retry import OutageReporter
 from lab2.errors import UserError
 from lab2.labelling.display.process import ProcessDied
 from lab2.labelling.image_store import PAGE, Image
@@ -17,6 +18,7 @@ from lab2.terminal import printable
 from lab2.workers import BackgroundTask
 
 ROUND = 4  # images
+TELL = 0.2  # seconds between looks at whether an outage is to be told while no picture is there yet
 
 
 def label_round(session: Session, annotator: str, useful: bool) -> None:
@@ -64,21 +66,23 @@ def ask_round(session: Session, candidates: list[Image], annotator: str) -> None
     assert session.decoder
     decoder = session.decoder
 
+    outages = OutageReporter("Reading pictures", session.say)
+
     def load() -> tuple[Image, Picture] | None:
-        return session.images.next_picture(candidates, lambda data: decoder.decode(data, *screen.box), session.say)
+        return session.images.next_picture(candidates, lambda data: decoder.decode(data, *screen.box), outages)
 
     count = min(ROUND, len(candidates))
-    arriving = as_completed([BackgroundTask(load).future for _ in range(count)])  # the first to arrive is shown first
+    arriving = {BackgroundTask(load).future for _ in range(count)}
     pictures: list[tuple[Image, Picture]] = []
     at = 0
     try:
         while at < count:
-            if at == len(pictures):
-                if found := next(arriving).result():
-                    pictures.append(found)
-                else:
-                    count -= 1
-                    continue
+            if at == len(pictures):  # the first to arrive is shown first
+                arrived, arriving = wait(arriving, TELL, FIRST_COMPLETED)
+                pictures += [found for future in arrived if (found := future.result())]
+                count = len(pictures) + len(arriving)
+                session.tell()
+                continue
             image, picture = pictures[at]
             session.tell()
             try:

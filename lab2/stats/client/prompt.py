@@ -30,7 +30,7 @@ class Prompt:
     def tell(self, line: str) -> None:
         """Print a line on stderr; a question that stands there is put again below it, with what was typed."""
         question = self.standing
-        print(f"\n{line}" if question else line, file=sys.stderr, flush=True)
+        print(f"\n{line}\n" if question else f"{line}\n", end="", file=sys.stderr, flush=True)  # in one piece
         if question:
             readline = sys.modules.get("readline")
             print(question + (readline.get_line_buffer() if readline else ""), end="", flush=True)

@@ -277,4 +277,5 @@ class Server:
 
 
 def say(line: str) -> None:
-    print(f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ} {line}", flush=True)
+    # In one piece: several threads may say something.
+    print(f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ} {line}\n", end="", flush=True)
