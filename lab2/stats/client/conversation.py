@@ -51,7 +51,6 @@ class Conversation:
         self._hopeless: UserError | None = None  # why no answer can be received
         self._announced = 0  # answers to earlier runs of which the user knows
         self._receiver: Receiver | None = None
-        self._shown: list[ReceivedAnswer] = []  # answers that are still to be deleted
         self._deleting: OutageReporter | None = None
         self.link = self._connect()
 
@@ -176,14 +175,12 @@ class Conversation:
 
     def show(self, wait: float) -> None:
         """Print the answers that have come, waiting up to `wait` seconds for one; delete what was printed."""
-        from lab2.aws.errors import user_errors
-        from lab2.aws.resources import ANSWER_QUEUE
-        from lab2.aws.sqs import batches
         from lab2.stats.client.output import count_earlier, table
 
         rows = []
         earlier = 0
-        for found in (received := self.receiver().take(wait)):
+        receiver = self.receiver()
+        for found in (received := receiver.take(wait)):
             answer = found.answer
             if answer is None:
                 print(f"Deleted a message that is not an answer: {printable(found.message.body)[:60]}", file=sys.stderr)
@@ -197,17 +194,7 @@ class Conversation:
         self._announced = max(0, self._announced - earlier)
         if rows:
             print(table(rows, shutil.get_terminal_size().columns), flush=True)
-        self._shown += received
-        connection = self.link.connection()
-        try:
-            with user_errors(f"queue {ANSWER_QUEUE}"):
-                for batch in list(batches(self._shown)):
-                    again = connection.delete(batch)
-                    self._shown = [found for found in self._shown if found not in batch or found in again]
-        except UserError:
-            raise
-        except Exception as error:
-            raise UserError(internal_error(error)) from error
+        receiver.delete(received)
 
     def wait(self) -> None:
         """Show answers until all messages of this run are answered, for `patience` seconds at most."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from lab2.aws.errors import user_errors
 from lab2.aws.poller import Poller
+from lab2.aws.resources import ANSWER_QUEUE
 from lab2.aws.retry import OutageReporter
+from lab2.aws.sqs import batches
+from lab2.errors import UserError, internal_error
 from lab2.stats.client.connection import Connection
 from lab2.stats.client.inbox import ReceivedAnswer
 
@@ -32,6 +36,7 @@ class Receiver:
         self.connection, self.arrived, self.always = connection, arrived, always
         self.poll = 1
         self._received: list[ReceivedAnswer] = []
+        self._shown: list[ReceivedAnswer] = []  # answers that are still to be deleted
         self._change = threading.Condition()
         self._wake = threading.Event()
         self._first = look  # for what there is at the start, before anything is sent
@@ -49,6 +54,19 @@ class Receiver:
             self._change.wait_for(lambda: self._received, seconds)
             received, self._received = self._received, []
         return received
+
+    def delete(self, shown: Sequence[ReceivedAnswer]) -> None:
+        """Delete answers that have been shown, and those that could not be deleted before; UserError where it fails."""
+        self._shown += shown
+        try:
+            with user_errors(f"queue {ANSWER_QUEUE}"):
+                for batch in list(batches(self._shown)):
+                    again = self.connection.delete(batch)
+                    self._shown = [found for found in self._shown if found not in batch or found in again]
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(internal_error(error)) from error
 
     def stop(self) -> None:
         """Return when nothing more is received: what came to an open receive would be hidden from the next run."""
