@@ -10,13 +10,14 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
-from bench import client, draw, labeller, parts, peers, server
+from bench import client, draw, labeller, parts, peers, scaling, server
 from bench.book import Book, markdown
 
 BENCH = Path(__file__).resolve().parent
 SECTIONS: dict[str, Callable[[Book], None]] = {
     "peers": peers.peers, "parts": parts.parts, "servers": server.servers, "flat": server.flat,
-    "trickle": server.trickle, "latency": server.latency, "client": client.client, "clients": client.clients,
+    "scaling": scaling.scaling, "trickle": server.trickle, "latency": server.latency,
+    "client": client.client, "clients": client.clients,
     "keys": labeller.keys, "rounds": labeller.rounds, "decode": labeller.decode, "writes": labeller.writes,
     "upload": labeller.upload,
 }  # fmt: skip
@@ -37,6 +38,13 @@ def machine() -> str:
     )
 
 
+def plot_scaling(book: Book) -> None:
+    plot = draw.lines(
+        "What the log takes", "servers", "requests a second", book.plots["scaling"], lambda power: f"{10**power:,}"
+    )
+    (BENCH / "scaling.svg").write_text(plot)
+
+
 def main() -> int:
     names = sys.argv[1:] or list(SECTIONS)
     if unknown := set(names) - set(SECTIONS):
@@ -54,11 +62,13 @@ def main() -> int:
             "time there and back. Prices are those of `lab2/aws/pricing.py`."
         )
         parts = ["# Results of `make bench`", head, about, "## Goals", goals, *book.parts,
-                 "![Bytes put per request](bytes.svg)", "![Calls and dollars](cost.svg)"]  # fmt: skip
+                 "![Bytes put per request](bytes.svg)", "![Calls and dollars](cost.svg)",
+                 "![Requests a second as servers are added](scaling.svg)"]  # fmt: skip
         (BENCH / "RESULTS.md").write_text("\n\n".join(parts) + "\n")
         up = "bytes put to S3 per request"
         bytes_ = draw.lines("What a log costs as it grows", "requests in the day's log", up, book.plots["bytes"])
         (BENCH / "bytes.svg").write_text(bytes_)
+        plot_scaling(book)
         names = ["calls per million requests", "dollars per million requests"]
         (BENCH / "cost.svg").write_text(draw.bars("A million requests", book.plots["cost"], names))
     return 0

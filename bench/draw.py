@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil, floor, log10
 
 COLOURS = ("#1668b8", "#c2410c", "#4d7c0f", "#7e22ce", "#525252")
@@ -25,8 +25,11 @@ def document(title: str, height: int, shapes: Sequence[str]) -> str:
     )
 
 
-def lines(title: str, across: str, up: str, rows: Mapping[str, Points]) -> str:
-    """Return a plot of lines, both axes logarithmic."""
+def lines(
+    title: str, across: str, up: str, rows: Mapping[str, Points], unit: Callable[[int], str] | None = None
+) -> str:
+    """Return a plot of lines, both axes logarithmic; `unit` names powers of ten on the upright one (else: bytes)."""
+    unit = unit or size
     everything = [point for points in rows.values() for point in points]
     x0, x1 = (limit(log10(point[0]) for point in everything) for limit in (min, max))
     y0, y1 = floor(min(log10(y) for _, y in everything)), ceil(max(log10(y) for _, y in everything))
@@ -41,7 +44,7 @@ def lines(title: str, across: str, up: str, rows: Mapping[str, Points]) -> str:
         y = place((10**x0, 10**power))[1]
         shapes += [
             f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#ddd"/>',
-            text(LEFT - 8, y + 4, size(power), "end"),
+            text(LEFT - 8, y + 4, unit(power), "end"),
         ]
     for power in range(ceil(x0), floor(x1) + 1):
         x = place((10**power, 10**y0))[0]

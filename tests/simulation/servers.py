@@ -51,6 +51,7 @@ class Requests:
         )  # fmt: skip
         server = Server(aws)
         server._ids.sleep = self.world.step
+        server.stopping.wait = self.world.step  # type: ignore[method-assign, assignment]
         return server
 
     def run(self) -> list[str]:

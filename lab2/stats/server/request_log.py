@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 SEALED_BYTES = 16 * 2**10  # bytes
 MAX_WRITE_BYTES = 4 * 2**20  # of rows in one write: every segment stays small enough for AppendObject to read it whole
-GATHER, LONGEST = 0.15, 1.0  # seconds between our writes under load, for each server that writes
-MAX_OTHERS = 8  # servers that are waited for at most; after idling for long a server finds more new segments than that
+GATHER, LONGEST = 0.15, 1.0  # seconds between our writes under load, and what a slow write counts as at most
+TURN = 3  # times of a write that each other server needs, conflicts included
+LONGEST_TURN = 30.0  # seconds
 
 _KEY = re.compile(re.escape(LOG_PREFIX) + r"[^/]+/[0-9]{8}\.jsonl")
 
@@ -38,7 +39,7 @@ class RequestLog:
 
     def __init__(self, s3: S3Client, bucket: str, day: str) -> None:
         self.s3, self.bucket, self.prefix, self.logged = s3, bucket, f"{LOG_PREFIX}{day}/", LogIndex()
-        self._others = 0.0  # estimate of how many other servers append, from the conflicts met
+        self._others = 0.0  # estimate of how many other servers append: the conflicts of one append, forgotten slowly
         self._older = list(objects(s3, bucket, self.prefix))  # not read yet; oldest first
         self._number = self._number_of(self._older.pop()) if self._older else 1
         self._object = self._open()
@@ -52,16 +53,24 @@ class RequestLog:
             self._refresh()  # they have very likely written since our last append
         for portion in _portions(rows):
             self._append(portion)
-        self._others = min(MAX_OTHERS, self._others + self._refused if self._refused else 0.8 * self._others)
+        self._others = max(self._others, self._refused) if self._refused else 0.9 * self._others
 
     @property
-    def pause(self) -> float:
-        """The seconds to wait before the next append under load.
+    def gather(self) -> float:
+        """The seconds to wait under load, so that the rows of many requests go into one write (group commit).
 
-        Rows that gather meanwhile go into one write (group commit), which costs 12 times a receive. Other servers write
-        in the meantime: one that met a conflict needs two calls, and must not be late every time.
+        A write costs 12 times a receive.
         """
-        return (1 + self._others) * max(GATHER, min(LONGEST, 3 * self._object.took))
+        return max(GATHER, min(LONGEST, 3 * self._object.took))
+
+    @property
+    def turn(self) -> float:
+        """The seconds to wait before the next append, so that other servers have their turn.
+
+        One that met a conflict needs two calls, and must not be late every time. The more servers there are, the more
+        rows each gathers for a write, which is why more servers don't make more calls a request.
+        """
+        return min(LONGEST_TURN, (1 + TURN * self._others) * min(LONGEST, self._object.took))
 
     def _append(self, rows: Sequence[bytes]) -> None:
         for attempt in count(1):
@@ -69,8 +78,8 @@ class RequestLog:
                 self._start(self._number + 1)
             if self._object.try_append(rows):
                 return
+            self._refused += 1
             if self._object.size >= SEALED_BYTES:
-                self._refused += 1
                 if attempt > 1:  # the next segment may be new: once, a PUT finds out sooner than a LIST
                     self._refresh()
             else:

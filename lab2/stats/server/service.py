@@ -162,7 +162,7 @@ class Server:
 
     def _write(self, requests: list[Request]) -> None:
         """Log the requests; what was logged at an earlier delivery gets the answer that was logged."""
-        pause = 0.0
+        gather = turn = 0.0
         places = self._places(requests)
         for day in sorted({place.day for place in places}):
             todays = [request for request, place in zip(requests, places, strict=True) if place.day == day]
@@ -178,9 +178,10 @@ class Server:
             self.writes += 1
             for request, answer in zip(todays, earlier, strict=True):
                 request.answer = answer or request.answer
-            pause = max(pause, log.pause)
+            gather, turn = max(gather, log.gather), max(turn, log.turn)
         self._answer.put(requests)
-        self._poller.shallow.wait(pause)  # while requests keep coming, those of the pause are logged together
+        self.stopping.wait(turn)
+        self._poller.shallow.wait(gather - turn)  # while requests keep coming, those of the pause are logged together
 
     def _places(self, requests: list[Request]) -> list[Place]:
         """Return the places of requests, and ask for those that are not known."""

@@ -1,0 +1,290 @@
+"""What limits the log as servers are added: RequestLog on the S3 of tests/simulation, by a virtual clock.
+
+Each server is a greenlet that does with its requests what `Server` does: log what waits in one write, pause, again. A
+call to S3 takes a tenth of a second on average and 3,500 PUTs a second are accepted, as AWS documents it; SQS gives as
+fast as a server takes. So what is seen is the contention for the log, and nothing of this machine.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+import sys
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from itertools import count
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import greenlet
+from botocore.exceptions import ClientError
+
+from bench.book import Book
+from bench.standin import ROOT
+from lab2.aws.pricing import price
+from lab2.stats.server import request_log
+from lab2.stats.server.request_log import RequestLog
+from lab2.stats.server.service import MAX_HELD
+
+sys.path.insert(0, str(ROOT / "tests"))
+
+from simulation.fakes import S3, Bucket
+
+DAY, NOON = "2026-11-24", 1_795_521_600.0
+CALL = 0.1  # seconds, of which FLOOR always and the rest by chance
+FLOOR = 0.06
+PUTS_A_SECOND = 3_500  # that a prefix takes
+ROW = 336  # bytes
+SCALE = 16  # a row is so much smaller here, and so is a segment: copying bytes is what takes this machine's time
+OPERATIONS = {"put": "PutObject", "get": "GetObject", "list": "ListObjectsV2"}
+
+
+class Clock:
+    """Virtual time. `step`, `sleep` and `monotonic` are what the code under test waits by and looks at."""
+
+    calm, actor = True, None  # what else the S3 of tests/simulation asks its world
+
+    def __init__(self, seed: int) -> None:
+        self.now, self.chance = NOON, random.Random(seed)
+        random.seed(seed)  # for the backoff of the real classes
+        self._due: list[tuple[float, int, Any]] = []
+        self._number = 0
+        self._hub = greenlet.getcurrent()
+        self.beside = False  # whether the calls that follow are made beside one that took its time already
+
+    def start(self, work: Callable[[], None], at: float) -> None:
+        self._wake(greenlet.greenlet(work, self._hub), at)
+
+    def run(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self._due and self._due[0][0] <= end:
+            self.now, _, sleeper = heapq.heappop(self._due)
+            sleeper.switch()
+        self.now = end
+
+    def sleep(self, seconds: float) -> None:
+        self._wake(greenlet.getcurrent(), self.now + seconds)
+        self._hub.switch()
+
+    def step(self, *_: object) -> None:
+        """Half of a call."""
+        if not self.beside:
+            self.sleep(FLOOR / 2 + self.chance.expovariate(2 / (CALL - FLOOR)))
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def note(self, *_: object) -> None: ...
+
+    def _wake(self, sleeper: Any, at: float) -> None:
+        self._number += 1
+        heapq.heappush(self._due, (at, self._number, sleeper))
+
+    def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """ThreadPoolExecutor(8).map: of eight calls at once the first takes time, and the others none."""
+        for number, item in enumerate(items):
+            self.beside = number % 8 > 0
+            result = work(item)
+            self.beside = False
+            yield result
+
+
+class CountingS3(S3):
+    """Counts the calls and the conflicts; says SlowDown to more PUTs than a prefix takes."""
+
+    def __init__(self, clock: Clock, bucket: Bucket) -> None:
+        super().__init__(clock, bucket, faults=0.0)  # type: ignore[arg-type]
+        self.calls: Counter[str] = Counter()
+        self.puts: deque[float] = deque()  # when those of the last second came
+        self.conflicts_met = 0
+
+    def call(self, operation: str, effect: Callable[[], Any], conditional: bool = False) -> Any:
+        self.calls[operation] += 1
+        while operation == "put" and self._too_many():  # SlowDown, after which boto3 tries again
+            self.calls[operation] += 1
+            self.world.step()
+        try:
+            return super().call(operation, effect, conditional)
+        except ClientError as refused:
+            self.conflicts_met += refused.response["Error"]["Code"] == "PreconditionFailed"
+            raise
+
+    def _too_many(self) -> bool:
+        while self.puts and self.puts[0] <= self.world.now - 1:
+            self.puts.popleft()
+        self.puts.append(self.world.now)
+        return len(self.puts) > PUTS_A_SECOND
+
+
+class Index:
+    """A LogIndex of rows `id padding`, which is faster."""
+
+    def __init__(self) -> None:
+        self.ids: set[bytes] = set()
+
+    def add(self, rows: Sequence[bytes]) -> None:
+        self.ids.update(row.partition(b" ")[0] for row in rows)
+
+    replace = add
+
+    def missing(self, rows: Sequence[bytes]) -> list[bytes]:
+        return [row for row in rows if row.partition(b" ")[0] not in self.ids]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What each server is offered: `rate` requests a second, `batch` in a receive; whether its queue is `deep`.
+
+    `sqs` is the calls of a request to receive, answer and delete it.
+    """
+
+    name: str
+    rate: float
+    batch: int
+    deep: bool
+    sqs: float
+
+
+LOADED = Load("loaded", 700, 10, deep=True, sqs=0.3)  # as much as a server does that is 100 ms away
+LIGHT = Load("light", 10, 1, deep=False, sqs=1.2)  # received one by one, answered and deleted by tens
+
+
+@dataclass
+class Figures:
+    """What was seen of so many servers, once they had found their pace."""
+
+    seconds: float
+    logged: int = 0  # requests
+    segments: int = 0
+    conflicts: int = 0
+    calls: Counter[str] = field(default_factory=Counter)
+    waits: list[tuple[float, int]] = field(default_factory=list)  # seconds until logged, and how many took so long
+
+    @property
+    def calls_a_request(self) -> float:
+        """Return the calls to S3."""
+        return sum(self.calls.values()) / self.logged
+
+    @property
+    def dollars(self) -> float:
+        """Return what the calls to S3 of a million requests cost."""
+        return sum(price("s3", OPERATIONS[name]) * made for name, made in self.calls.items()) / self.logged
+
+    def wait(self, share: float) -> float:
+        """Return the seconds within which a share of the requests was logged."""
+        left = share * sum(requests for _, requests in self.waits)
+        for seconds, requests in sorted(self.waits):
+            left -= requests
+            if left <= 0:
+                return seconds
+        raise ValueError("nothing was logged")
+
+
+class LoggingServer:
+    """The log's part of a server: requests come, wait, and are logged together."""
+
+    def __init__(self, name: str, clock: Clock, log: RequestLog, load: Load, figures: Figures) -> None:
+        self.name, self.clock, self.log, self.load, self.figures = name, clock, log, load, figures
+        self.waiting: list[float] = []  # when each receive came
+        self.held = 0
+        self.next = clock.now + self._pause()
+
+    def run(self) -> None:
+        for number in count():
+            while not self._receive():
+                self.clock.sleep(self.next - self.clock.now)
+            came, self.waiting = self.waiting, []
+            requests = len(came) * self.load.batch
+            # One row stands for all of these requests.
+            row = f"{self.name}-{number} ".encode().ljust(requests * ROW // SCALE, b".")
+            self.log.append([row], since=self.clock.now)
+            self._receive()
+            self.held -= requests
+            self.figures.logged += requests
+            self.figures.waits += [(self.clock.now - at, self.load.batch) for at in came]
+            self.clock.sleep(max(self.log.turn, self.log.gather if self.load.deep else 0.0))
+
+    def _receive(self) -> bool:
+        """Receive what has come by now, as far as back-pressure lets it; tell whether any request waits."""
+        while self.next <= self.clock.now:
+            if self.held >= MAX_HELD:
+                self.next = self.clock.now
+                break
+            self.waiting.append(self.next)
+            self.held += self.load.batch
+            self.next += self._pause()
+        return bool(self.waiting)
+
+    def _pause(self) -> float:
+        return self.clock.chance.expovariate(self.load.rate / self.load.batch)
+
+
+@contextmanager
+def virtual(clock: Clock) -> Iterator[None]:
+    """The log with the virtual clock, and smaller by SCALE."""
+    pool = SimpleNamespace(map=clock.map)
+    with (
+        patch.multiple(
+            request_log, time=clock, ThreadPoolExecutor=lambda _: nullcontext(pool), LogIndex=Index,
+            SEALED_BYTES=request_log.SEALED_BYTES // SCALE, MAX_WRITE_BYTES=request_log.MAX_WRITE_BYTES // SCALE,
+        ),
+        patch("lab2.aws.append_object.time", clock),
+    ):  # fmt: skip
+        yield
+
+
+def simulate(servers: int, load: Load, seconds: float = 120.0, warm_up: float = 120.0, seed: int = 1) -> Figures:
+    """Return what is seen in so many seconds of servers under a load, after they found their pace."""
+    clock, bucket, figures = Clock(seed), Bucket(), Figures(seconds)
+    s3 = CountingS3(clock, bucket)
+
+    def serve(name: str) -> None:
+        LoggingServer(name, clock, RequestLog(s3, "bucket", DAY), load, figures).run()
+
+    with virtual(clock):
+        for number in range(servers):
+            clock.start(lambda name=f"{number}": serve(name), NOON + clock.chance.random())
+        clock.run(warm_up)
+        before = len(bucket.objects)
+        s3.calls.clear()
+        s3.conflicts_met = figures.logged = 0
+        figures.waits.clear()
+        clock.run(seconds)
+    figures.calls, figures.conflicts, figures.segments = s3.calls, s3.conflicts_met, len(bucket.objects) - before
+    ids = [row.partition(b" ")[0] for stored in bucket.objects.values() for row in stored.body.splitlines()]
+    assert len(ids) == len(set(ids)), "a request is logged twice"
+    return figures
+
+
+def scaling(book: Book, sizes: Sequence[int] = (1, 2, 4, 10, 30, 100, 1_000)) -> None:
+    """The log as servers are added."""
+    book.say(
+        "## What limits the log as servers are added",
+        "Simulated by a virtual clock: the log's own code on an S3 in memory, 100 ms a call, 3,500 PUTs a second. Two "
+        "minutes, after two in which the servers find their pace. Wait: from a request's receive until it is durable.",
+    )
+    plots: dict[str, list[tuple[float, float]]] = {}
+    for load in (LOADED, LIGHT):
+        book.say(f"### Each server is offered {load.rate:,.0f} requests a second")
+        rows, first = [], None
+        for servers in sizes:
+            figures = simulate(servers, load, *((60.0, 60.0) if servers > 100 else ()))
+            first = first or figures
+            if servers == 100:
+                times = (load.sqs + figures.calls_a_request) / (load.sqs + first.calls_a_request)
+                book.goal(f"calls a request at 100 {load.name} servers, times those at one", times, 1.3)
+            plots.setdefault(load.name, []).append((servers, figures.logged / figures.seconds))
+            rows.append([
+                f"{servers:,}", f"{figures.logged / figures.seconds:,.0f}", f"{figures.calls_a_request:.4f}",
+                f"{figures.dollars:.3f}", f"{figures.segments / figures.seconds:.1f}",
+                f"{figures.conflicts / figures.segments:.1f}", f"{figures.wait(0.5):.1f}", f"{figures.wait(0.95):.1f}",
+            ])  # fmt: skip
+        book.table(
+            ["servers", "requests/s", "S3 calls/request", "S3 $/million", "segments/s", "conflicts/segment",
+             "wait p50 s", "wait p95 s"],
+            rows,
+        )  # fmt: skip
+    book.plots["scaling"] = plots
