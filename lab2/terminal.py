@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import sys
 import time
 
 TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's start
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
+    from typing import TextIO
 
 JOINERS = "\u200c\u200d"  # many scripts and emoji are spelt with them
 _SHOWN = JOINERS + "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
@@ -22,30 +24,6 @@ def escape_unencodable() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def edit_lines(complete: Callable[[str], list[str]] | None = None) -> None:
-    """From now on arrow keys edit what is typed at prompts and Up brings back earlier lines; Tab calls `complete`.
-
-    Nothing changes where there is no terminal or no readline.
-    """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return
-    try:
-        import readline
-    except ImportError:  # Windows
-        return
-
-    def match(text: str, number: int) -> str | None:
-        matches = complete(text) if complete else []
-        return matches[number] if number < len(matches) else None
-
-    readline.set_completer(match)
-    readline.set_completer_delims("")  # the whole line is one path
-    if "libedit" in (readline.__doc__ or ""):  # macOS
-        readline.parse_and_bind("bind ^I rl_complete" if complete else "bind ^I ed-insert")
-    else:
-        readline.parse_and_bind("tab: complete" if complete else "tab: self-insert")
 
 
 def printable(text: str) -> str:
@@ -76,12 +54,18 @@ def align(cells: Sequence[str], widths: Sequence[int], gap: int = 2) -> str:
     return (" " * gap).join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
 
 
+def draws_over(stream: TextIO) -> bool:
+    """Tell whether a stream is a terminal on which a line can be drawn over, and colours can be."""
+    unknown = "" if sys.platform == "win32" else "dumb"
+    return stream.isatty() and os.environ.get("TERM", unknown) != "dumb"
+
+
 class Progress:
     """Context of a bar on a terminal's stderr once it takes more than a moment; called with how many are done."""
 
     def __init__(self, total: int, unit: str) -> None:
         self.total, self.unit = total, unit
-        self._due = time.monotonic() + MOMENT if sys.stderr.isatty() else float("inf")
+        self._due = time.monotonic() + MOMENT if draws_over(sys.stderr) else float("inf")
         self._drawn = False
 
     def __enter__(self) -> Progress:

@@ -265,6 +265,8 @@ class BackgroundTask(Generic[T]):
         """Return the result, or raise what `work` raised; asked again after that, it works again."""
         if self._failed:
             self._start()
+        while not self.done(0.5):  # on Windows no Ctrl-C is heard before a wait is over
+            pass
         try:
             return self.future.result()
         except Exception:

@@ -8,12 +8,14 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import hypothesis
 import pytest
 from support.aws_habits import Habits
 from support.fuzz import SEED
+from support.project import Project
 from support.proxy import Proxy
 from support.world import PATIENCE, ROOT, World, start_emulator
 
@@ -95,6 +97,16 @@ def proxied(world: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Worl
     world.env["AWS_ENDPOINT_URL"] = proxy.url
     world.aws = AwsSession()
     return world
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    project = Project(tmp_path)
+    yield project
+    for name in ("server", "emulator"):
+        if pid := project.pid(name):
+            with suppress(ProcessLookupError):
+                os.kill(pid, 9)
 
 
 @pytest.fixture

@@ -90,7 +90,8 @@ def test_the_unpacked_wheel_runs_with_the_emulator_from_another_folder(wheel: Pa
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of the commands of a fresh virtual environment that has the wheel and what it needs."""
-    folder = tmp_path_factory.mktemp("venv")
+    folder = tmp_path_factory.mktemp("venv") / "für große Übung"
+    folder.mkdir()
     output([sys.executable, "-m", "venv", str(folder)], folder)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, f"lab2[labeller,local] @ {wheel.as_uri()}"], check=True, timeout=10 * PATIENCE)
@@ -98,6 +99,12 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.mark.long  # pip takes its time
+@pytest.mark.timeout(600)
+def test_the_installed_commands_do_their_work_in_folders_with_spaces_and_umlauts(installed: Path) -> None:
+    assert "All three commands work." in output([str(installed / "python"), "-m", "support.smoke"], ROOT / "tests")
+
+
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_the_installed_commands_run_from_another_folder(installed: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"

@@ -9,23 +9,22 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from lab2.aws.errors import user_errors
 from lab2.aws.resources import DEAD_LETTER_QUEUE, ROOT, bundled
 from lab2.aws.session import AwsSession, Endpoint
+from lab2.daemon import Daemon
 from lab2.errors import UserError
+from lab2.file_lock import lock, locked
+from lab2.machine import data_folder
 
 # The data of a checkout is beside the programs; that of an installed package in the user's data folder.
-HOME = ROOT / ".local" if bundled("aws.yaml").parent == ROOT else Path.home() / ".local" / "share" / "lab2"
+HOME = ROOT / ".local" if bundled("aws.yaml").parent == ROOT else data_folder()
 REQUIREMENT = "ministack==1.5.33"  # the extra `local` in pyproject.toml
 HOST = "127.0.0.1"
 REGION = "us-east-1"
@@ -48,25 +47,26 @@ def running(service: str | None = None) -> Iterator[Endpoint]:
         return
     HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
     HOME.chmod(0o700)
-    with _lock("users", shared=True) as users:
+    emulator, server = Daemon(HOME, "emulator"), Daemon(HOME, "server")
+    with locked(HOME / "users.lock", shared=True) as users:
         try:
-            with _lock("starting"):
-                _start_emulator(port)
+            with locked(HOME / "starting.lock"):
+                _start(emulator, port)
                 _deploy(AwsSession(endpoint=endpoint))
-                if service and not _held("server"):
-                    _spawn("server", [sys.executable, "-m", service, "--local"], {"PYTHONPATH": str(ROOT), BESIDE: "1"})
+                if service and not server.is_running():
+                    server.start(service, "--local", **{BESIDE: "1"})
             yield endpoint
         finally:
-            with _lock("starting"):
-                if _take(users):  # we are the last
-                    _stop("server")
-                    _stop("emulator")
+            with locked(HOME / "starting.lock"):
+                if lock(users.fileno()):  # alone: we are the last
+                    server.stop(PATIENCE)
+                    emulator.stop(PATIENCE)
 
 
 @contextmanager
 def serving() -> Iterator[None]:
     """Context in which this process is a server of the emulator, so that clients start none."""
-    with _lock("server", shared=True):
+    with locked(Daemon(HOME, "server").lock, shared=True):
         yield
 
 
@@ -77,8 +77,8 @@ def _port() -> int:
     raise UserError(f"GATEWAY_PORT is {text}, which is no port. Try: unset GATEWAY_PORT")
 
 
-def _start_emulator(port: int) -> None:
-    if _held("emulator"):
+def _start(emulator: Daemon, port: int) -> None:
+    if emulator.is_running():
         if _healthy(port):
             return
         raise UserError(
@@ -95,21 +95,22 @@ def _start_emulator(port: int) -> None:
         import ministack  # noqa: F401 - only to say so early where it is missing
     except ImportError:
         raise UserError(f"The local emulator is not installed. Try: pip install {REQUIREMENT}") from None
-    _spawn("emulator", [sys.executable, "-m", "ministack"], {
-        "BIND_HOST": HOST,  # the default is every interface
+    emulator.start(
+        "ministack",
+        BIND_HOST=HOST,  # the default is every interface
         # These listen on every interface whatever BIND_HOST says, where the packages that they need are installed.
-        "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0",
-        "GATEWAY_PORT": str(port),
-        "SERVICES": "sqs,s3,sts,iam,cloudformation,cloudwatch",
-        "S3_PERSIST": "1", "S3_DATA_DIR": str(HOME / "s3"),
-        "PERSIST_STATE": "1", "STATE_DIR": str(HOME / "state"),
-        "TMPDIR": str(HOME), "LOG_LEVEL": "WARNING",
-    })  # fmt: skip
+        IOT_MTLS_ENABLED="0", SFTP_ENABLED="0",
+        GATEWAY_PORT=str(port),
+        SERVICES="sqs,s3,sts,iam,cloudformation,cloudwatch",
+        S3_PERSIST="1", S3_DATA_DIR=str(HOME / "s3"),
+        PERSIST_STATE="1", STATE_DIR=str(HOME / "state"),
+        TMPDIR=str(HOME), LOG_LEVEL="WARNING",
+    )  # fmt: skip
     deadline = time.monotonic() + PATIENCE
     while not _healthy(port):
-        if time.monotonic() > deadline or not _held("emulator"):
-            _stop("emulator")
-            raise UserError(f"The local emulator did not start. The reason is in {HOME / 'emulator.log'}")
+        if time.monotonic() > deadline or not emulator.is_running():
+            emulator.stop(PATIENCE)
+            raise UserError(f"The local emulator did not start. The reason is in {emulator.log}")
         time.sleep(0.05)
 
 
@@ -123,14 +124,14 @@ def _healthy(port: int) -> bool:
 
 def _deploy(aws: AwsSession) -> None:
     """Deploy aws.yaml, unless this very text is deployed already."""
-    template = bundled("aws.yaml").read_text()
+    template = bundled("aws.yaml").read_text("utf-8")
     digest = hashlib.sha256(template.encode()).hexdigest()
     deployed = HOME / "deployed"
-    if deployed.exists() and deployed.read_text() == digest and _queues_exist(aws):
+    if deployed.exists() and deployed.read_text("ascii") == digest and _queues_exist(aws):
         return
     with user_errors("the local emulator"):
         deploy(aws, template)
-    deployed.write_text(digest)
+    deployed.write_text(digest, "ascii")
 
 
 def deploy(aws: AwsSession, template: str) -> None:
@@ -154,56 +155,3 @@ def _queues_exist(aws: AwsSession) -> bool:
     with suppress(UserError):
         return bool(aws.queue_url(DEAD_LETTER_QUEUE))
     return False
-
-
-def _spawn(name: str, command: list[str], environment: dict[str, str]) -> None:
-    """Start a process of its own session that holds the lock `name` as long as it lives."""
-    with _lock(name, shared=True) as lock, (HOME / f"{name}.log").open("w") as log:
-        process = subprocess.Popen(
-            command, env=os.environ | environment, cwd=HOME, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True, pass_fds=[lock.fileno()],
-        )  # fmt: skip
-    written = HOME / f"{name}.pid.new"
-    written.write_text(str(process.pid))
-    written.replace(HOME / f"{name}.pid")  # nobody reads half of it
-
-
-def _stop(name: str) -> None:
-    """Stop the process that `_spawn` started under this name, if it lives."""
-    pid = HOME / f"{name}.pid"
-    if not pid.exists():
-        return
-    if _held(name):
-        with suppress(ProcessLookupError):
-            os.kill(int(pid.read_text()), signal.SIGTERM)
-        deadline = time.monotonic() + PATIENCE
-        while _held(name) and time.monotonic() < deadline:
-            time.sleep(0.02)
-    pid.unlink()
-
-
-@contextmanager
-def _lock(name: str, shared: bool = False) -> Iterator[IO[str]]:
-    """Context in which this process holds the lock `name`, alone or `shared`; waits for it."""
-    import fcntl
-
-    with (HOME / f"{name}.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-        yield file
-
-
-def _held(name: str) -> bool:
-    """Tell whether some process holds the lock `name`."""
-    with (HOME / f"{name}.lock").open("a") as file:
-        return not _take(file)
-
-
-def _take(file: IO[str]) -> bool:
-    """Lock the file for this process alone; False where another process holds the lock too."""
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import io
-import os
-import signal
 import sys
 from contextlib import ExitStack, suppress
 
 from lab2.cli.commands import Program
 from lab2.cli.common import add_flags, apply_aws_flags, run
 from lab2.errors import InvalidInput
+from lab2.machine import host, user
 from lab2.stats.client.conversation import POLL, Conversation
 from lab2.stats.client.prompt import fitted
 from lab2.stats.client.run import Run
@@ -60,7 +58,7 @@ def program(prog: str | None = None) -> Program:
 
 
 def add_answer_flags(parser: argparse._ArgumentGroup) -> None:
-    parser.add_argument("--client", metavar="NAME", default=f"{user()}@{os.uname().nodename}",
+    parser.add_argument("--client", metavar="NAME", default=f"{user()}@{host()}",
                         help="client name; answers are addressed to it (default: %(default)s)")  # fmt: skip
     parser.add_argument("--private-answers", action="store_true", help="receive answers on a temporary private queue")
 
@@ -85,13 +83,6 @@ def parse_options() -> argparse.Namespace:
     if not 0 < len(options.client) <= 200 or not options.client.isprintable():
         error("--client takes a name of 1 to 200 printable characters")
     return options
-
-
-def user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in a container a user may have a number and no name
-        return str(os.getuid())
 
 
 def connect(options: argparse.Namespace, run: Run, stack: ExitStack) -> Connection:
@@ -137,8 +128,6 @@ def listen(conversation: Conversation, options: argparse.Namespace) -> int:
 def main() -> int:
     options = parse_options()
     apply_aws_flags(options)
-    for name in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, lambda number, _: sys.exit(128 + number))  # so that `stack` is unwound
     # Bytes that are not text are rejected as input, nothing worse. Lines may end as on any system, also by a lone
     # carriage return: numbers of two lines must never become one number.
     if isinstance(sys.stdin, io.TextIOWrapper):

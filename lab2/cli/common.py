@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
+import signal
 import sys
 from collections.abc import Callable, MutableMapping
 
+from lab2 import signals, terminal_mode
 from lab2.errors import UserError, internal_error
 from lab2.terminal import escape_unencodable
 
@@ -14,7 +17,7 @@ INTERNAL_ERROR = 70  # exit code, as EX_SOFTWARE of sysexits.h
 
 TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's start
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import NoReturn, TextIO
 
 
 def add_flags(parser: argparse._ArgumentGroup) -> None:
@@ -60,36 +63,83 @@ _HIDDEN = {
 def run(main: Callable[[], int]) -> NoReturn:
     """Run a program and exit with main's code; one sentence on stderr and 2 for a UserError, 70 for an error of ours.
 
-    Ctrl-C gives 130, a closed standard output 1.
+    Ctrl-C gives 130, another signal 128 and its number, a closed standard output 1. The terminal is left as it was.
     """
     import threading
 
     escape_unencodable()
+    terminal_mode.keep()
+    signals.handle(_end, *signals.ENDING)
     threading.excepthook = lambda failure: _die(failure.exc_value or failure.exc_type())
     try:
-        code = main()
+        code = _exit_code(main)
         sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError as error:
+        if not _reader_is_gone(error):
+            raise
+        _discard(*filter(_is_broken, (sys.stdout, sys.stderr)))
+        code = 1
+    terminal_mode.restore()
+    sys.exit(code)
+
+
+def _exit_code(main: Callable[[], int]) -> int | str | None:
+    try:
+        return main()
     except UserError as problem:
         print(problem, file=sys.stderr)
-        code = 2
+        return 2
     except KeyboardInterrupt:
-        code = 130
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+        return 130
+    except SystemExit as end:
+        return end.code
     except ModuleNotFoundError as error:
         print(f"{_capitalised(str(error))}. Install what is missing: pip install -r requirements.txt", file=sys.stderr)
-        code = 2
+        return 2
     except Exception as error:
+        if isinstance(error, OSError) and _reader_is_gone(error):
+            raise
         print(_capitalised(internal_error(error)), file=sys.stderr)
-        code = INTERNAL_ERROR
-    sys.exit(code)
+        return INTERNAL_ERROR
+
+
+def _end(number: int, _: object) -> NoReturn:
+    """End the program because of a signal, undoing what is to be undone."""
+    if number == getattr(signal, "SIGHUP", None):  # the terminal is gone: what is said on the way must not fail
+        _discard(*(stream for stream in (sys.stdout, sys.stderr) if stream.isatty()))
+    sys.exit(128 + number)
 
 
 def _die(error: BaseException) -> None:
     """End the program because a thread of it has died: nobody would do its work. What is not done is not confirmed."""
-    print(_capitalised(internal_error(error)), file=sys.stderr, flush=True)
-    os._exit(INTERNAL_ERROR)
+    gone = isinstance(error, OSError) and _reader_is_gone(error)
+    try:
+        if not gone:
+            print(_capitalised(internal_error(error)), file=sys.stderr, flush=True)
+    finally:
+        terminal_mode.restore()
+        os._exit(1 if gone else INTERNAL_ERROR)
+
+
+def _reader_is_gone(error: OSError) -> bool:
+    """Tell whether the reader of our output has gone, as `head` does; Windows calls that an invalid argument."""
+    return isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == errno.EINVAL)
+
+
+def _is_broken(stream: TextIO) -> bool:
+    try:
+        stream.flush()
+    except OSError:
+        return True
+    return False
+
+
+def _discard(*streams: TextIO) -> None:
+    """Drop what is written to these streams from now on."""
+    with open(os.devnull, "wb") as nowhere:
+        for stream in streams:
+            os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def _capitalised(sentence: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import os
 import shutil
 import sys
 from contextlib import ExitStack, suppress
@@ -17,6 +16,7 @@ from lab2.aws.session import AwsSession
 from lab2.cli.commands import Program
 from lab2.cli.common import add_bucket_flag, add_flags, apply_aws_flags, run
 from lab2.errors import UserError, internal_error
+from lab2.keyboard import ask, edit_lines
 from lab2.labelling import samples
 from lab2.labelling.contact_sheet import MAX_PICTURES, write_sheet
 from lab2.labelling.image_store import ImageStore
@@ -26,7 +26,7 @@ from lab2.labelling.report import Report
 from lab2.labelling.round import label_round
 from lab2.labelling.session import LAST_EFFORT, Session
 from lab2.labelling.uploader import UPLOADS, upload
-from lab2.terminal import edit_lines
+from lab2.machine import state_folder
 
 EPILOG = """\
 Without a command a menu is shown.
@@ -42,8 +42,7 @@ exit codes:
 def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
     """Return the session that the options ask for; `stack` gets what to undo at the end."""
 
-    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "lab2"
-    state = emulator.HOME / "labels" if options.local else home
+    state = emulator.HOME / "labels" if options.local else state_folder()
 
     def connect() -> ImageStore:
         endpoint = stack.enter_context(emulator.running()) if options.local else None
@@ -70,7 +69,7 @@ def menu(session: Session, options: argparse.Namespace) -> int:
     while True:
         session.tell()
         try:
-            choice = input("\n1 upload   2 label   3 quit\n> ").strip().lower()
+            choice = ask("\n1 upload   2 label   3 quit\n> ").strip().lower()
         except (EOFError, KeyboardInterrupt):
             print()
             return code
@@ -102,7 +101,7 @@ def upload_given(session: Session, options: argparse.Namespace) -> int:
 def upload_typed(session: Session) -> int:
     edit_lines(completions)
     try:
-        typed = input("File or folder: ").strip()
+        typed = ask("File or folder: ").strip()
     except EOFError:
         return 0
     finally:
@@ -133,7 +132,7 @@ def report(session: Session, options: argparse.Namespace) -> int:
 
 def annotator_name(given: str | None) -> str:
     """Return the annotator's name: the given one, otherwise the user's; UserError where it is empty."""
-    with suppress(KeyError, OSError):
+    with suppress(ImportError, KeyError, OSError):
         if name := clean_name(getpass.getuser() if given is None else given):
             return name
     raise UserError("The annotator needs a name. Try: --annotator NAME")

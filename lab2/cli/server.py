@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from contextlib import ExitStack, nullcontext
 from datetime import datetime, timezone
 from typing import NoReturn
 
+from lab2 import signals
 from lab2.aws import emulator
 from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
 from lab2.aws.retry import OutageReporter, persist
@@ -44,8 +44,7 @@ def program(prog: str | None = None) -> Program:
 def serve(aws: AwsSession, options: argparse.Namespace) -> int:
     with emulator.serving() if options.local else nullcontext():
         server = persist(lambda: Server(aws), OutageReporter("Connecting"))
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda *_: server.stopping.set())
+        signals.handle(lambda *_: server.stopping.set(), "SIGINT", "SIGTERM", "SIGBREAK")
         say(
             f"Serving {REQUEST_QUEUE}, answering on {ANSWER_QUEUE}, "
             f"logging to s3://{aws.bucket}/{LOG_PREFIX} in {aws.region}"

@@ -190,11 +190,12 @@ def digest(data: bytes) -> str:
 def stored_name(name: str, hash: str) -> str:
     """Return the name that a file gets within `underbase/`: its hash, and of its own name what is harmless.
 
-    Letters, marks and digits of all scripts stay, and so do emoji; other characters become underscores.
+    Letters, marks and digits of all scripts stay, and so do emoji; other characters become underscores. Windows can't
+    store a file whose name ends with a dot or a space, so such ends are cut.
     """
     name = name.removeprefix(f"{hash}-")  # a file that was stored, and has come back
     name = "".join(char if _is_kept(char) else "_" for char in unicodedata.normalize("NFC", name))
-    return f"{hash}-{name[-LONGEST_NAME:]}"
+    return f"{hash}-{name.rstrip(' .')[-LONGEST_NAME:] or '_'}"
 
 
 def original_name(name: str) -> str:

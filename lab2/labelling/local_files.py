@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shlex
 import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -37,7 +39,7 @@ def typed_paths(text: str) -> list[Path]:
     with suppress(ValueError):  # of a quote that is not closed, or a character that no path has
         if found := _meant(text):
             return found
-        words = [_meant(word) for word in shlex.split(text)]
+        words = [_meant(word) for word in (windows_words(text) if sys.platform == "win32" else shlex.split(text))]
         if words and all(words):
             return [path for paths in words for path in paths]
     return [Path(text)]
@@ -53,7 +55,7 @@ def given_paths(word: str) -> list[Path]:
 def _meant(word: str) -> list[Path]:
     """Return the existing paths that are meant by a path, a file:// URL or a pattern with wildcards."""
     if word.lower().startswith("file:"):
-        word = unquote(urlsplit(word.partition("?")[0].partition("#")[0]).path)
+        word = path_of_url(word)
     path = os.path.expanduser(word)
     if os.path.exists(path):
         return [Path(path)]
@@ -64,6 +66,20 @@ def _meant(word: str) -> list[Path]:
     )  # brackets in its name are its own
     pattern = os.path.join(glob.escape(str(folder)), Path(path).relative_to(folder))
     return [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
+
+
+def path_of_url(url: str, windows: bool = sys.platform == "win32") -> str:
+    """Return the path that a file:// URL names: of a drive or another machine too, on Windows."""
+    parts = urlsplit(url.partition("?")[0].partition("#")[0])
+    path = unquote(parts.path)
+    if windows and parts.netloc not in ("", "localhost"):
+        return f"//{parts.netloc}{path}"
+    return path[1:] if windows and path[2:3] == ":" else path
+
+
+def windows_words(text: str) -> list[str]:
+    """Return the paths in a line as Windows terminals write them: in quotes if they have spaces, with backslashes."""
+    return ["".join(groups) for groups in re.findall(r"""(?:^|(?<=\s))(?:"([^"]*)"|'([^']*)'|(\S+))""", text)]
 
 
 def completions(text: str) -> list[str]:
@@ -97,10 +113,17 @@ def is_picture_name(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES
 
 
+def _open_at_once(name: str, flags: int) -> int:
+    """Open a file, and don't wait for a writer where it is a named pipe."""
+    if sys.platform != "win32":
+        flags |= os.O_NONBLOCK
+    return os.open(name, flags)
+
+
 def read_file(path: Path) -> bytes:
     """Return the bytes of a file; UnreadableImage where it can't be read or is no file of bearable size."""
     try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        with open(path, "rb", opener=_open_at_once) as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
                 raise UnreadableImage("it is not a file")

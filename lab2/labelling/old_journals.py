@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from lab2.file_lock import lock
 from lab2.labelling.label import Label
 from lab2.labelling.outbox_file import OutboxFile
 
@@ -28,14 +29,10 @@ def take_over_journals(folder: Path, outbox: OutboxFile) -> None:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold the lock of a journal; OSError where its process has it, or somebody has just removed the file."""
-    try:
-        import fcntl
-    except ImportError:  # version 1.0 did not run on Windows
-        yield
-        return
     file = os.open(path, os.O_RDWR)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not lock(file):
+            raise BlockingIOError("its process still writes to it")
         if os.stat(path).st_ino != os.fstat(file).st_ino:
             raise FileNotFoundError("another process has just removed it")
         yield

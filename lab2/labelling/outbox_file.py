@@ -137,7 +137,9 @@ def labels_wait(state: Path) -> bool:
 
 
 def _is_on_network(folder: Path) -> bool:
-    """Tell whether Linux says that the folder is on a file system of another machine."""
+    """Tell whether the folder is on a file system of another machine, as far as Linux and Windows say so."""
+    if folder.drive.startswith("\\\\"):  # \\server\share
+        return True
     try:
         mounts = [line.split() for line in Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()]
     except OSError:

@@ -131,5 +131,5 @@ def _patiently(work: BackgroundTask[T]) -> T:
 
 def _wants_window(display: str | None) -> bool:
     """Tell whether to try a window: not if answers are piped into standard input."""
-    desktop = sys.platform == "darwin" or bool(os.environ.get("DISPLAY"))
+    desktop = sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY"))
     return display == "window" or (display is None and desktop and sys.stdin.isatty())

@@ -6,56 +6,14 @@ import os
 import shutil
 import socket
 import stat
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support.world import PATIENCE, ROOT, free_port, until
-
-
-class Project:
-    """A copy of the project, with a port of its own for its emulator."""
-
-    def __init__(self, home: Path) -> None:
-        self.home, self.port = home, free_port()
-        for name in ("client.py", "server.py", "hotdog.py", "aws.yaml", "underbase.csv"):
-            shutil.copy(ROOT / name, home)
-        shutil.copytree(ROOT / "lab2", home / "lab2", ignore=shutil.ignore_patterns("__pycache__"))
-        (home / "underbase").symlink_to(ROOT / "underbase")
-        self.env = os.environ | {"GATEWAY_PORT": str(self.port), "PYTHONUNBUFFERED": "1"}
-
-    def start(self, *args: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, *args, "--local"], cwd=self.home, env=self.env, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-
-    def run(self, *args: str) -> tuple[int, str, str]:
-        process = self.start(*args)
-        output, errors = process.communicate(timeout=3 * PATIENCE)
-        return process.returncode, output, errors
-
-    def up(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def pid(self, name: str) -> int | None:
-        path = self.home / ".local" / f"{name}.pid"
-        return int(path.read_text()) if path.exists() else None
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    project = Project(tmp_path)
-    yield project
-    for name in ("server", "emulator"):
-        if pid := project.pid(name):
-            with suppress(ProcessLookupError):
-                os.kill(pid, 9)
+from support.project import Project
+from support.world import PATIENCE, ROOT, until
 
 
 def test_one_command_starts_all_answers_and_stops_all(project: Project) -> None:

@@ -535,6 +535,7 @@ def test_ctrl_c_with_nothing_unfinished_claims_no_loss(world: World) -> None:
         person.sendline("")
         person.expect("Another message")
         person.sendintr()
+        person.expect_exact("Input ended; waiting for 1 answer. Press Ctrl-C again to leave.")
         person.expect("Not answered yet")
         assert "dropped" not in person.before
 

@@ -261,8 +261,7 @@ def test_a_display_that_dies_leaves_the_round_in_the_terminal(samples: World, de
     child = terminal(samples, "label", DISPLAY=desktop.display)
     until(desktop.window)
     answer(samples, desktop, "1")
-    (window,) = [pid for pid in children(child.pid) if "lab2.labelling.display.window_process" in command(pid)]
-    os.kill(window, signal.SIGKILL)
+    os.kill(int(desktop.do("getwindowpid", desktop.window())), signal.SIGKILL)
     child.expect("No window can be opened here")
     child.expect("Picture 2 of 4")
     child.expect_exact(HELP)

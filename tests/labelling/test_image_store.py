@@ -30,6 +30,7 @@ def test_names_are_made_harmless_and_stay_readable() -> None:
     assert stored_name("été à la plage (2).jpg", hash) == f"{start}été à la plage (2).jpg"
     assert stored_name('=cmd|"a",b\n;.jpg', hash) == f"{start}_cmd__a__b__.jpg"
     assert stored_name(os.fsdecode(b"\xff.jpg"), hash) == f"{start}_.jpg"
+    assert stored_name("a.jpg. .", hash) == f"{start}a.jpg" and stored_name(" ...", hash) == f"{start}_"
     assert len(stored_name("x" * 300 + ".jpg", hash)) == 113 and stored_name("x" * 300 + ".jpg", hash).endswith(".jpg")
 
 

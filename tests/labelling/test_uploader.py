@@ -18,7 +18,7 @@ from support.proxy import Fault, Proxy
 from support.world import PATIENCE, ROOT, World
 
 from lab2.labelling.image_store import digest, stored_name
-from lab2.labelling.local_files import given_paths, typed_paths
+from lab2.labelling.local_files import given_paths, path_of_url, typed_paths, windows_words
 from lab2.labelling.uploader import copies_together
 
 
@@ -179,6 +179,30 @@ def test_paths_are_understood_as_urls_patterns_and_dropped_files(
         "\0": [Path("\0")],
     }.items():
         assert given_paths(given) == meant, given
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (r"C:\Users\Ada\a.jpg", [r"C:\Users\Ada\a.jpg"]),
+        (r'"C:\My pictures\a.jpg" D:\b.jpg', [r"C:\My pictures\a.jpg", r"D:\b.jpg"]),
+        (r"'C:\My pictures\a.jpg' \\server\share\d'été.jpg ", [r"C:\My pictures\a.jpg", r"\\server\share\d'été.jpg"]),
+    ],
+)
+def test_dropped_files_are_understood_as_windows_writes_them(typed: str, words: list[str]) -> None:
+    assert windows_words(typed) == words
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("file:///C:/My%20pictures/a.jpg", "C:/My pictures/a.jpg"),
+        ("file://server/share/a.jpg", "//server/share/a.jpg"),
+        ("file://localhost/D:/a.jpg", "D:/a.jpg"),
+    ],
+)
+def test_a_file_url_names_a_drive_or_a_machine_on_windows(url: str, path: str) -> None:
+    assert path_of_url(url, windows=True) == path
 
 
 def test_tab_completes_a_path_at_the_prompt(world: World) -> None:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from contextlib import suppress
 
 from lab2.errors import UserError, internal_error
 from lab2.labelling.display.pixels import MAX_PIXELS, decode
-from lab2.labelling.display.process import Channel, ProcessDied, WorkerProcess, parent, quiet_opencv
+from lab2.labelling.display.process import Channel, ProcessDied, WorkerProcess, quiet_opencv
 from lab2.labelling.picture import Picture, UnreadableImage
 
 MAX_MEMORY = 6 * 2**30  # bytes of address space for a decoder: OpenCV reserves much and uses little
 
-NO_OPENCV = (
-    "OpenCV can't be loaded ({}). Try: sudo apt-get install --no-install-recommends libgl1 libglib2.0-0, "
-    "and: pip install -r requirements.txt"
-)
+NO_OPENCV = "OpenCV can't be loaded ({}). Try: pip install -r requirements.txt"
+if sys.platform == "linux":
+    NO_OPENCV += ", and: sudo apt-get install --no-install-recommends libgl1 libglib2.0-0"
 NO_LIMIT = "The memory for decoding pictures can't be limited here ({}); they are decoded without a limit."
 
 _warned = threading.Event()  # once a program, however many decoders it has
@@ -81,16 +79,12 @@ def main(channel: Channel) -> None:
 
 
 def limit_memory() -> str:
-    """Limit this process's memory; return what to tell the user where the system refuses to (macOS, `ulimit -v`)."""
-    try:
+    """Limit this process's memory; return what to tell the user where Linux refuses to (`ulimit -v`)."""
+    if sys.platform == "linux":  # macOS refuses, Windows has no such limit: MAX_PIXELS alone keeps it small there
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
-    except (ImportError, ValueError, OSError) as error:
-        return NO_LIMIT.format(error)
+        try:
+            resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+        except (ValueError, OSError) as error:
+            return NO_LIMIT.format(error)
     return ""
-
-
-if __name__ == "__main__":
-    with suppress(ProcessDied):
-        main(parent())

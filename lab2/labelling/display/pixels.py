@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -284,7 +285,8 @@ def native_messages() -> Iterator[Callable[[], str]]:
     shown = os.dup(2)
     said = bytearray()
     try:
-        os.set_blocking(writer, False)  # a pipe that is full does not stop the decoder
+        if sys.platform != "win32":
+            os.set_blocking(writer, False)  # a pipe that is full does not stop the decoder
         os.dup2(writer, 2)
         try:
             yield lambda: said.decode(errors="replace")

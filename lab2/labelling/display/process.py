@@ -1,26 +1,29 @@
 """A module of ours run as a process of its own, so that what crashes or swamps it takes nothing else along.
 
 OpenCV lives in such processes alone: decoders crash on strangers' bytes, and a dead display makes Qt abort.
-Both sides send frames: a small JSON object, and bytes with it; before them, the sizes of both.
+Both sides send frames: a small JSON object, and bytes with it.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
+import multiprocessing
 import os
-import socket
-import struct
-import subprocess
+import signal
 import sys
+import threading
 from contextlib import suppress
-from multiprocessing.connection import wait
-from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-ROOT = Path(__file__).resolve().parents[3]
-SIZES = struct.Struct(">QQ")  # of a frame's two parts, before them
+if TYPE_CHECKING:
+    from multiprocessing.connection import _ConnectionBase as Connection  # a socket, or a named pipe on Windows
 
 Frame = tuple[dict[str, Any], bytes]
+
+_spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe in a program that has threads
+_starting = threading.Lock()
 
 
 class ProcessDied(Exception):
@@ -30,44 +33,32 @@ class ProcessDied(Exception):
 class Channel:
     """One end of the line between two processes."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: Connection) -> None:
         self._end = end
 
     def send(self, head: dict[str, Any], data: bytes | memoryview = b"") -> None:
-        text = json.dumps(head).encode()
         try:
-            self._end.sendall(SIZES.pack(len(text), len(data)) + text)
-            self._end.sendall(data)
+            self._end.send_bytes(json.dumps(head).encode())
+            self._end.send_bytes(data)
         except OSError:
             raise ProcessDied from None
 
     def receive(self) -> Frame:
         """Return the next frame, waiting for it."""
-        text, data = SIZES.unpack(self._read(SIZES.size))
-        return json.loads(self._read(text)), self._read(data)
+        try:
+            return json.loads(self._end.recv_bytes()), self._end.recv_bytes()
+        except (EOFError, OSError):
+            raise ProcessDied from None
 
     def ready(self, timeout: float = 0.0) -> bool:
-        """Tell whether there is something to receive, within `timeout` seconds."""
+        """Tell whether there is something to receive, or nothing more to come, within `timeout` seconds."""
         try:
-            return bool(wait([self._end], timeout))
-        except (OSError, ValueError):  # ours is closed
+            return self._end.poll(timeout)
+        except OSError:  # ours is closed
             raise ProcessDied from None
 
     def close(self) -> None:
         self._end.close()
-
-    def _read(self, size: int) -> bytes:
-        """Return so many bytes, read in one go: in pieces, each with memory of its own, it takes four times as long."""
-        data = b""
-        while len(data) < size:  # again only where a signal has come between
-            try:
-                part = self._end.recv(size - len(data), socket.MSG_WAITALL)
-            except OSError:
-                raise ProcessDied from None
-            if not part:
-                raise ProcessDied
-            data = data + part if data else part
-        return data
 
 
 class WorkerProcess(Channel):
@@ -77,13 +68,10 @@ class WorkerProcess(Channel):
     """
 
     def __init__(self, module: str) -> None:
-        ours, theirs = socket.socketpair()
+        ours, theirs = _spawn.Pipe()
         with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", module, str(theirs.fileno())], cwd=ROOT, pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )  # fmt: skip
+            self.process = _spawn.Process(target=_run, args=(module, theirs), name=module, daemon=True)
+            _start(self.process)
         super().__init__(ours)
 
     def ask(self, head: dict[str, Any], data: bytes | memoryview = b"", patience: float = 60.0) -> Frame:
@@ -95,14 +83,37 @@ class WorkerProcess(Channel):
 
     def close(self) -> None:
         super().close()
-        with suppress(OSError):
-            self.process.kill()
-        self.process.wait()
+        self.process.kill()
+        self.process.join()
 
 
-def parent() -> Channel:
-    """Return the line to the process that started this one."""
-    return Channel(socket.socket(fileno=int(sys.argv[1])))
+def _start(process: multiprocessing.process.BaseProcess) -> None:
+    """Start a process without its running our program's main module again, as it would: boto3 takes 0.3 s to import."""
+    with _starting:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            if sys.platform == "win32":
+                process.start()
+            else:
+                # A Ctrl-C that comes before the process can ignore it does not end it either: masks are inherited.
+                before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+                try:
+                    process.start()
+                finally:
+                    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        finally:
+            sys.modules["__main__"] = main
+
+
+def _run(module: str, line: Connection) -> None:
+    """Run the module's `main` in this process until the other end of the line is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with open(os.devnull, "r+b", buffering=0) as nowhere:
+        for stream in (0, 1, 2):
+            os.dup2(nowhere.fileno(), stream)
+    with suppress(ProcessDied):
+        importlib.import_module(module).main(Channel(line))
 
 
 def quiet_opencv() -> None:

@@ -9,9 +9,11 @@ import sys
 import time
 from collections.abc import Callable
 
+from lab2.keyboard import ask, drop_typed_ahead
 from lab2.labelling.display.keys import answer_of_character
 from lab2.labelling.display.screen import REFLEX
 from lab2.labelling.picture import Picture
+from lab2.terminal import draws_over
 
 HELP = "1 hot dog, 0 not, u back, s skip, q end"
 LINE = 50  # characters of the line below a picture, at most
@@ -37,10 +39,10 @@ class TerminalScreen:
         started = time.monotonic()
         if sys.stdin.isatty():  # what was typed before the picture was there is no answer to it
             time.sleep(REFLEX)
-            _forget_typed()
+            drop_typed_ahead()
         while True:
             try:
-                typed = input(f"{HELP}: ").strip().lower()
+                typed = ask(f"{HELP}: ").strip().lower()
             except EOFError:
                 print()
                 typed = "q"
@@ -50,18 +52,6 @@ class TerminalScreen:
 
     def hide(self) -> None:
         pass
-
-
-def _forget_typed() -> None:
-    try:
-        import termios
-    except ImportError:  # Windows
-        import msvcrt
-
-        while msvcrt.kbhit():  # type: ignore[attr-defined, unused-ignore]
-            msvcrt.getwch()  # type: ignore[attr-defined, unused-ignore]
-    else:
-        termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 def half_blocks(picture: Picture, width: int, height: int) -> str:
@@ -99,7 +89,7 @@ def _indexed(red: int, green: int, blue: int) -> str:
 
 def _draws() -> bool:
     """Tell whether standard output is a terminal that shows colours and half blocks."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb":
+    if not draws_over(sys.stdout) or os.environ.get("NO_COLOR"):
         return False
     try:
         "▀".encode(sys.stdout.encoding)

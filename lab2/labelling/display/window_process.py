@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lab2.labelling.display.decoder import NO_OPENCV
 from lab2.labelling.display.drawing import write
 from lab2.labelling.display.keys import HELP, SILENT, answer_of_key, character_of
 from lab2.labelling.display.layout import TEXT, layout
-from lab2.labelling.display.process import Channel, ProcessDied, parent, quiet_opencv
+from lab2.labelling.display.process import Channel, quiet_opencv
 from lab2.labelling.display.screen import REFLEX
 from lab2.labelling.display.window import PATIENCE
 from lab2.labelling.display.x11 import X11Display
@@ -223,8 +222,3 @@ def main(channel: Channel) -> None:
         return None  # there is no display, and Qt would abort
     channel.send({"ready": True, "box": [canvas.layout.width, canvas.layout.height - canvas.layout.bar]})
     return canvas.run()
-
-
-if __name__ == "__main__":
-    with suppress(ProcessDied, OSError):
-        main(parent())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from math import inf
 
 from lab2.errors import UserError
 
@@ -12,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lab2.stats.client.connection import Connection
 
+TICK = 0.5  # seconds
 HEAD_START = 0.01  # seconds for the first prompt before the imports behind it take the processor
 
 
@@ -39,13 +42,13 @@ class BackgroundConnection:
         self._thread.daemon = True
         self._thread.start()
 
-    def connection(self, patience: float = threading.TIMEOUT_MAX) -> Connection:
+    def connection(self, patience: float = inf) -> Connection:
         """Return the connection as soon as it is there; its problem is raised, or an outage longer than `patience`.
 
         `patience` is in seconds from the end of the first try.
         """
-        self._tried.wait()
-        self._done.wait(min(patience, threading.TIMEOUT_MAX))
+        _wait(self._tried)
+        _wait(self._done, patience)
         if self.problem:
             raise self.problem
         if not self._connection:
@@ -57,7 +60,7 @@ class BackgroundConnection:
 
         Python lets two threads that import what the other is importing see half a module: only one may import.
         """
-        self._imported.wait()
+        _wait(self._imported)
 
     def settle(self) -> None:
         """Stop trying; return when what the connecting has started can be undone."""
@@ -86,3 +89,10 @@ class BackgroundConnection:
             self._outage = outage
             self._tried.set()
             raise
+
+
+def _wait(event: threading.Event, patience: float = inf) -> None:
+    """Wait in small parts, for on Windows no Ctrl-C is heard before a wait is over."""
+    deadline = time.monotonic() + patience
+    while (left := deadline - time.monotonic()) > 0 and not event.wait(min(left, TICK)):
+        pass

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 
 from lab2.errors import InvalidInput, TryLater, UserError, internal_error
+from lab2.keyboard import ask, drop_typed_ahead, edit_lines, typed_ahead
 from lab2.stats.client.background_connection import BackgroundConnection
-from lab2.stats.client.prompt import Prompt, drop_typed_ahead, fitted, typed_ahead
+from lab2.stats.client.prompt import Prompt, fitted, say_input_ended
 from lab2.stats.client.run import Run
 from lab2.stats.series import MAX_NUMBERS, parse_number, plainly
-from lab2.terminal import edit_lines, printable
+from lab2.terminal import printable
 
 # The first prompt waits for the imports above only; the rest is imported in the background or where it is used.
 TYPE_CHECKING = False
@@ -33,14 +34,9 @@ class Conversation:
     """
 
     def __init__(
-        self,
-        connect: Callable[[], Connection],
-        client: str,
-        run: Run,
-        patience: float,
-        listening: bool = False,
-        greeting: bool = False,
-    ) -> None:
+        self, connect: Callable[[], Connection], client: str, run: Run, patience: float,
+        listening: bool = False, greeting: bool = False,
+    ) -> None:  # fmt: skip
         self.connect, self.client, self.run, self.patience = connect, client, run, patience
         self.listening, self.greeting = listening, greeting
         self.sent: dict[str, str] = {}  # what the messages of this run are called, by id
@@ -57,17 +53,19 @@ class Conversation:
     def ask_and_answer(self) -> None:
         """Ask for messages until there is enough, showing answers in between; then wait for the rest."""
         edit_lines()
+        reply, interrupted = "", False
         try:
             while True:
                 numbers, more = self.ask_series()
                 self.send(numbers)
-                if not more or self.read("Another message? [y/N] ") not in ("y", "Y"):
+                if not more or (reply := self.read("Another message? [y/N] ")) not in ("y", "Y"):
                     break
         except EOFError:
             print()
         except KeyboardInterrupt:
-            waiting = " Waiting for answers; press Ctrl-C again to leave." if self.waiting else ""
-            print(f"\nInput ended.{waiting}", file=sys.stderr)
+            print()
+            interrupted = True
+        say_input_ended(len(self.waiting), reply, interrupted)
         self.wait()
 
     def ask_series(self) -> tuple[list[float], bool]:
@@ -160,7 +158,7 @@ class Conversation:
                 print(f"Your numbers are kept: {plainly(typed)}", file=sys.stderr)
             drop_typed_ahead()  # half a number that stands on the screen is no reply either
             try:
-                again = input("Try again? [Y/n] ").strip() in ("", "y", "Y")
+                again = ask("Try again? [Y/n] ").strip() in ("", "y", "Y")
             except (EOFError, KeyboardInterrupt):
                 print()
         if not again:

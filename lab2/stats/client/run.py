@@ -8,6 +8,9 @@ import re
 import time
 from contextlib import suppress
 
+from lab2.file_lock import lock
+from lab2.machine import host, state_folder
+
 TYPE_CHECKING = False  # the first prompt waits for what is imported up there
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,11 +45,12 @@ class Run:
             return
         with suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = folder / self.id
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._file = os.open(folder / self.id, os.O_RDWR | os.O_CREAT, 0o600)
             self._folder = folder
-            if not _lock(self._file, exclusive=True):
-                path.unlink()  # this file system has no locks: the file would say that we are dead
+            try:
+                lock(self._file, wait=True)  # for somebody who is just asking whether this run lives
+            except OSError:  # this file system has no locks: the file would say that we are dead
+                self.end(outstanding=False)
             for other in folder.iterdir():
                 if other.stat().st_mtime < time.time() - FORGOTTEN and self.lives(other.name) is False:
                     other.unlink()
@@ -54,11 +58,11 @@ class Run:
     def end(self, outstanding: bool) -> None:
         """Give up the file; it stays, unlocked, where answers are `outstanding`, so that the next run takes them."""
         if self._file >= 0 and self._folder:
+            os.close(self._file)  # first: Windows removes no file that is open
+            self._file = -1
             if not outstanding:
                 with suppress(OSError):
                     (self._folder / self.id).unlink()
-            os.close(self._file)
-            self._file = -1
 
     def lives(self, run: str) -> bool | None:
         """Tell whether a run on this machine lives; None for one that this machine knows nothing of."""
@@ -73,7 +77,7 @@ class Run:
         except OSError:
             return None
         try:
-            if not _lock(file, exclusive=False):
+            if not lock(file, shared=True):
                 return True
         except OSError:
             return None
@@ -91,34 +95,6 @@ def run_of(id: str) -> str | None:
 
 def runs_folder() -> Path:
     """Return where the runs of this user on this machine hold their locks."""
-    import platform
-    from pathlib import Path
-
-    state = os.environ.get("XDG_STATE_HOME")
     # By machine, for a home may be shared over the network, and a lock may not.
-    machine = re.sub(r"[^A-Za-z0-9._-]", "-", platform.node()) or "-"
-    return (Path(state) if state else Path.home() / ".local" / "state") / "lab2" / "runs" / machine
-
-
-def _lock(file: int, exclusive: bool) -> bool:
-    """Lock an open file; False where another process has it. OSError where there are no locks."""
-    try:
-        import fcntl
-    except ImportError:
-        return _lock_on_windows(file)
-    try:
-        fcntl.flock(file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _lock_on_windows(file: int) -> bool:
-    import importlib
-
-    try:
-        msvcrt = importlib.import_module("msvcrt")  # a type checker on Linux knows nothing of what is in it
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-    except PermissionError:
-        return False
-    return True
+    machine = re.sub(r"[^A-Za-z0-9._-]", "-", host()) or "-"
+    return state_folder() / "runs" / machine

@@ -107,7 +107,8 @@ class Server:
         self._poller.start(patient=not drain)
         self._renewals.start()
         started = time.monotonic()
-        while not self.stopping.wait(HEARTBEAT if not drain else 0.05):
+        # On Windows no Ctrl-C is heard before a wait is over.
+        while not self.stopping.wait(1.0 if not drain else 0.05):
             if drain and not self._poller.running:
                 break
             if time.monotonic() - started >= HEARTBEAT:

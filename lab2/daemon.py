@@ -1,0 +1,100 @@
+"""A Python module that runs in the background after the program that started it has ended, until it is stopped."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from lab2.file_lock import lock, locked
+
+IMPORTABLE = Path(__file__).resolve().parents[1]
+TICK = 0.02  # seconds between two looks whether it has started or stopped
+
+
+class Daemon:
+    """A module that runs once in the background for all programs that use `folder`, where its log and its lock are.
+
+    It holds the lock, alone or shared with others who do the same work, as long as it lives.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+        self.lock, self.log, self.pid = (folder / f"{name}.{kind}" for kind in ("lock", "log", "pid"))
+        self.wish = folder / f"{name}.stop"  # on Windows, where no signal reaches another console, its end is wished so
+
+    def is_running(self) -> bool:
+        """Tell whether some process holds the lock."""
+        with self.lock.open("ab") as file:
+            return not lock(file.fileno())
+
+    def start(self, module: str, *arguments: str, **environment: str) -> None:
+        """Run the module; return when it holds the lock, or has failed: the log says why."""
+        path = os.pathsep.join(filter(None, [str(IMPORTABLE), os.environ.get("PYTHONPATH")]))
+        with self.log.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "lab2.daemon", str(self.folder), self.name, module, *arguments],
+                env=os.environ | {"PYTHONPATH": path} | environment, cwd=self.folder,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, **_in_the_background(),
+            )  # fmt: skip
+        while process.poll() is None and not self.is_running():
+            time.sleep(TICK)
+
+    def stop(self, patience: float) -> None:
+        """Stop what `start` has started, if it lives; return when it has ended, or after `patience` seconds."""
+        if not self.pid.exists():
+            return
+        if self.is_running():
+            number = int(self.pid.read_text("ascii"))
+            if sys.platform == "win32":
+                self.wish.touch()
+            else:
+                _end(number)
+            deadline = time.monotonic() + patience
+            while self.is_running() and time.monotonic() < deadline:
+                time.sleep(TICK)
+            if sys.platform == "win32" and self.is_running():
+                _end(number)  # at once, without cleaning up
+        self.pid.unlink()
+
+    def run(self, module: str, arguments: list[str]) -> None:
+        """Run the module in this process, which is the daemon."""
+        with locked(self.lock, shared=True):
+            written = self.folder / f"{self.name}.pid.new"
+            written.write_text(str(os.getpid()), "ascii")
+            written.replace(self.pid)  # nobody reads half of it
+            if sys.platform == "win32":
+                self.wish.unlink(missing_ok=True)
+                threading.Thread(target=self._end_when_wished, daemon=True).start()
+            sys.argv = [module, *arguments]
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+    def _end_when_wished(self) -> None:
+        import _thread
+
+        while not self.wish.exists():
+            time.sleep(TICK)
+        _thread.interrupt_main(signal.SIGTERM)
+
+
+def _in_the_background() -> dict[str, Any]:
+    """Return what keeps a process alive when the terminal of the program that started it is closed."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    return {"start_new_session": True}
+
+
+def _end(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # Windows: it is just ending
+        os.kill(pid, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    Daemon(Path(sys.argv[1]), sys.argv[2]).run(sys.argv[3], sys.argv[4:])

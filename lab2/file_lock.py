@@ -1,0 +1,61 @@
+"""Locks on open files, seen by all processes of this machine: the system drops one when its process ends, however."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+
+TYPE_CHECKING = False  # the client's first prompt waits for what is imported up here
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import IO
+
+RETRY = 0.02  # seconds; a blocking lock of Windows can't be interrupted by Ctrl-C
+
+
+def lock(file: int, *, shared: bool = False, wait: bool = False) -> bool:
+    """Lock an open file, alone or `shared`; False where another process has it and this one does not `wait`.
+
+    A lock that is held on this very file already is exchanged. OSError where the file system has no locks.
+    """
+    if sys.platform == "win32":
+        while not _lock_on_windows(file, shared):
+            if not wait:
+                return False
+            time.sleep(RETRY)
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lock_on_windows(file: int, shared: bool) -> bool:
+    """Lock the first byte, whether there is one or not: nobody else can read or write it, so lock files stay empty."""
+    if sys.platform == "win32":  # msvcrt.locking knows no shared locks
+        import ctypes
+        import msvcrt
+
+        fail_immediately, exclusive, lock_violation = 1, 2, 33
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        handle = ctypes.c_void_p(msvcrt.get_osfhandle(file))
+        place = ctypes.create_string_buffer(32)  # an OVERLAPPED of zeros
+        kernel.UnlockFileEx(handle, 0, 1, 0, place)
+        if not kernel.LockFileEx(handle, fail_immediately | (0 if shared else exclusive), 0, 1, 0, place):
+            if ctypes.get_last_error() == lock_violation:
+                return False
+            raise ctypes.WinError(ctypes.get_last_error())
+    return True
+
+
+@contextmanager
+def locked(path: Path, *, shared: bool = False) -> Iterator[IO[bytes]]:
+    """Context in which this process holds the lock of a file that is there for nothing else; waits for it."""
+    with path.open("ab") as file:
+        lock(file.fileno(), shared=shared, wait=True)
+        yield file

@@ -1,0 +1,84 @@
+"""The keyboard: lines that are asked for, edited by arrow keys where readline is there, and what was typed ahead."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's start
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_standing = ""
+
+
+def ask(question: str) -> str:
+    """Return the line that is typed; EOFError at the end of the input."""
+    global _standing
+    try:
+        if sys.stdin.isatty():
+            _standing = question
+        return input(question)
+    finally:
+        _standing = ""
+
+
+def standing() -> str:
+    """Return the question that waits for a line at the terminal, "" if none does."""
+    return _standing
+
+
+def ask_again() -> None:
+    """Put the question that waits for a line on the screen again, with what was typed so far."""
+    if question := _standing:
+        readline = sys.modules.get("readline")
+        print(question + (readline.get_line_buffer() if readline else ""), end="", flush=True)
+
+
+def edit_lines(complete: Callable[[str], list[str]] | None = None) -> None:
+    """From now on arrow keys edit what is typed at prompts and Up brings back earlier lines; Tab calls `complete`.
+
+    Nothing changes where there is no terminal. On Windows the console edits lines by itself, without Tab.
+    """
+    if sys.platform == "win32" or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return
+    try:
+        import readline
+    except ImportError:  # a Python that was built without it
+        return
+
+    def match(text: str, number: int) -> str | None:
+        matches = complete(text) if complete else []
+        return matches[number] if number < len(matches) else None
+
+    readline.set_completer(match)
+    readline.set_completer_delims("")  # the whole line is one path
+    if "libedit" in (readline.__doc__ or ""):  # macOS
+        readline.parse_and_bind("bind ^I rl_complete" if complete else "bind ^I ed-insert")
+    else:
+        readline.parse_and_bind("tab: complete" if complete else "tab: self-insert")
+
+
+def typed_ahead() -> bool:
+    """Tell whether something was typed at the terminal that has not been read."""
+    if not sys.stdin.isatty():
+        return False
+    if sys.platform == "win32":
+        import msvcrt
+
+        return bool(msvcrt.kbhit())
+    import select
+
+    return bool(select.select([sys.stdin], [], [], 0)[0])
+
+
+def drop_typed_ahead() -> None:
+    """Forget what was typed at the terminal and not read."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        while msvcrt.kbhit():
+            msvcrt.getwch()
+    else:
+        import termios
+
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)

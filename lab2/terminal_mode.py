@@ -1,0 +1,94 @@
+"""The terminal's mode: as it was at the start when the program ends, and while Ctrl-Z has it stopped.
+
+readline reads keys in a mode of its own, in which the shell, or whatever comes next, would not echo them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import suppress
+
+from lab2 import signals
+from lab2.keyboard import ask_again
+
+TYPE_CHECKING = False  # the client's first prompt waits for what is imported up here
+if TYPE_CHECKING:
+    from typing import Any
+
+STDIN = 0
+
+_at_start: list[Any] | None = None  # the mode, as termios has it; None: no terminal
+_when_stopped: list[Any] | None = None  # the mode to go on in
+
+
+def keep() -> None:
+    """Note the terminal's mode, for `restore`, and restore it also while Ctrl-Z has stopped the program.
+
+    On Windows the console is told to obey escape sequences, as terminals do elsewhere.
+    """
+    if sys.platform == "win32":
+        _obey_escape_sequences()
+    else:
+        global _at_start
+        import termios
+
+        with suppress(termios.error):
+            _at_start = termios.tcgetattr(STDIN)
+            signals.handle(_stop, "SIGTSTP")
+            signals.handle(_go_on, "SIGCONT")
+
+
+def restore() -> None:
+    """Give the terminal the mode that it had at the start."""
+    if _at_start:
+        _set(_at_start)
+
+
+def _stop(*_: object) -> None:
+    if sys.platform != "win32":
+        global _when_stopped
+        import termios
+
+        with suppress(termios.error):
+            _when_stopped = termios.tcgetattr(STDIN)
+        restore()
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTSTP)  # returns when the program goes on
+        signal.signal(signal.SIGTSTP, _stop)
+        _go_on()  # where the system did not stop it: nobody could have continued it
+
+
+def _go_on(*_: object) -> None:
+    """Go on as before the stop once we have the terminal; in the background that is later, at the next SIGCONT."""
+    global _when_stopped
+    if _when_stopped and _set(_when_stopped):
+        _when_stopped = None
+        ask_again()
+
+
+def _set(mode: list[Any]) -> bool:
+    """Set the terminal's mode; False where another program has the terminal, and we would be stopped for it."""
+    if sys.platform != "win32":
+        import termios
+
+        with suppress(OSError, termios.error):
+            if os.tcgetpgrp(STDIN) == os.getpgrp():
+                termios.tcsetattr(STDIN, termios.TCSANOW, mode)
+                return True
+    return False
+
+
+def _obey_escape_sequences() -> None:
+    if sys.platform == "win32":
+        import ctypes
+        import msvcrt
+
+        virtual_terminal = 4  # ENABLE_VIRTUAL_TERMINAL_PROCESSING
+        kernel = ctypes.WinDLL("kernel32")
+        for stream in (1, 2):
+            with suppress(OSError):  # it is closed
+                handle, mode = ctypes.c_void_p(msvcrt.get_osfhandle(stream)), ctypes.c_uint32()
+                if kernel.GetConsoleMode(handle, ctypes.byref(mode)):
+                    kernel.SetConsoleMode(handle, mode.value | virtual_terminal)
