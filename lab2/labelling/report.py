@@ -76,7 +76,7 @@ class Report:
     def of(cls, images: Iterable[str], votes: Votes) -> Report:
         images = list(images)
         votes = by_image(votes, images)
-        verdicts = [_verdict(image, votes.get(image, {}).values()) for image in images]
+        verdicts = [verdict_of(image, votes.get(image, {}).values()) for image in images]
         verdicts.sort(key=lambda verdict: (-verdict.dispute, -verdict.labels, verdict.image))
         given: dict[str, list[Label]] = {}
         for labels in votes.values():
@@ -177,7 +177,8 @@ def _name(each: Annotator) -> str:
     return printable(each.name) or "(nobody)"
 
 
-def _verdict(image: str, labels: Iterable[Label]) -> Verdict:
+def verdict_of(image: str, labels: Iterable[Label]) -> Verdict:
+    """Return what these labels say of an image."""
     counts = Counter(label.label for label in labels)
     return Verdict(image, counts["1"], counts["0"])
 
