@@ -1,0 +1,90 @@
+"""Operations: what an administrator types to remove a picture or a client's rows does that, in all versions."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from datetime import datetime, timezone
+
+import pytest
+from support.labeller import put_labels
+from support.world import PATIENCE, ROOT, World
+
+from lab2.aws.resources import LABEL_KEY
+from lab2.stats.protocol import answer_request, encode_answer
+from lab2.stats.server.log_row import encode_row
+from lab2.stats.server.request_log import RequestLog
+
+SECTION = (ROOT / "docs" / "operations.md").read_text().partition("## Remove a picture, or")[2].partition("\n## ")[0]
+FUNCTIONS, PICTURE, CLIENT = (
+    re.sub("^    ", "", block, flags=re.MULTILINE) for block in re.findall(r"(?:^    .*\n)+", SECTION, re.MULTILINE)
+)
+
+
+@pytest.fixture
+def admin(world: World) -> World:
+    """A world whose shell has `aws` and the programs, in the home of an administrator."""
+    (world.home / "bin").mkdir()
+    (world.home / "bin" / "aws").write_text(f'#!/bin/sh\nexec {sys.executable} -m support.aws_cli "$@"\n')
+    (world.home / "bin" / "aws").chmod(0o755)
+    (world.home / "bin" / "python").symlink_to(sys.executable)
+    (world.home / "server.py").symlink_to(ROOT / "server.py")
+    world.env["PATH"] = f"{world.home / 'bin'}{os.pathsep}{world.env['PATH']}"
+    world.env["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
+    return world
+
+
+def shell(world: World, script: str, **variables: str) -> str:
+    """Run lines of the page, with other values for the variables that they set; return what they print."""
+    for name, value in {"BUCKET": world.aws.bucket, **variables}.items():
+        script, count = re.subn(rf"\b{name}=\S+", f"{name}='{value}'", script)
+        assert count == 1
+    done = subprocess.run(["sh", "-c", FUNCTIONS + script], cwd=world.home, env=world.env, capture_output=True,
+                          text=True, timeout=4 * PATIENCE)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def all_versions(world: World, prefix: str) -> list[tuple[str, bytes]]:
+    """Return the content of each version of each key, with its key."""
+    reply = world.aws.s3.list_object_versions(Bucket=world.aws.bucket, Prefix=prefix)
+    return [
+        (version["Key"], world.aws.s3.get_object(
+            Bucket=world.aws.bucket, Key=version["Key"], VersionId=version["VersionId"])["Body"].read())
+        for version in reply.get("Versions", ())
+    ]  # fmt: skip
+
+
+def test_a_picture_and_its_labels_are_gone_in_all_versions_and_nothing_else_is(admin: World) -> None:
+    for name in ("0123-a picture.jpg", "0123-a picture.jpg.png", "4567-b.jpg"):
+        for _ in range(2):
+            admin.aws.s3.put_object(Bucket=admin.aws.bucket, Key=f"underbase/{name}", Body=name.encode())
+    rows = ["0123-a picture.jpg.png,1,ada,,", "0123-a picture.jpg,1,ada,,", "4567-b.jpg,0,ada,,"]
+    put_labels(admin, "\n".join(rows[:2]) + "\n")
+    put_labels(admin, "\n".join(rows) + "\n")
+    shell(admin, PICTURE, PICTURE="0123-a picture.jpg")
+    assert {key for key, _ in all_versions(admin, "underbase/")} == {
+        "underbase/0123-a picture.jpg.png", "underbase/4567-b.jpg"
+    }  # fmt: skip
+    ((_, labels),) = all_versions(admin, LABEL_KEY)
+    assert labels.decode().splitlines()[1:] == [rows[0], rows[2]]
+
+
+@pytest.mark.long
+def test_a_client_s_rows_are_gone_in_all_versions_and_the_rest_of_the_log_is_right(admin: World) -> None:
+    day = "2026-11-16"
+    now = datetime(2026, 11, 16, tzinfo=timezone.utc)
+    log = RequestLog(admin.aws.s3, admin.aws.bucket, day)
+    for start, end in ((0, 100), (100, 130), (130, 160)):  # two segments, of which one has two versions
+        rows = [
+            encode_row(id, "ada@lab" if number % 2 else "bob@lab", "[3]", encode_answer(answer_request(id, "[3]")), now)
+            for number in range(start, end) for id in [f"{number}"]
+        ]  # fmt: skip
+        log.append(rows, since=0.0)
+    assert len(admin.objects(f"log/{day}/")) == 2 and len(all_versions(admin, f"log/{day}/")) == 3
+    told = shell(admin, CLIENT, CLIENT="ada@lab", DAY=day)
+    assert told.endswith("80 rows: 80 right, 0 wrong, 0 twice, 0 torn\n")
+    versions = all_versions(admin, f"log/{day}/")
+    assert len(versions) == len(admin.objects(f"log/{day}/")) and not any(b"ada@lab" in body for _, body in versions)
