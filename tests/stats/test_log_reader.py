@@ -135,8 +135,8 @@ def test_following_waits_through_an_outage_and_misses_nothing(
 
     def outage() -> None:
         log(proxied, "2")
-        proxy.on("ListObjectsV2", Fault(cut=True), times=4)
-        proxy.on("GetObject", Fault(refuse=(503, "SlowDown")), times=4)
+        proxy.on("ListObjectsV2", Fault(cut=True), times=3)
+        proxy.on("GetObject", Fault(refuse=(503, "SlowDown")), times=3)
 
     assert followed(proxied.aws, events={1: outage}, looks=2) == ["1", "2"]
     said = capfd.readouterr().err.splitlines()

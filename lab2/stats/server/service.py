@@ -25,6 +25,7 @@ from lab2.aws.session import AwsSession
 from lab2.aws.sqs import BATCH, Message, Outgoing
 from lab2.errors import UserError, internal_error
 from lab2.stats.protocol import MAX_CHARACTERS, answer_request, encode_answer
+from lab2.stats.server.heartbeat import Heartbeat, as_text
 from lab2.stats.server.idempotency import IdFile, Place, place_of
 from lab2.stats.server.log_row import LogRow, encode_row
 from lab2.stats.server.request_log import RequestLog
@@ -74,6 +75,7 @@ class Server:
         self.requests = aws.queue(REQUEST_QUEUE)
         self.answers = aws.queue_url(ANSWER_QUEUE)
         aws.check_bucket(LOG_PREFIX)
+        self.heartbeat = Heartbeat(aws)
         self.meter = Meter()
         self.meter.watch(aws.sqs)
         self.meter.watch(aws.s3)
@@ -100,20 +102,19 @@ class Server:
         self._renewals = PeriodicTask(
             self._leases.renew, self._outages("Renewing leases"), interval=REQUEST_VISIBILITY_TIMEOUT / 6
         )
+        # A thread of its own: a stop must not wait for a call that hangs.
+        self._beats = PeriodicTask(self._beat, self._outages("The line a minute"), interval=HEARTBEAT)
 
     def run(self, drain: bool = False) -> None:
         """Serve until `stopping` is set, or with `drain` until no request is left; UserError where it can't go on."""
         self.draining = drain
         self._poller.start(patient=not drain)
         self._renewals.start()
-        started = time.monotonic()
+        self._beats.start()
         # On Windows no Ctrl-C is heard before a wait is over.
         while not self.stopping.wait(1.0 if not drain else 0.05):
             if drain and not self._poller.running:
                 break
-            if time.monotonic() - started >= HEARTBEAT:
-                started = time.monotonic()
-                say(f"{self.report()}; last poll {time.monotonic() - self.last_poll:.0f} s ago")
         self._finish()
         if self._failure:
             raise self._failure
@@ -127,6 +128,10 @@ class Server:
                      f"${self.meter.dollars / self.received * 1e6:.2f} a million requests")  # fmt: skip
         return line
 
+    def _beat(self) -> None:
+        state = as_text(self.heartbeat.fields())
+        say(f"{state}; {self.report()}; last poll {time.monotonic() - self.last_poll:.0f} s ago")
+
     def _ready(self) -> bool:
         """Back-pressure: what can't be logged is not received, for receives count towards the dead-letter queue."""
         return len(self._leases) < MAX_HELD and not (len(self._leases) and self._log.outages.failing)
@@ -136,6 +141,7 @@ class Server:
         self.last_poll = time.monotonic()
         self._leases.hold(messages)
         self.received += len(messages)
+        self.heartbeat.received([message.sent for message in messages])
         now = datetime.now(timezone.utc)
         requests, failures = [], []
         for message in messages:
@@ -177,6 +183,7 @@ class Server:
                     del self._logs[day]
                 raise
             self.writes += 1
+            self.heartbeat.logged(len(todays))
             for request, answer in zip(todays, earlier, strict=True):
                 request.answer = answer or request.answer
             gather, turn = max(gather, log.gather), max(turn, log.turn)
@@ -272,6 +279,7 @@ class Server:
             worker.flush(max(0.0, deadline - time.monotonic()))
             worker.close()
         self._renewals.stop()
+        self._beats.stop()
         try:
             self._leases.give_back()
         except Exception as error:

@@ -64,7 +64,7 @@ class Status:
     @classmethod
     def of(cls, aws: AwsSession, now: datetime) -> Status:
         """Return the status; UserError where AWS fails."""
-        queues = {name: _depth(aws, name) for name in QUEUES}
+        queues = {name: depth_at(aws, aws.queue_url(name)) for name in QUEUES}
         dead = _dead_letters(aws, queues[DEAD_LETTER_QUEUE].waiting)
         return cls(now, queues, _oldest(aws, now), dead, log_status(aws, now))
 
@@ -199,10 +199,10 @@ def _dead_letters(aws: AwsSession, expected: int) -> list[Message]:
     return list(found.values())
 
 
-def _depth(aws: AwsSession, name: str) -> Depth:
+def depth_at(aws: AwsSession, url: str) -> Depth:
+    """Return the depth of a queue; UserError where AWS fails."""
     names: list[QueueAttributeNameType] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    url = aws.queue_url(name)
-    with user_errors(f"queue {name}"):
+    with user_errors(f"queue {url.rpartition('/')[2]}"):
         values = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
     return Depth(int(values[names[0]]), int(values[names[1]]))
 
