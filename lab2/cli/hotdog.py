@@ -7,11 +7,13 @@ import getpass
 import shutil
 import sys
 from contextlib import ExitStack, suppress
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
 from lab2.aws import emulator
+from lab2.aws.retry import OutageReporter, persist
 from lab2.aws.session import AwsSession
 from lab2.cli.commands import Program
 from lab2.cli.common import add_bucket_flag, add_flags, apply_aws_flags, run
@@ -19,14 +21,17 @@ from lab2.errors import UserError, internal_error
 from lab2.keyboard import ask, edit_lines
 from lab2.labelling import samples
 from lab2.labelling.contact_sheet import MAX_PICTURES, write_sheet
+from lab2.labelling.export import Export
 from lab2.labelling.image_store import ImageStore
 from lab2.labelling.label import clean_name
 from lab2.labelling.local_files import completions, given_paths, typed_paths
 from lab2.labelling.report import Report
 from lab2.labelling.round import label_round
-from lab2.labelling.session import LAST_EFFORT, Session
+from lab2.labelling.session import LAST_EFFORT, PATIENCE, Session
+from lab2.labelling.training_set import TIES, Split, TrainingSet
 from lab2.labelling.uploader import UPLOADS, upload
 from lab2.machine import state_folder
+from lab2.terminal import printable
 
 EPILOG = """\
 Without a command a menu is shown.
@@ -130,6 +135,32 @@ def report(session: Session, options: argparse.Namespace) -> int:
     return 0
 
 
+def export(session: Session, options: argparse.Namespace) -> int:
+    """Write a training set, or bring it up to date; return 1 where a picture is left out."""
+    split = Split(options.split)
+    session.outbox.flush(LAST_EFFORT)
+    session.tell()
+    store = session.images
+    images = session.persist("Listing the pictures", lambda: list(store.all()))
+    wanted = TrainingSet.of(images, session.votes(), options.min_votes, options.ties)
+    session.tell()
+    outages = OutageReporter("Fetching pictures")
+    work = Export(
+        options.folder, split,
+        lambda image: persist(partial(store.fetch, image), outages, PATIENCE, wait=work.stopping.wait),
+    )  # fmt: skip
+    try:
+        work.run(wanted)
+    except KeyboardInterrupt:
+        print(f"{len(work.placed):,} of {len(wanted.examples):,} pictures are there. Run export again to continue.",
+              file=sys.stderr, flush=True)  # fmt: skip
+        raise
+    for name, reason in sorted(work.left_out.items()):
+        print(f"{printable(name)} is left out: {reason}.", file=sys.stderr)
+    print(work.summary(wanted))
+    return 1 if work.left_out else 0
+
+
 def annotator_name(given: str | None) -> str:
     """Return the annotator's name: the given one, otherwise the user's; UserError where it is empty."""
     with suppress(ImportError, KeyError, OSError):
@@ -149,6 +180,14 @@ def program(prog: str | None = None) -> Program:
     parser.add_argument("--json", action="store_true", help="print JSON, with the votes on every picture")
     parser.add_argument("--sheet", metavar="FILE.png", type=Path,
                         help=f"draw {MAX_PICTURES} pictures with their votes, disputed first")  # fmt: skip
+    parser = program.command("export", export, "write a training set: pictures in a folder for each class")
+    parser.add_argument("folder", metavar="DIR", type=Path, help="folder to write, or to bring up to date")
+    parser.add_argument("--min-votes", metavar="N", type=int, default=1,
+                        help="labels that a picture needs (default: 1)")  # fmt: skip
+    parser.add_argument("--ties", choices=TIES, default="skip",
+                        help="a tie: leave out (default), take the first label, or a folder tied")  # fmt: skip
+    parser.add_argument("--split", metavar="80/10/10", default="",
+                        help="percentages of train, validation, test, or of train and test")  # fmt: skip
     return program
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from contextlib import ExitStack, nullcontext
 from datetime import datetime, timezone
+from io import TextIOWrapper
 from typing import NoReturn
 
 from lab2 import signals
@@ -15,9 +17,12 @@ from lab2.aws.session import AwsSession
 from lab2.cli.commands import Program
 from lab2.cli.common import add_bucket_flag, add_flags, apply_aws_flags, run
 from lab2.stats.server import inspect
+from lab2.stats.server.log_output import print_log
+from lab2.stats.server.log_reader import check_day, day_of, follow_log, read_log
 from lab2.stats.server.redrive import redrive
 from lab2.stats.server.service import MAX_POLLERS, Server, say
 from lab2.stats.server.status import Status
+from lab2.terminal import printable
 
 EPILOG = """\
 Ctrl-C or kill shuts it down gracefully: it finishes the requests it holds.
@@ -26,6 +31,7 @@ exit codes:
   0  stopped on request, or the log is right
   1  verify found faults in the log, or status a problem
   2  fatal error; the reason is on stderr
+  130  log --follow was interrupted by Ctrl-C
   70  internal error; stderr says where its traceback is
 """
 
@@ -36,7 +42,14 @@ def program(prog: str | None = None) -> Program:
     program.add_argument("--drain", action="store_true", help="process the requests that are queued, then exit")
     parser = program.command("verify", verify, "recompute every answer in the log")
     parser.add_argument("day", nargs="?", default="", help="day of the log, like 2026-11-23 (default: all days)")
-    program.command("status", status, "show queue depths, dead letters and today's log")
+    parser = program.command("status", status, "show queue depths, dead letters and today's log; 1 if all is not well")
+    parser.add_argument("--output", choices=["text", "json"], default="text", help="form of the status (default: text)")
+    parser = program.command("log", show_log, "print the rows of a day, in the order in which they were logged")
+    parser.add_argument("day", nargs="?", default="", help="day of the log in UTC, like 2026-11-23 (default: today)")
+    parser.add_argument("--follow", action="store_true", help="go on with the rows that are added, until Ctrl-C")
+    parser.add_argument("--client", metavar="NAME", help="only the rows of this client")
+    parser.add_argument("--output", choices=["text", "json", "csv"], default="text",
+                        help="form of a row: a line of text (default), of JSON, or of CSV")  # fmt: skip
     program.command("redrive", put_back, "put the dead letters back on the request queue")
     return program
 
@@ -60,8 +73,21 @@ def verify(aws: AwsSession, options: argparse.Namespace) -> int:
 
 def status(aws: AwsSession, options: argparse.Namespace) -> int:
     found = Status.of(aws, datetime.now(timezone.utc))
-    print(found.as_text())
+    print(found.as_json() if options.output == "json" else found.as_text())
     return 1 if found.problems else 0
+
+
+def show_log(aws: AwsSession, options: argparse.Namespace) -> int:
+    day = check_day(options.day) if options.day else ""
+    if options.follow:
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)  # who reads a pipe gets each row at once
+        print_log(follow_log(aws, day), options.output, options.client)
+    day = day or day_of(datetime.now(timezone.utc))
+    if not print_log(read_log(aws, day), options.output, options.client):
+        of_whom = f" of {options.client}" if options.client else ""
+        print(f"No requests{printable(of_whom)} were logged on {day} (UTC).", file=sys.stderr)
+    return 0
 
 
 def put_back(aws: AwsSession, options: argparse.Namespace) -> int:

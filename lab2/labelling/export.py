@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import threading
 import time
 import unicodedata
 from collections import Counter
@@ -63,6 +64,7 @@ class Export:
         self.placed: list[Placed] = []
         self.left_out: dict[str, str] = {}  # image → reason
         self.removed = 0
+        self.stopping = threading.Event()  # set when no more is to be fetched: for a fetch that waits
         self._present: dict[str, Path] = {}  # file name → where it is
         self._numbers = count()
 
@@ -75,6 +77,7 @@ class Export:
                 try:
                     self._wait_for([threads.submit(self._place, example) for example in wanted.examples])
                 except BaseException:
+                    self.stopping.set()
                     threads.shutdown(wait=False, cancel_futures=True)
                     raise
             self._remove_others()

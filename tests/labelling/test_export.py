@@ -6,13 +6,17 @@ import csv
 import hashlib
 import os
 import re
+import signal
+import threading
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.labeller import votes
+from support.labeller import image_names, piped, put_labels, votes
+from support.proxy import ALWAYS, Fault, Proxy
+from support.world import PATIENCE, World, until
 
 from lab2.errors import UserError
 from lab2.labelling.export import MARKER, Export
@@ -257,3 +261,39 @@ def test_the_layout_is_the_one_that_torchvision_and_hugging_face_document(tmp_pa
         assert {row["file_name"] for row in rows} == {
             path.relative_to(part).as_posix() for path in part.rglob("*.jpg")
         }  # fmt: skip
+
+
+def test_the_program_exports_what_people_labelled_and_goes_on_after_it_was_interrupted(
+    samples: World, proxy: Proxy
+) -> None:
+    names = image_names(samples)
+    put_labels(
+        samples, "".join(f"{name},{number % 2},ada,,\n" for number, name in enumerate(names)) + "gone.jpg,1,ada,,\n"
+    )
+    samples.env["AWS_ENDPOINT_URL"] = proxy.url
+    going_on = threading.Event()
+    proxy.on("GetObject", Fault(before=lambda: going_on.wait(PATIENCE)), nth=10, times=ALWAYS)  # the label file is one
+    program = samples.start("hotdog.py", "export", "set")
+    until(lambda: len(list((samples.home / "set").glob("*/*.*"))) >= 8)
+    program.send_signal(signal.SIGINT)
+    going_on.set()
+    output, errors = program.communicate(timeout=PATIENCE)
+    assert (program.returncode, output) == (130, "")
+    assert re.fullmatch(r"\d+ of 24 pictures are there. Run export again to continue.\n", errors)
+    code, output, errors = piped(samples, "export", "set", typed="")
+    assert (code, errors) == (0, "")
+    assert "24 pictures in set: 12 hot_dog, 12 not_hot_dog." in output and "1 labelled pictures are no longer" in output
+    assert "24 fetched" not in output and " 0 already there" not in output
+    exported = {path.name: path.read_bytes() for path in (samples.home / "set").glob("*/*.*")}
+    assert exported == {name: samples.objects(f"underbase/{name}")[f"underbase/{name}"] for name in names}
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [(["export"], "DIR"), (["export", "set", "--split", "8/1/1"], "8/1/1 is no split"),
+     (["export", "set", "--ties", "both"], "--ties"), (["export", "set", "--min-votes", "x"], "--min-votes")],
+)  # fmt: skip
+def test_a_command_line_that_is_wrong_is_refused_in_a_sentence(world: World, args: list[str], sentence: str) -> None:
+    code, output, errors = piped(world, *args, typed="")
+    assert (code, output) == (2, "") and sentence in errors and len(errors.splitlines()) == 1
+    assert not (world.home / "set").exists()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from support.proxy import Fault, Proxy
-from support.world import World
+from support.world import PATIENCE, World
 
 from lab2.aws.session import AwsSession
 from lab2.errors import UserError
@@ -200,3 +201,28 @@ def test_the_rows_of_one_client_are_told_from_the_others(capsys: pytest.CaptureF
     count, out, _ = printed("json", capsys, "ada@lab")
     assert count == 1 and json.loads(out)["id"] == "a"
     assert printed("json", capsys, "ada")[0] == 0
+
+
+def test_the_program_prints_a_day_and_follows_it_into_a_pipe_until_it_is_interrupted(world: World) -> None:
+    today = f"{datetime.now(timezone.utc):%Y-%m-%d}"
+    log(world, "1", "2", day=today)
+    follower = world.start("server.py", "log", "--follow", "--output", "json")
+    assert follower.stdout
+    assert [json.loads(follower.stdout.readline())["id"] for _ in range(2)] == ["1", "2"]
+    follower.send_signal(signal.SIGINT)
+    out, err = follower.communicate(timeout=PATIENCE)
+    assert (follower.returncode, out, err) == (130, "", "")
+
+    none = world.start("server.py", "log", "2020-01-01", "--client", "ada@lab", "--output", "csv")
+    out, err = none.communicate(timeout=PATIENCE)
+    assert (none.returncode, len(out.splitlines())) == (0, 1)
+    assert err == "No requests of ada@lab were logged on 2020-01-01 (UTC).\n"
+
+
+def test_a_reader_that_leaves_as_head_does_ends_it_without_a_word(world: World) -> None:
+    log(world, *map(str, range(500)))
+    process = world.start("server.py", "log", TODAY, "--output", "json")
+    assert process.stdout and process.stderr
+    assert json.loads(process.stdout.readline())["id"] == "0"
+    process.stdout.close()
+    assert process.stderr.read() == "" and process.wait(PATIENCE) == 1
