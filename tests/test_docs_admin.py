@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 from datetime import datetime, timezone
 
 import pytest
+from support.aws_cli import install
 from support.labeller import put_labels
 from support.world import PATIENCE, ROOT, World
 
@@ -26,13 +25,8 @@ FUNCTIONS, PICTURE, CLIENT = (
 @pytest.fixture
 def admin(world: World) -> World:
     """A world whose shell has `aws` and the programs, in the home of an administrator."""
-    (world.home / "bin").mkdir()
-    (world.home / "bin" / "aws").write_text(f'#!/bin/sh\nexec {sys.executable} -m support.aws_cli "$@"\n')
-    (world.home / "bin" / "aws").chmod(0o755)
-    (world.home / "bin" / "python").symlink_to(sys.executable)
     (world.home / "server.py").symlink_to(ROOT / "server.py")
-    world.env["PATH"] = f"{world.home / 'bin'}{os.pathsep}{world.env['PATH']}"
-    world.env["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
+    world.env = install(world.home / "bin", world.env)
     return world
 
 

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pexpect
@@ -21,6 +22,9 @@ from lab2.aws.resources import DEPLOY, LABEL_KEY
 from lab2.cli import client, hotdog, server
 from lab2.labelling.csv_dialect import HEADER
 from lab2.stats.protocol import answer_request, encode_answer
+from lab2.stats.server.log_output import print_log
+from lab2.stats.server.log_reader import LogLine
+from lab2.stats.server.log_row import encode_row
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {page.name: page.read_text() for page in PAGES}
@@ -43,9 +47,9 @@ def block(page: str, start: str) -> str:
     return "\n".join(line[4:] for line in lines[:end])
 
 
-def python(page: str) -> str:
-    """Return the Python example of a page."""
-    (code,) = re.findall(r"```python\n(.*?)```", TEXTS[page], re.DOTALL)
+def python(page: str, about: str = "") -> str:
+    """Return the Python example of a page that has this text in it."""
+    (code,) = (code for code in re.findall(r"```python\n(.*?)```", TEXTS[page], re.DOTALL) if about in code)
     return str(code)
 
 
@@ -96,6 +100,31 @@ def test_the_lines_of_pandas_count_a_person_s_last_label(world: World) -> None:
     told = run(python("label-file.md"), world)
     assert [line.split() for line in told.splitlines()[2:]] == [["b.jpg", "0.0", "1"], ["a.jpg", "1.0", "2"]]
     assert HEADER in TEXTS["label-file.md"]
+
+
+def test_pandas_and_duckdb_read_the_log_and_the_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = [("ada", "[3, 5]"), ("bob", "[-1]"), ("ada", "[8.5]")]
+    now = datetime.now(timezone.utc)
+    rows = [encode_row(request, client, request, encode_answer(answer_request(request, request)), now)
+            for client, request in asked]  # fmt: skip
+    print_log([LogLine("", json.loads(row)) for row in rows], "json")
+    (tmp_path / "day.jsonl").write_text(capsys.readouterr().out)
+    labels = ["a.jpg,0,ada,2026-11-23T12:00:00.000Z,1", "a.jpg,1,ada,2026-11-23T12:00:01.000Z,1",
+              "a.jpg,1,bob,2026-11-23T12:00:02.000Z,", "b.jpg,0,bob,2026-11-23T12:00:03.000Z,1"]  # fmt: skip
+    (tmp_path / LABEL_KEY).write_text("\n".join([HEADER, *labels, ""]))
+
+    def told(package: str) -> list[list[str]]:
+        code = python("operations.md", f"import {package}")
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE
+        )
+        assert done.returncode == 0, done.stderr
+        return [re.findall(r"[^\s│]+", line) for line in done.stdout.splitlines()]
+
+    assert told("pandas")[2:] == [["ada", "2", "6.25"], ["bob", "1", "NaN"]]
+    table = told("duckdb")
+    assert ["ada", "2", "8.5"] in table and ["bob", "1", "NULL"] in table
+    assert ["a.jpg", "1.0", "2"] in table and ["b.jpg", "0.0", "1"] in table
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -6,16 +6,27 @@ the CLI. `aws cloudformation deploy` deploys aws.yaml.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import jmespath
+from support.world import ROOT
 
 from lab2.aws.emulator import deploy
 from lab2.aws.session import AwsSession
 
-NAMES = {"if-match": "IfMatch", "if-none-match": "IfNoneMatch", "version-id": "VersionId"}
+
+def install(folder: Path, env: dict[str, str]) -> dict[str, str]:
+    """Put `aws` and `python` into a folder; return an environment in which a shell finds them and our modules."""
+    folder.mkdir()
+    (folder / "aws").write_text(f'#!/bin/sh\nexec {sys.executable} -m support.aws_cli "$@"\n')
+    (folder / "aws").chmod(0o755)
+    (folder / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')  # a symlink would leave its venv
+    (folder / "python").chmod(0o755)
+    paths = {"PATH": [str(folder), os.environ["PATH"]], "PYTHONPATH": [str(ROOT), str(ROOT / "tests")]}
+    return os.environ | env | {name: os.pathsep.join(values) for name, values in paths.items()}
 
 
 def main(service: str, operation: str, *words: str) -> None:
