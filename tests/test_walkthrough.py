@@ -35,9 +35,7 @@ def steps() -> list[tuple[str, list[str]]]:
 
 def pattern(lines: list[str]) -> str:
     """Return a pattern of the lines: … stands for any characters, alone in a line for any lines."""
-    return "".join(
-        r"[^\0]*" if line == "…" else ".*".join(map(re.escape, line.split("…"))) + r" *\n" for line in lines
-    )
+    return "".join(r"[^\0]*" if line == "…" else ".*".join(map(re.escape, line.split("…"))) + r" *\n" for line in lines)
 
 
 @pytest.fixture
