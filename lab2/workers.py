@@ -277,6 +277,10 @@ class BackgroundTask(Generic[T]):
         """Tell whether the work is done, well or not, within `timeout` seconds."""
         return bool(wait([self.future], timeout).done)
 
+    def failed(self) -> bool:
+        """Tell whether the work is done and has failed."""
+        return self.future.done() and self.future.exception() is not None
+
     def result(self) -> T | None:
         """Return the result if there is one by now."""
         return self.future.result() if self.future.done() and not self.future.exception() else None

@@ -28,7 +28,6 @@ from lab2.workers import BackgroundTask
 
 T = TypeVar("T")
 
-PATIENCE = 30.0  # seconds of an outage after which the user is asked what to do
 LAST_EFFORT = 5.0  # seconds to wait for labels on their way to S3
 
 
@@ -39,13 +38,15 @@ class Session:
     terminal if the user asked for one.
     """
 
+    patience = 30.0  # seconds of an outage after which the user is asked what to do
+
     def __init__(
         self, connect: Callable[[], ImageStore], state: Path, display: str | None = None, *,
         labels: bool, decodes: bool, local: bool,
     ) -> None:  # fmt: skip
         self.state, self.display, self.local = state, display, local
         self._news: list[str] = []
-        self._images = BackgroundTask(lambda: persist(connect, OutageReporter("Connecting"), PATIENCE))
+        self._images = BackgroundTask(lambda: persist(connect, OutageReporter("Connecting"), self.patience))
         self._outbox = BackgroundTask(self._open_outbox)
         self._window = Window() if labels and _wants_window(display) else None
         self.decoder = Decoder() if labels or decodes else None
@@ -62,7 +63,7 @@ class Session:
 
     def persist(self, what: str, work: Callable[[], T]) -> T:
         """Return the result of `work`, tried again in an outage; UserError or its own error if that lasts too long."""
-        return persist(work, OutageReporter(what), PATIENCE)
+        return persist(work, OutageReporter(what), self.patience)
 
     def votes(self) -> Votes:
         """Return the labels in the bucket that count; only what is new since the last call is read."""
@@ -104,7 +105,8 @@ class Session:
     def close(self) -> int:
         """Send the labels that can still be sent; return 1 if labels wait on this disk, otherwise 0."""
         with suppress(KeyboardInterrupt, UserError):
-            if self._outbox.result() or self.local or labels_wait(self.state):
+            # Where there is no connection, the user has waited for it already.
+            if not self._images.failed() and (self._outbox.result() or self.local or labels_wait(self.state)):
                 self._outbox.get().flush(LAST_EFFORT)
         outbox = self._outbox.result()
         waiting = outbox.waiting if outbox else 0

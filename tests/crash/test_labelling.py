@@ -194,7 +194,9 @@ def test_label_saves_nothing_in_the_whole_first_run_and_all_in_the_next(
     first = answer(start(pictures, "first"))
     assert first.code == 1 and "5 labels not in S3 yet: kept in" in first.errors
     everything = [proxy.on(operation, Fault(cut=True), times=ALWAYS) for operation in ("ListObjectsV2", "GetObject")]
-    nothing = answer(start(pictures, "nobody"))
+    impatient = "tests/support/with_setting.py", "hotdog.py", "lab2.labelling.session:Session.patience=0.5"
+    arguments = ["label", "--display", "terminal", "--annotator", "nobody"]
+    nothing = answer(pictures.start(*impatient, *arguments))
     assert nothing.code == 2 and "AWS can't be reached" in nothing.errors and not nothing.taken
     assert len(waiting(pictures)) == 5
     proxy.forget(*everything)

@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from lab2.aws.errors import MISSING_QUEUE_CODES, error_code, user_errors
 from lab2.aws.resources import ANSWER_QUEUE, REQUEST_QUEUE
 from lab2.aws.session import AwsSession
-from lab2.aws.sqs import Outgoing
+from lab2.aws.sqs import Outgoing, batches
 from lab2.errors import UserError
 from lab2.stats.client.inbox import Inbox, ReceivedAnswer
 from lab2.stats.client.run import Run, runs_folder
@@ -29,6 +29,9 @@ QUIET = 5.0  # seconds without an answer on our own queue after which one may ha
 MAX_EARLIER = 100  # answers to earlier runs that are held at once
 RETENTION = 86_400  # seconds for which an answer stays on a private queue, as on the shared one
 FORGOTTEN = 5 * RETENTION  # seconds after which nothing comes to the private queue of a run: its requests last 4 days
+# Seconds without a receive, as where the network is away or the machine sleeps, after which another run may have taken
+# our answers for those of a dead one (TAKEOVER): we ask again.
+CUT_OFF = 60.0
 USABLE = 60.0  # seconds that a new queue may take until it can be used
 
 
@@ -43,6 +46,9 @@ class Connection:
         self.own: Inbox | None = None  # this run's private queue
         self.reply_to = ""  # its name, as soon as it can be used
         self._on_shared: set[str] = set()  # ids of requests whose answers come on the shared queue
+        self._asked: dict[str, tuple[list[float], float]] = {}  # numbers of open requests; when they were first sent
+        self._received_at = time.time()  # when we last received, by the clock that goes on while the machine sleeps
+        self._lost: set[str] = set()  # ids of requests whose answers another run may have shown
         self.more = False  # the last look found answers to earlier runs: there may be more
         self.requests = aws.queue(REQUEST_QUEUE)
         queues = aws.queue_urls(ANSWER_QUEUE)
@@ -76,6 +82,8 @@ class Connection:
         group = re.sub(r"[^!-~]", "_", self.client)[:128]  # what SQS allows in the name of a group
         outgoing = [Outgoing(encode_request(numbers), {"id": id} | attributes, group) for id, numbers in batch]
         ids = [id for id, _ in batch]
+        for id, numbers in batch:
+            self._asked.setdefault(id, (numbers, time.time()))
         if not self.reply_to:
             self._on_shared.update(ids)
         self.run.waiting.update(ids)  # before it is sent: one that seems to fail may be answered
@@ -88,6 +96,7 @@ class Connection:
         if self.reply_to and not self._on_shared.isdisjoint(self.run.waiting):
             self._next_look = 0.0  # for answers to what was sent before we had a queue of our own
         self._raise_put_off()
+        self._ask_again()
         if found := self._look():
             return found
         received = (self.own if self.own and self.reply_to else self.shared).receive(wait)
@@ -96,6 +105,7 @@ class Connection:
                 self._next_look = min(self._next_look, time.monotonic() + QUIET)
         else:
             self._expect_more(received)
+        self._note_time(received)
         return received
 
     def delete(self, received: Sequence[ReceivedAnswer]) -> list[ReceivedAnswer]:
@@ -138,6 +148,29 @@ class Connection:
             self.open_own_queue()
         except UserError:
             self.shared.sifted = 0  # try again later
+
+    def _note_time(self, received: Sequence[ReceivedAnswer]) -> None:
+        """Note that we have just received, and which answers we may have missed since the last time."""
+        for found in received:
+            if found.answer:
+                self._asked.pop(found.answer.id, None)
+        now, before = time.time(), self._received_at
+        self._received_at = now
+        if now - before > CUT_OFF:
+            for id, (_, sent) in list(self._asked.items()):
+                if now - max(before, sent) > CUT_OFF and now - sent < RETENTION and id in self.run.waiting:
+                    self._lost.add(id)
+
+    def _ask_again(self) -> None:
+        """Send requests again whose answers may be lost to us, under their ids: the server answers what is logged."""
+        for batch in list(batches(self._lost & self._asked.keys() & self.run.waiting)):
+            self._lost.difference_update(batch)
+            try:
+                failed = [id for id, _ in self.send([(id, self._asked[id][0]) for id in batch])]
+            except UserError:
+                self._lost.update(batch)
+                raise
+            self._lost.update(failed)
 
     def _raise_put_off(self) -> None:
         with suppress(Empty):
