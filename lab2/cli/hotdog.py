@@ -27,7 +27,7 @@ from lab2.labelling.label import clean_name
 from lab2.labelling.local_files import completions, given_paths, typed_paths
 from lab2.labelling.report import Report
 from lab2.labelling.round import label_round
-from lab2.labelling.session import LAST_EFFORT, PATIENCE, Session
+from lab2.labelling.session import LAST_EFFORT, Session
 from lab2.labelling.training_set import TIES, Split, TrainingSet
 from lab2.labelling.uploader import UPLOADS, upload
 from lab2.machine import state_folder
@@ -147,7 +147,7 @@ def export(session: Session, options: argparse.Namespace) -> int:
     outages = OutageReporter("Fetching pictures")
     work = Export(
         options.folder, split,
-        lambda image: persist(partial(store.fetch, image), outages, PATIENCE, wait=work.stopping.wait),
+        lambda image: persist(partial(store.fetch, image), outages, session.patience, wait=work.stopping.wait),
     )  # fmt: skip
     try:
         work.run(wanted)
