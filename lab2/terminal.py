@@ -19,6 +19,21 @@ FORMULA_STARTS = tuple("=+-@\t\r")
 MOMENT = 0.5  # seconds without a word
 
 
+_quiet = False
+
+
+def be_quiet() -> None:
+    """From now on print no remarks and draw no progress: results, questions, warnings and errors only."""
+    global _quiet
+    _quiet = True
+
+
+def remark(sentence: str, stream: TextIO | None = None) -> None:
+    """Say on stderr, or on `stream`, what is neither a result nor a question, warning or error; nothing where quiet."""
+    if not _quiet:
+        print(sentence, file=stream or sys.stderr, flush=True)
+
+
 def escape_unencodable() -> None:
     """Let stdout and stderr write as an escape what their encoding lacks (ASCII, Windows code pages), not raise."""
     for stream in (sys.stdout, sys.stderr):
@@ -65,7 +80,7 @@ class Progress:
 
     def __init__(self, total: int, unit: str) -> None:
         self.total, self.unit = total, unit
-        self._due = time.monotonic() + MOMENT if draws_over(sys.stderr) else float("inf")
+        self._due = time.monotonic() + MOMENT if draws_over(sys.stderr) and not _quiet else float("inf")
         self._drawn = False
 
     def __enter__(self) -> Progress:

@@ -176,10 +176,12 @@ class AwsSession:
     def _new_client(self, service: Any) -> Any:
         from botocore.config import Config
 
+        from lab2.aws import call_log
+
         region, _ = self.region, self.credentials  # what is wrong with either is said before a client is made
         # Where S3 is not AWS's, its buckets seldom have host names of their own.
         own_endpoint = self.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        return self.boto3_session.client(
+        client = self.boto3_session.client(
             service,
             region_name=region,
             endpoint_url=self.endpoint.url if self.endpoint else None,
@@ -198,6 +200,8 @@ class AwsSession:
                 parameter_validation=False,  # AWS validates too; a twentieth of the CPU time of a call
             ),
         )
+        call_log.watch(client)
+        return client
 
 
 def _isolated_session() -> Session:

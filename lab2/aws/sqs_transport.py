@@ -23,6 +23,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import get_cert_path
 
+from lab2.aws.call_log import log_reply
+
 if TYPE_CHECKING:
     from botocore.credentials import Credentials, ReadOnlyCredentials
     from types_boto3_sqs import SQSClient
@@ -75,6 +77,7 @@ class SqsTransport:
                 # As botocore announces its own calls: what counts them counts these too.
                 self.client.meta.events.emit(f"before-send.sqs.{operation}", request=None)
                 response = self._pool.urlopen("POST", "/", body, headers)
+                log_reply("sqs", operation, response.status, response.headers.get("x-amzn-RequestId", "unknown"))
                 if response.status == 200:
                     reply: dict[str, Any] = json.loads(response.data)
                     if check(fields, reply):

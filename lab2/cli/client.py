@@ -8,14 +8,16 @@ import sys
 from contextlib import ExitStack, suppress
 
 from lab2.cli.commands import Program
-from lab2.cli.common import add_flags, apply_aws_flags, run
+from lab2.cli.common import add_flags, add_output_flag, prepare, run
 from lab2.errors import InvalidInput
 from lab2.machine import host, user
 from lab2.stats.client.conversation import POLL, Conversation
 from lab2.stats.client.prompt import fitted
 from lab2.stats.client.run import Run
 from lab2.stats.series import check_series, parse_number
+from lab2.terminal import remark
 
+FORMS = ["text", "json", "csv"]
 WAIT = 60.0  # seconds to wait for outstanding answers
 
 # The first prompt waits for the imports above only: boto3 alone takes 0.2 s, dataclasses 15 ms.
@@ -41,18 +43,20 @@ def program(prog: str | None = None) -> Program:
     """Return the parser: client.py without a command asks; numbers without a command are sent."""
     program = Program(ask, __doc__.replace("lab2, ", "lab2,\n"), EPILOG, [add_answer_flags, add_flags], prog)
     add_wait_flag(program)
+    program.set_defaults(output="text")
     parser = program.command("send", send, "send numbers as one message and print its answer", unnamed=True)
     parser.add_argument("numbers", nargs="+", metavar="NUMBER", help="1 to 10 numbers, 0 or larger, like 3 5.5 8")
+    add_output_flag(parser, FORMS)
     add_wait_flag(parser)
     parser = program.command("file", send_lines, "send one message per line of a file", old_flag="--file")
     parser.add_argument("path", metavar="PATH", help="a text or CSV file; '-' for standard input")
     parser.add_argument("--delimiter", choices=[",", ";", "tab", "space"],
                         help="what separates the numbers (default: found in the file)")  # fmt: skip
     parser.add_argument("--decimal", choices=[".", ","], help="what marks decimals (default: found in the file)")
-    parser.add_argument("--csv", dest="format", action="store_const", const="csv", help="print CSV")
-    parser.add_argument("--json", dest="format", action="store_const", const="json", help="print JSON lines")
+    add_output_flag(parser, FORMS, old_flags=["csv", "json"])
     add_wait_flag(parser)
     parser = program.command("listen", listen, "take no input; show answers until Ctrl-C", old_flag="--listen")
+    add_output_flag(parser, FORMS)
     parser.set_defaults(wait=WAIT)
     return program
 
@@ -97,7 +101,7 @@ def connect(options: argparse.Namespace, run: Run, stack: ExitStack) -> Connecti
 
 
 def ask(conversation: Conversation, options: argparse.Namespace) -> int:
-    print(fitted("Type up to 10 numbers, 0 or larger; an empty line sends the message."))
+    remark(fitted("Type up to 10 numbers, 0 or larger; an empty line sends the message."), sys.stdout)
     conversation.ask_and_answer()
     return 0 if conversation.fine else 1
 
@@ -114,7 +118,7 @@ def send_lines(conversation: Conversation, options: argparse.Namespace) -> int:
     from lab2.stats.client.series_file import DELIMITERS, read_series
 
     series = read_series(options.path, DELIMITERS.get(options.delimiter), options.decimal)
-    return send_file(conversation.link.connection, series, options.format, options.wait)
+    return send_file(conversation.link.connection, series, options.output, options.wait)
 
 
 def listen(conversation: Conversation, options: argparse.Namespace) -> int:
@@ -127,7 +131,7 @@ def listen(conversation: Conversation, options: argparse.Namespace) -> int:
 
 def main() -> int:
     options = parse_options()
-    apply_aws_flags(options)
+    prepare(options)
     # Bytes that are not text are rejected as input, nothing worse. Lines may end as on any system, also by a lone
     # carriage return: numbers of two lines must never become one number.
     if isinstance(sys.stdin, io.TextIOWrapper):
@@ -136,7 +140,7 @@ def main() -> int:
         this_run = Run()
         conversation = Conversation(
             lambda: connect(options, this_run, stack), options.client, this_run, options.wait,
-            listening=options.run is listen, greeting=options.run is ask,
+            listening=options.run is listen, greeting=options.run is ask, form=options.output,
         )  # fmt: skip
         try:
             code: int = options.run(conversation, options)

@@ -7,11 +7,11 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 
 from lab2 import signals, terminal_mode
 from lab2.errors import UserError, internal_error
-from lab2.terminal import escape_unencodable
+from lab2.terminal import be_quiet, escape_unencodable
 
 INTERNAL_ERROR = 70  # exit code, as EX_SOFTWARE of sysexits.h
 
@@ -28,6 +28,29 @@ def add_flags(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--endpoint-url", metavar="URL", help="where AWS is (default: $AWS_ENDPOINT_URL, else AWS itself)"
     )
+    amount = parser.add_mutually_exclusive_group()
+    amount.add_argument("--quiet", action="store_true", help="print only results, questions, warnings and errors")
+    amount.add_argument("--verbose", action="store_true", help="log each reply of AWS, with its request id, on stderr")
+
+
+def add_output_flag(parser: argparse.ArgumentParser, forms: Sequence[str], old_flags: Iterable[str] = ()) -> None:
+    """Add --output, the form of the results (default: the first), and the flags that 1.0 had for some forms."""
+    parser.add_argument("--output", choices=forms, default=forms[0], help=f"form of the results (default: {forms[0]})")
+    for form in old_flags:
+        parser.add_argument(
+            f"--{form}", dest="output", action="store_const", const=form, help=f"the same as --output {form}"
+        )
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """Do what the flags of `add_flags` ask for, before anything else."""
+    apply_aws_flags(options)
+    if options.quiet:
+        be_quiet()
+    if options.verbose:
+        from lab2.cli import logs  # imported only here: logging takes milliseconds
+
+        logs.set_up(verbose=True)
 
 
 def add_bucket_flag(parser: argparse._ArgumentGroup) -> None:
@@ -60,6 +83,13 @@ _HIDDEN = {
 }  # fmt: skip
 
 
+def say_last(sentence: str) -> None:
+    """Say why the program ends: as an event if it logs in JSON, else on stderr."""
+    logs = sys.modules.get("lab2.cli.logs")
+    if not (logs and logs.log_fatal(sentence)):
+        print(sentence, file=sys.stderr, flush=True)
+
+
 def run(main: Callable[[], int]) -> NoReturn:
     """Run a program and exit with main's code; one sentence on stderr and 2 for a UserError, 70 for an error of ours.
 
@@ -88,19 +118,19 @@ def _exit_code(main: Callable[[], int]) -> int | str | None:
     try:
         return main()
     except UserError as problem:
-        print(problem, file=sys.stderr)
+        say_last(str(problem))
         return 2
     except KeyboardInterrupt:
         return 130
     except SystemExit as end:
         return end.code
     except ModuleNotFoundError as error:
-        print(f"{_capitalised(str(error))}. Install what is missing: pip install -r requirements.txt", file=sys.stderr)
+        say_last(f"{_capitalised(str(error))}. Install what is missing: pip install -r requirements.txt")
         return 2
     except Exception as error:
         if isinstance(error, OSError) and _reader_is_gone(error):
             raise
-        print(_capitalised(internal_error(error)), file=sys.stderr)
+        say_last(_capitalised(internal_error(error)))
         return INTERNAL_ERROR
 
 
@@ -116,7 +146,7 @@ def _die(error: BaseException) -> None:
     gone = isinstance(error, OSError) and _reader_is_gone(error)
     try:
         if not gone:
-            print(_capitalised(internal_error(error)), file=sys.stderr, flush=True)
+            say_last(_capitalised(internal_error(error)))
     finally:
         terminal_mode.restore()
         os._exit(1 if gone else INTERNAL_ERROR)

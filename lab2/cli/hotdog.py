@@ -16,7 +16,7 @@ from lab2.aws import emulator
 from lab2.aws.retry import OutageReporter, persist
 from lab2.aws.session import AwsSession
 from lab2.cli.commands import Program
-from lab2.cli.common import add_bucket_flag, add_flags, apply_aws_flags, run
+from lab2.cli.common import add_bucket_flag, add_flags, add_output_flag, prepare, run
 from lab2.errors import UserError, internal_error
 from lab2.keyboard import ask, edit_lines
 from lab2.labelling import samples
@@ -127,7 +127,10 @@ def report(session: Session, options: argparse.Namespace) -> int:
     store = session.images
     images = {image.name: image for image in session.persist("Listing the pictures", lambda: list(store.all()))}
     found = Report.of(images, session.votes())
-    print(found.as_json() if options.json else found.as_text(shutil.get_terminal_size().columns), flush=True)
+    if options.output == "text":
+        print(found.as_text(shutil.get_terminal_size().columns), flush=True)
+    else:
+        print(found.as_json() if options.output == "json" else found.as_csv(), flush=True)
     if options.sheet:
         assert session.decoder
         shown = [(images[verdict.image], verdict) for verdict in found.verdicts[:MAX_PICTURES]]
@@ -177,7 +180,7 @@ def program(prog: str | None = None) -> Program:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="files, or folders of files")
     add_label_flags(program.command("label", label, "label four pictures, with one key each"))
     parser = program.command("report", report, "count the labels, and say how far people agree")
-    parser.add_argument("--json", action="store_true", help="print JSON, with the votes on every picture")
+    add_output_flag(parser, ["text", "json", "csv"], old_flags=["json"])
     parser.add_argument("--sheet", metavar="FILE.png", type=Path,
                         help=f"draw {MAX_PICTURES} pictures with their votes, disputed first")  # fmt: skip
     parser = program.command("export", export, "write a training set: pictures in a folder for each class")
@@ -202,7 +205,7 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
 
 def main() -> int:
     options = program().parse()
-    apply_aws_flags(options)
+    prepare(options)
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # a file name may be bytes that are not text
     with ExitStack() as stack:

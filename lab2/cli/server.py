@@ -9,18 +9,20 @@ from datetime import datetime, timezone
 from io import TextIOWrapper
 from typing import NoReturn
 
-from lab2 import signals
+from lab2 import __version__, signals
 from lab2.aws import emulator
 from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
 from lab2.aws.retry import OutageReporter, persist
 from lab2.aws.session import AwsSession
+from lab2.cli import logs
 from lab2.cli.commands import Program
-from lab2.cli.common import add_bucket_flag, add_flags, apply_aws_flags, run
+from lab2.cli.common import add_bucket_flag, add_flags, prepare, run
+from lab2.events import log_event, log_outage
 from lab2.stats.server import inspect
 from lab2.stats.server.log_output import print_log
 from lab2.stats.server.log_reader import check_day, day_of, follow_log, read_log
 from lab2.stats.server.redrive import redrive
-from lab2.stats.server.service import MAX_POLLERS, Server, say
+from lab2.stats.server.service import MAX_POLLERS, Server
 from lab2.stats.server.status import Status
 from lab2.terminal import printable
 
@@ -40,6 +42,8 @@ def program(prog: str | None = None) -> Program:
     """Return the parser: server.py without a command serves."""
     program = Program(serve, __doc__, EPILOG, [add_bucket_flag, add_flags], prog)
     program.add_argument("--drain", action="store_true", help="process the requests that are queued, then exit")
+    program.add_argument("--log-format", choices=["text", "json"], default="text",
+                         help="lines of text, or a JSON object per event (default: text)")  # fmt: skip
     parser = program.command("verify", verify, "recompute every answer in the log")
     parser.add_argument("day", nargs="?", default="", help="day of the log, like 2026-11-23 (default: all days)")
     parser = program.command("status", status, "show queue depths, dead letters and today's log; 1 if all is not well")
@@ -56,14 +60,16 @@ def program(prog: str | None = None) -> Program:
 
 def serve(aws: AwsSession, options: argparse.Namespace) -> int:
     with emulator.serving() if options.local else nullcontext():
-        server = persist(lambda: Server(aws), OutageReporter("Connecting"))
+        server = persist(lambda: Server(aws), OutageReporter("Connecting", log_outage))
         signals.handle(lambda *_: server.stopping.set(), "SIGINT", "SIGTERM", "SIGBREAK")
-        say(
+        log_event(
+            "serving",
             f"Serving {REQUEST_QUEUE}, answering on {ANSWER_QUEUE}, "
-            f"logging to s3://{aws.bucket}/{LOG_PREFIX} in {aws.region}"
-        )
+            f"logging to s3://{aws.bucket}/{LOG_PREFIX} in {aws.region}",
+            bucket=aws.bucket, region=aws.region, version=__version__,
+        )  # fmt: skip
         server.run(options.drain)
-        say(f"Stopped: {server.report()}")
+        log_event("stopped", f"Stopped: {server.report()}", **server.counts())
     return 0
 
 
@@ -97,7 +103,8 @@ def put_back(aws: AwsSession, options: argparse.Namespace) -> int:
 
 def main() -> int:
     options = program().parse()
-    apply_aws_flags(options)
+    prepare(options)
+    logs.set_up(options.quiet, options.verbose, options.log_format if options.run is serve else "text")
     with ExitStack() as stack:
         endpoint = stack.enter_context(emulator.running()) if options.local else None
         code: int = options.run(AwsSession(options.bucket, MAX_POLLERS + 24, endpoint), options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import textwrap
 from collections import Counter
@@ -12,7 +14,7 @@ from statistics import median
 from lab2.labelling.agreement import Comparison, compared_with_others, fleiss_kappa, krippendorff_alpha
 from lab2.labelling.image_store import original_name
 from lab2.labelling.label import Label, Votes, by_image
-from lab2.terminal import align, column_widths, printable
+from lab2.terminal import align, column_widths, harmless_cell, printable
 
 ENOUGH_LABELS = 3  # an image with so many labels or more is counted as "3+"
 MAX_DISPUTED = 10  # images that the report names
@@ -108,6 +110,16 @@ class Report:
             str(enough): sum(max(0, enough - verdict.labels) for verdict in self.verdicts)
             for enough in range(1, ENOUGH_LABELS + 1)
         }
+
+    def as_csv(self) -> str:
+        """Return a line of CSV per image, under a header."""
+        lines = io.StringIO()
+        writer = csv.writer(lines, lineterminator="\n")
+        writer.writerow(("image", "hot_dog", "not_hot_dog", "majority"))
+        for each in self.verdicts:
+            name = harmless_cell(printable(each.image))
+            writer.writerow((name, each.hot_dog, each.not_hot_dog, each.majority or ""))
+        return lines.getvalue().rstrip("\n")
 
     def as_json(self) -> str:
         return json.dumps(

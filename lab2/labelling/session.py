@@ -23,7 +23,7 @@ from lab2.labelling.label import Votes, count_labels
 from lab2.labelling.label_file import LabelFile
 from lab2.labelling.outbox import Outbox
 from lab2.labelling.outbox_file import labels_wait
-from lab2.terminal import MOMENT
+from lab2.terminal import MOMENT, remark
 from lab2.workers import BackgroundTask
 
 T = TypeVar("T")
@@ -127,7 +127,7 @@ class Session:
 
 def _patiently(work: BackgroundTask[T]) -> T:
     if not work.done(MOMENT) and sys.stderr.isatty():
-        print("Connecting ...", file=sys.stderr, flush=True)
+        remark("Connecting ...")
     return work.get()
 
 

@@ -27,9 +27,9 @@ PROGRAMS: dict[str, Callable[[str], Program]] = {
         ("client.py --wait 1 3 --client ada 4", {"command": "send", "numbers": ["3", "4"], "client": "ada", "wait": 1}),
         ("client.py -- 3 4", {"command": "send", "numbers": ["3", "4"]}),
         ("client.py -1e5", {"command": "send", "numbers": ["-1e5"]}),
-        ("client.py --file x --csv", {"command": "file", "path": "x", "format": "csv"}),
-        ("client.py --csv --file=x", {"command": "file", "path": "x", "format": "csv"}),
-        ("client.py file - --json", {"command": "file", "path": "-", "format": "json"}),
+        ("client.py --file x --csv", {"command": "file", "path": "x", "output": "csv"}),
+        ("client.py --csv --file=x", {"command": "file", "path": "x", "output": "csv"}),
+        ("client.py file - --json", {"command": "file", "path": "-", "output": "json"}),
         ("client.py --client listen --listen", {"command": "listen", "client": "listen"}),
         ("server.py", {"command": None, "drain": False}),
         ("server.py --drain --local", {"command": None, "drain": True, "local": True}),
@@ -39,7 +39,7 @@ PROGRAMS: dict[str, Callable[[str], Program]] = {
         ("hotdog.py --pick useful", {"command": None, "pick": "useful"}),
         ("hotdog.py --annotator ada label --pick useful", {"command": "label", "annotator": "ada", "pick": "useful"}),
         ("hotdog.py upload a --bucket b label", {"command": "upload", "paths": ["a", "label"], "bucket": "b"}),
-        ("hotdog.py --json report", {"command": "report", "json": True}),
+        ("hotdog.py --json report", {"command": "report", "output": "json"}),
     ],
 )
 def test_flags_stand_before_or_after_the_command_and_old_command_lines_mean_what_they_meant(

@@ -24,6 +24,13 @@ def test_a_report_counts_labels_and_names_the_most_disputed_first() -> None:
     ]  # fmt: skip
 
 
+def test_a_report_as_csv_has_a_line_per_picture_and_harmless_cells() -> None:
+    report = Report.of(["x", "=y", "z\n"], votes(x="110", **{"=y": "10"}))
+    assert report.as_csv().split("\n") == [
+        "image,hot_dog,not_hot_dog,majority", "'=y,1,1,", "x,2,1,1", r"z\n,0,0,",
+    ]  # fmt: skip
+
+
 def crowd(pictures: int, **mistakes: int) -> Report:
     """Return the report on annotators who each label every picture, and are wrong at every so-manieth (0: never)."""
     images = [f"{number:012x}-IMG_{number:04}.jpg" for number in range(pictures)]

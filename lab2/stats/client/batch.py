@@ -19,7 +19,7 @@ from lab2.stats.client.inbox import ReceivedAnswer
 from lab2.stats.client.output import found_earlier, printer
 from lab2.stats.client.series_file import SeriesFile
 from lab2.stats.protocol import Answer
-from lab2.terminal import Progress
+from lab2.terminal import Progress, remark
 from lab2.workers import BatchWorker
 
 MAX_RECEIVERS = 8
@@ -128,10 +128,10 @@ class BatchRequest:
             self._poller.stop()
 
 
-def send_file(connect: Callable[[], Connection], file: SeriesFile, form: str | None, patience: float) -> int:
+def send_file(connect: Callable[[], Connection], file: SeriesFile, form: str, patience: float) -> int:
     """Send one message per line of a file, and print the answers in the order of the lines; return the exit code."""
     for note in file.notes:
-        print(note, file=sys.stderr)
+        remark(note)
     for number, reason in file.refused.items():
         print(f"Line {number} was not sent: {reason}.", file=sys.stderr)
     good, bad = [(str(number), numbers) for number, numbers in file.series.items()], len(file.refused)
@@ -160,5 +160,5 @@ def send_file(connect: Callable[[], Connection], file: SeriesFile, form: str | N
         request.close()
         if missing:
             print(f"Not answered yet: line {', '.join(missing[:20])}{' ...' * (len(missing) > 20)}.", file=sys.stderr)
-        print(f"{request.sent:,} sent, {request.received:,} answered, {bad:,} rejected.", file=sys.stderr)
+        remark(f"{request.sent:,} sent, {request.received:,} answered, {bad:,} rejected.")
     return 1 if bad or missing else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from lab2.stats.client.background_connection import BackgroundConnection
 from lab2.stats.client.prompt import Prompt, fitted, say_input_ended
 from lab2.stats.client.run import Run
 from lab2.stats.series import MAX_NUMBERS, parse_number, plainly
-from lab2.terminal import printable
+from lab2.terminal import printable, remark
 
 # The first prompt waits for the imports above only; the rest is imported in the background or where it is used.
 TYPE_CHECKING = False
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from lab2.aws.retry import OutageReporter
     from lab2.stats.client.connection import Connection
     from lab2.stats.client.inbox import ReceivedAnswer
+    from lab2.stats.client.output import AnswerWriter
     from lab2.stats.client.receiver import Receiver
 
 GLANCE = 1  # seconds to wait for an answer before the next question
@@ -31,14 +31,15 @@ class Conversation:
     """The dialogue of a user and the client. `connect` makes the connection of `run`.
 
     `listening`: it takes no input and shows what comes. `greeting`: it shows what is there for earlier runs at once.
+    `form`: answers are printed as `text`, `csv` or `json`.
     """
 
     def __init__(
         self, connect: Callable[[], Connection], client: str, run: Run, patience: float,
-        listening: bool = False, greeting: bool = False,
+        listening: bool = False, greeting: bool = False, form: str = "text",
     ) -> None:  # fmt: skip
         self.connect, self.client, self.run, self.patience = connect, client, run, patience
-        self.listening, self.greeting = listening, greeting
+        self.listening, self.greeting, self.form = listening, greeting, form
         self.sent: dict[str, str] = {}  # what the messages of this run are called, by id
         self.waiting: set[str] = set()  # ids of those whose answers have not been shown
         self.fine = True
@@ -47,6 +48,7 @@ class Conversation:
         self._hopeless: UserError | None = None  # why no answer can be received
         self._announced = 0  # answers to earlier runs of which the user knows
         self._receiver: Receiver | None = None
+        self._writer: AnswerWriter | None = None
         self._deleting: OutageReporter | None = None
         self.link = self._connect()
 
@@ -116,8 +118,8 @@ class Conversation:
         deadline = time.monotonic() + GLANCE
         while id in self.waiting and time.monotonic() < deadline:
             self.listen(GLANCE)
-        if id in self.waiting:
-            print(f"Message {self.sent[id]} was sent; its answer is shown when it arrives.")
+        if id in self.waiting and self.form == "text":
+            remark(f"Message {self.sent[id]} was sent; its answer is shown when it arrives.", sys.stdout)
 
     def _deliver(self, id: str, numbers: list[float]) -> bool:
         """Send one message, through outages of up to `patience` seconds; if that fails, say why and return False."""
@@ -173,7 +175,7 @@ class Conversation:
 
     def show(self, wait: float) -> None:
         """Print the answers that have come, waiting up to `wait` seconds for one; delete what was printed."""
-        from lab2.stats.client.output import count_earlier, table
+        from lab2.stats.client.output import AnswerWriter, count_earlier
 
         rows = []
         earlier = 0
@@ -190,8 +192,8 @@ class Conversation:
         if earlier > self._announced:
             print(count_earlier(earlier - self._announced), file=sys.stderr)
         self._announced = max(0, self._announced - earlier)
-        if rows:
-            print(table(rows, shutil.get_terminal_size().columns), flush=True)
+        self._writer = self._writer or AnswerWriter(self.form, self.listening)
+        self._writer.write(rows)
         receiver.delete(received)
 
     def wait(self) -> None:

@@ -7,6 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from typing import TextIO
 
 from lab2.errors import internal_error
 from lab2.stats.client.inbox import ReceivedAnswer
@@ -14,6 +15,7 @@ from lab2.stats.protocol import Answer, encode_answer
 from lab2.stats.series import shortest
 from lab2.terminal import align, column_widths, printable
 
+EARLIER = "earlier"  # the name of an answer to an earlier run
 SUMMARY = ("mean", "median", "max", "min")
 HEADER = ("message", "numbers", *SUMMARY)
 
@@ -53,12 +55,39 @@ def _table(rows: Sequence[AnswerRow], width: int) -> str:
 
 def found_earlier(received: Sequence[ReceivedAnswer]) -> str:
     """Return how many answers to earlier runs were found, and their table."""
-    rows = [("earlier", found.answer) for found in received if found.answer]
+    rows = [(EARLIER, found.answer) for found in received if found.answer]
     return "\n".join([count_earlier(len(rows)), table(rows, shutil.get_terminal_size().columns)] if rows else [])
 
 
 def count_earlier(count: int) -> str:
     return f"Found {count:,} answer{'s' * (count != 1)} to earlier runs."
+
+
+class AnswerWriter:
+    """Prints the answers of a dialogue as they come: as tables for people, or as `csv` or `json` lines.
+
+    In a form for machines, answers to earlier runs go to stderr, unless `listening`: then they are the result.
+    """
+
+    def __init__(self, form: str, listening: bool = False) -> None:
+        self.form, self.listening = form, listening
+        self._print: Callable[[str, Answer], None] | None = None
+
+    def write(self, rows: Sequence[AnswerRow]) -> None:
+        if self.form == "text":
+            self._table(rows, sys.stdout)
+            return
+        aside = [row for row in rows if row[0] == EARLIER and not self.listening]
+        for name, answer in rows:
+            if (name, answer) not in aside:
+                self._print = self._print or printer(self.form, first="message")
+                self._print(name, answer)
+        sys.stdout.flush()
+        self._table(aside, sys.stderr)
+
+    def _table(self, rows: Sequence[AnswerRow], stream: TextIO) -> None:
+        if rows:
+            print(table(rows, shutil.get_terminal_size().columns), file=stream, flush=True)
 
 
 def _cells(name: str, answer: Answer) -> tuple[str, ...]:
@@ -74,13 +103,18 @@ def _block(cells: tuple[str, ...], width: int) -> list[str]:
     return lines + [f"  {name:<7}{value}" for name, value in zip(SUMMARY, cells[2:], strict=True)]
 
 
-def printer(form: str | None, requests: Sequence[tuple[str, list[float]]]) -> Callable[[str, Answer], None]:
-    """Return what prints one answer after another: as `csv`, as `json` lines, or as lines of one table (None)."""
+def printer(
+    form: str, requests: Sequence[tuple[str, list[float]]] = (), first: str = "line"
+) -> Callable[[str, Answer], None]:
+    """Return what prints one answer after another, each with its name in a column `first`.
+
+    The form is `csv`, `json` lines, or `text`: lines of one table.
+    """
     if form == "json":
         return lambda name, answer: print(encode_answer(answer))
     if form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(("line", *HEADER[1:], "error"))
+        writer.writerow((first, *HEADER[1:], "error"))
         return lambda name, answer: (
             writer.writerow((name, *[""] * 5, printable(answer.error)) if answer.error else (*_cells(name, answer), ""))
             and None
@@ -89,9 +123,9 @@ def printer(form: str | None, requests: Sequence[tuple[str, list[float]]]) -> Ca
     numbers = [" ".join(map(shortest, numbers)) for _, numbers in requests]
     one = max((len(shortest(number)) for _, series in requests for number in series), default=0)
     lines = [name for name, _ in requests]
-    widths = [max(map(len, ["line", *lines])), max(map(len, ["numbers", *numbers])), *[max(6, one + 2)] * 4]
+    widths = [max(map(len, [first, *lines])), max(map(len, ["numbers", *numbers])), *[max(6, one + 2)] * 4]
     if requests:
-        print(align(("line", *HEADER[1:]), widths))
+        print(align((first, *HEADER[1:]), widths))
     return lambda name, answer: print(
         f"{name}: rejected: {printable(answer.error)}" if answer.error else align(_cells(name, answer), widths)
     )

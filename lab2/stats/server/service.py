@@ -9,6 +9,7 @@ server waits.
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
@@ -24,6 +25,7 @@ from lab2.aws.retry import OutageReporter, describe, is_outage, is_passing
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs import BATCH, Message, Outgoing
 from lab2.errors import UserError, internal_error
+from lab2.events import log_event, log_outage
 from lab2.stats.protocol import MAX_CHARACTERS, answer_request, encode_answer
 from lab2.stats.server.heartbeat import Heartbeat, as_text
 from lab2.stats.server.idempotency import IdFile, Place, place_of
@@ -128,9 +130,16 @@ class Server:
                      f"${self.meter.dollars / self.received * 1e6:.2f} a million requests")  # fmt: skip
         return line
 
+    def counts(self) -> dict[str, int | float]:
+        """Return the numbers of the report for machines."""
+        return {"requests": self.received, "answers": self.answered, "log_writes": self.writes,
+                "in_hand": len(self._leases), "api_calls": self.meter.total, "dollars": round(self.meter.dollars, 6),
+                "last_poll_seconds": round(time.monotonic() - self.last_poll, 1)}  # fmt: skip
+
     def _beat(self) -> None:
-        state = as_text(self.heartbeat.fields())
-        say(f"{state}; {self.report()}; last poll {time.monotonic() - self.last_poll:.0f} s ago")
+        fields = self.heartbeat.fields() | self.counts()
+        sentence = f"{as_text(fields)}; {self.report()}; last poll {fields['last_poll_seconds']:.0f} s ago"
+        log_event("heartbeat", sentence, **fields)
 
     def _ready(self) -> bool:
         """Back-pressure: what can't be logged is not received, for receives count towards the dead-letter queue."""
@@ -218,7 +227,9 @@ class Server:
             if error_code(error) in MISSING_QUEUE_CODES:
                 if self._may_appear(requests):
                     return []
-                say(f"{to.rpartition('/')[2]} does not exist: {len(requests)} answers go to {ANSWER_QUEUE} instead")
+                queue = to.rpartition("/")[2]
+                sentence = f"{queue} does not exist: {len(requests)} answers go to {ANSWER_QUEUE} instead"
+                log_event("private_queue_missing", sentence, queue=queue, answers=len(requests))
                 for request in requests:
                     request.refused = MAX_REFUSED
         again = [request for request, answer in zip(requests, answers, strict=True) if answer in failed]
@@ -256,13 +267,12 @@ class Server:
     def _let_go(self, message: Message, id: str, error: BaseException) -> None:
         """Hold a message no longer that can't be handled: it comes back after its visibility timeout."""
         self._leases.release([message])
-        say(
-            f"Request {printable(id)[:200]} failed, receive {message.receives} of {MAX_RECEIVES} "
-            f"before it goes to {DEAD_LETTER_QUEUE}: {internal_error(error)}"
-        )
+        sentence = (f"Request {printable(id)[:200]} failed, receive {message.receives} of {MAX_RECEIVES} "
+                    f"before it goes to {DEAD_LETTER_QUEUE}: {internal_error(error)}")  # fmt: skip
+        log_event("request_failed", sentence, logging.ERROR, id=id, receives=message.receives)
 
     def _outages(self, what: str) -> OutageReporter:
-        return OutageReporter(what, give_up=self._give_up)
+        return OutageReporter(what, log_outage, self._give_up)
 
     def _give_up(self, reason: UserError) -> None:
         self._failure = self._failure or reason
@@ -283,9 +293,5 @@ class Server:
         try:
             self._leases.give_back()
         except Exception as error:
-            say(f"Requests in hand were not released; SQS delivers them again within a minute: {describe(error)}")
-
-
-def say(line: str) -> None:
-    # In one piece: several threads may say something.
-    print(f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ} {line}\n", end="", flush=True)
+            sentence = f"Requests in hand were not released; SQS delivers them again within a minute: {describe(error)}"
+            log_event("not_released", sentence, logging.WARNING)

@@ -1,0 +1,30 @@
+"""With --verbose: every reply of AWS, with its request id, which is what AWS's support asks for."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from lab2.events import LOGGER, log_event
+from lab2.terminal import printable
+
+
+def watch(client: Any) -> None:
+    """Log the replies to a boto3 client, if replies are logged at all."""
+    if LOGGER.isEnabledFor(logging.DEBUG):
+        client.meta.events.register("after-call", _log_parsed)
+
+
+def log_reply(service: str, operation: str, status: int, request_id: str, retries: int = 0) -> None:
+    if LOGGER.isEnabledFor(logging.DEBUG):
+        again = f", {retries} retries" if retries else ""
+        sentence = f"{service} {operation}: HTTP {status}, request id {printable(request_id)}{again}"
+        fields = {"service": service, "operation": operation, "status": status, "request_id": request_id}
+        log_event("aws_reply", sentence, logging.DEBUG, **fields, retries=retries)
+
+
+def _log_parsed(event_name: str, parsed: dict[str, Any], **_rest: object) -> None:
+    _, service, operation = event_name.split(".")
+    reply = parsed.get("ResponseMetadata", {})
+    id = str(reply.get("RequestId", "unknown"))
+    log_reply(service, operation, int(reply.get("HTTPStatusCode", 0)), id, int(reply.get("RetryAttempts", 0)))

@@ -1,0 +1,51 @@
+"""Where events go: lines of text or JSON objects, results of the work to stdout, warnings and details to stderr."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+from lab2.events import LOGGER, log_event
+
+
+def set_up(quiet: bool = False, verbose: bool = False, form: str = "text") -> None:
+    """Let events be written from now on, as lines of `text` or `json`: `quiet` warnings only, `verbose` details too."""
+    LOGGER.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
+    LOGGER.propagate = False
+    LOGGER.handlers = [_Lines(as_json if form == "json" else as_text)]
+
+
+def log_fatal(sentence: str) -> bool:
+    """Log why the program ends, if it logs in JSON; tell whether it does."""
+    in_json = any(isinstance(handler, _Lines) and handler.form is as_json for handler in LOGGER.handlers)
+    if in_json:
+        log_event("fatal", sentence, logging.CRITICAL)
+    return in_json
+
+
+class _Lines(logging.Handler):
+    """Writes each event as a line. Unlike a StreamHandler it raises where nobody reads any more, as print does."""
+
+    def __init__(self, form: Callable[[logging.LogRecord], str]) -> None:
+        super().__init__()
+        self.form = form
+
+    def emit(self, record: logging.LogRecord) -> None:
+        stream = sys.stdout if record.levelno == logging.INFO else sys.stderr
+        stream.write(self.form(record) + "\n")  # in one piece: several threads may log
+        stream.flush()
+
+
+def as_text(record: logging.LogRecord) -> str:
+    return f"{datetime.fromtimestamp(record.created, timezone.utc):%Y-%m-%dT%H:%M:%SZ} {record.getMessage()}"
+
+
+def as_json(record: logging.LogRecord) -> str:
+    """Return a record as one JSON object on one line: `time level event message`, then the fields of the event."""
+    time = datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds")
+    known = {"time": time.replace("+00:00", "Z"), "level": record.levelname.lower(),
+             "event": getattr(record, "event", record.name), "message": record.getMessage()}  # fmt: skip
+    return json.dumps(known | getattr(record, "fields", {}))
