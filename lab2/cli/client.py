@@ -61,7 +61,7 @@ def program(prog: str | None = None) -> Program:
     return program
 
 
-def add_answer_flags(parser: argparse._ArgumentGroup) -> None:
+def add_answer_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--client", metavar="NAME", default=f"{user()}@{host()}",
                         help="client name; answers are addressed to it (default: %(default)s)")  # fmt: skip
     parser.add_argument("--private-answers", action="store_true", help="receive answers on a temporary private queue")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from itertools import islice
 
 from lab2 import __version__
 from lab2.terminal import printable
@@ -14,28 +15,48 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any, NoReturn
 
-    AddFlags = Callable[[argparse._ArgumentGroup], object]
+    AddFlags = Callable[[argparse.ArgumentParser], object]
+
+
+_NEGATIVE = re.compile(r"-\.?\d")  # a number, and no flag
 
 
 class Parser(argparse.ArgumentParser):
     """The flags of one command. An error is one sentence, safe to print, even if an argument has control characters."""
 
     def __init__(self, **kwargs: Any) -> None:
+        self.arguments: list[argparse.Action] = []  # what was added, flags and others
+        self._common: Any = None  # the group to add to, while common flags are added
         super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter} | kwargs)
-        self._negative_number_matcher = re.compile(r"-\.?\d")  # argparse takes -1e5 for an option
+
+    def add_argument(self, *names: Any, **settings: Any) -> argparse.Action:
+        add = self._common.add_argument if self._common else super().add_argument
+        action: argparse.Action = add(*names, **settings)
+        self.arguments.append(action)
+        return action
+
+    def add_common(self, shared: Iterable[AddFlags]) -> None:
+        """Add the flags that the commands of a program share, which --help shows in a group of their own."""
+        self._common = self.add_argument_group("common options")
+        for add in shared:
+            add(self)
+        self._common = None
 
     def error(self, message: str) -> NoReturn:
         sentence = printable(message) + "." * (not message.endswith("?"))
         self.exit(2, f"{self.prog}: {sentence} Try: {self.prog} --help\n")
 
-    def takes_value(self, flag: str) -> bool:
-        """Tell whether a flag, which may be abbreviated, takes the argument that follows it."""
-        named = [action for action in self._actions if any(name.startswith(flag) for name in action.option_strings)]
-        return any(action.nargs != 0 for action in named)
+    def takes_words(self) -> bool:
+        """Tell whether the command takes arguments that are no flags."""
+        return any(not action.option_strings for action in self.arguments)
+
+    def named(self, flag: str) -> list[argparse.Action]:
+        """Return the flags that a flag, which may be abbreviated, can be."""
+        return [action for action in self.arguments if any(name.startswith(flag) for name in action.option_strings)]
 
     def flags(self) -> list[str]:
         """Return the names of the flags that --help shows."""
-        shown = [action for action in self._actions if action.help != argparse.SUPPRESS]
+        shown = [action for action in self.arguments if action.help != argparse.SUPPRESS]
         return [name for action in shown for name in action.option_strings]
 
 
@@ -43,7 +64,7 @@ class Program(Parser):
     """The parser of a program. It parses the flags of the command that has no name, and knows the other commands.
 
     `run` is what a command does; it comes back as `options.run`, and the command's name as `options.command` (None
-    where there is none). Each of `shared` adds flags that all commands take to a group.
+    where there is none). Each of `shared` adds flags that all commands take.
     """
 
     def __init__(
@@ -87,11 +108,11 @@ class Program(Parser):
 
     def parse(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
         """Return the options of a command line; end the program with code 2 and a sentence where they are wrong."""
-        name, rest = self._split(list(sys.argv[1:] if arguments is None else arguments))
+        name, flags, words = self._split(list(sys.argv[1:] if arguments is None else arguments))
         parser = self.parser_of(name)
-        # A parser with commands can't mix flags with arguments; it has no arguments either.
-        options, unknown = parser.parse_known_args(rest) if parser is self else parser.parse_known_intermixed_args(rest)
-        if unknown:
+        # After -- nothing is taken for a flag, and flags may stand among the words that a command takes.
+        options, unknown = parser.parse_known_args([*flags, "--", *words] if words else flags)
+        if unknown := [argument for argument in unknown if argument != "--"]:
             parser.error(self._unknown(unknown[0], parser))
         return options
 
@@ -107,44 +128,46 @@ class Program(Parser):
 
     def _equip(self, parser: Parser, run: Callable[..., int], name: str | None) -> None:
         parser.set_defaults(run=run, command=name)
-        common = parser.add_argument_group("common options")
-        for add in self._shared:
-            add(common)
+        parser.add_common(self._shared)
 
-    def _split(self, arguments: list[str]) -> tuple[str | None, list[str]]:
-        """Return the command that a command line names, and the command line without its name."""
-        rest: list[str] = []
-        words: list[int] = []  # where in `rest` the arguments are that are neither flags nor values of flags
-        named: list[tuple[str, list[str]]] = []  # old flags, each with its value if it takes one
+    def _split(self, arguments: list[str]) -> tuple[str | None, list[str], list[str]]:
+        """Return the command that a command line names, its flags with their values, and the other words."""
+        flags: list[str] = []
+        words: list[str] = []
+        old: list[tuple[str, list[str]]] = []  # commands named by a flag of old, each with its word if it takes one
         given = iter(arguments)
         for token in given:
             flag, equals, value = token.partition("=")
             if token == "--":
-                words += range(len(rest) + 1, len(rest) + 1 + len(remaining := list(given)))
-                rest += ["--", *remaining]
-            elif old := self._old_flags.get(flag):
-                takes_value = any(not action.option_strings for action in self.parser_of(old)._actions)
-                named.append((old, [value] if equals else [next(given, "")] if takes_value else []))
-            elif len(token) < 2 or not token.startswith("-") or self._negative_number_matcher.match(token):
-                words.append(len(rest))
-                rest.append(token)
+                words += given
+            elif flag in self._old_flags:
+                name = self._old_flags[flag]
+                old.append((name, [value] if equals else list(islice(given, self.parser_of(name).takes_words()))))
+            elif len(token) < 2 or not token.startswith("-") or _NEGATIVE.match(token):
+                words.append(token)
             else:
-                rest.append(token)
-                if not equals and any(parser.takes_value(flag) for parser in self.parsers().values()):
-                    rest += [value for value in [next(given, None)] if value is not None]
-        if named:
-            (name, value_of_old), *others = named
-            if others:
-                self.error("choose one of " + ", ".join(self._old_flags))
-            return name, value_of_old + rest
+                flags.append(token)
+                if not equals and any(action.nargs != 0 for action in self._named(flag)):
+                    flags += islice(given, 1)
+        if len(old) > 1:
+            self.error("choose one of " + ", ".join(self._old_flags))
+        if old:
+            ((name, of_it),) = old
+            return name, flags, of_it + words
         if not words:
-            return None, rest
-        if (word := rest[words[0]]) in self._commands.choices:
-            return word, rest[: words[0]] + rest[words[0] + 1 :]
-        hint = _hint(word, self._commands.choices)
+            return None, flags, []
+        if words[0] in self._commands.choices:
+            return words[0], flags, words[1:]
+        for flag in flags:  # its value may be what seems to be a command
+            if flag.startswith("--") and not self._named(name := flag.partition("=")[0]):
+                self.error(self._unknown(name, self))
+        hint = _hint(words[0], self._commands.choices)
         if hint or not self._unnamed:
-            self.error(f"there is no command {word!r}{hint or '; there are ' + ', '.join(self._commands.choices)}")
-        return self._unnamed, rest
+            self.error(f"there is no command {words[0]!r}{hint or '; there are ' + ', '.join(self._commands.choices)}")
+        return self._unnamed, flags, words
+
+    def _named(self, flag: str) -> list[argparse.Action]:
+        return [action for parser in self.parsers().values() for action in parser.named(flag)]
 
     def _unknown(self, argument: str, parser: Parser) -> str:
         """Say what is wrong with an argument that a command does not take."""

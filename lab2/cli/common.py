@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import NoReturn, TextIO
 
 
-def add_flags(parser: argparse._ArgumentGroup) -> None:
+def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that all commands of all programs take."""
     parser.add_argument("--local", action="store_true", help="use AWS emulated on this machine; no account needed")
     parser.add_argument("--profile", metavar="NAME", help="AWS profile (default: $AWS_PROFILE)")
@@ -28,9 +28,8 @@ def add_flags(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--endpoint-url", metavar="URL", help="where AWS is (default: $AWS_ENDPOINT_URL, else AWS itself)"
     )
-    amount = parser.add_mutually_exclusive_group()
-    amount.add_argument("--quiet", action="store_true", help="print only results, questions, warnings and errors")
-    amount.add_argument("--verbose", action="store_true", help="log each reply of AWS, with its request id, on stderr")
+    parser.add_argument("--quiet", action="store_true", help="print only results, questions, warnings and errors")
+    parser.add_argument("--verbose", action="store_true", help="log each reply of AWS, with its request id, on stderr")
 
 
 def add_output_flag(parser: argparse.ArgumentParser, forms: Sequence[str], old_flags: Iterable[str] = ()) -> None:
@@ -53,7 +52,7 @@ def prepare(options: argparse.Namespace) -> None:
         logs.set_up(verbose=True)
 
 
-def add_bucket_flag(parser: argparse._ArgumentGroup) -> None:
+def add_bucket_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bucket", help="S3 bucket (default: $LAB2_BUCKET, else lab2-<account>-<region>)")
 
 

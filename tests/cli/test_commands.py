@@ -65,6 +65,7 @@ def test_flags_stand_before_or_after_the_command_and_old_command_lines_mean_what
         ("client.py 3 --csv", "client.py send: --csv is no option here; it belongs to: client.py file."),
         ("client.py --file x --listen", "client.py: choose one of --file, --listen."),
         ("client.py --file x 3", "client.py file: unexpected argument '3'."),
+        ("server.py --foo bar", "server.py: there is no option --foo. Try: server.py --help"),
         ("server.py verify a b", "server.py verify: unexpected argument 'b'."),
         ("server.py verify \x1b[31m b", "server.py verify: unexpected argument 'b'."),
         ("server.py \x1b[31m", r"server.py: there is no command '\x1b[31m'; there are"),

@@ -53,13 +53,14 @@ def test_its_fields_have_the_names_that_status_has(world: World) -> None:
 def test_a_server_says_it_each_minute(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
 
-    def say(line: str) -> None:
+    def log_event(name: str, line: str, **fields: object) -> None:
         said.append(line)
+        assert name == "heartbeat" and str(fields["requests_per_minute"]) in line and "last_poll_seconds" in fields
         if ", last 20" in line:
             server.stopping.set()
 
     monkeypatch.setattr(service, "HEARTBEAT", 0.05)
-    monkeypatch.setattr(service, "say", say)
+    monkeypatch.setattr(service, "log_event", log_event)
     world.queue("lab2").send([Outgoing("[1]")])
     server = Server(world.aws)
     server.run()
