@@ -38,6 +38,8 @@ from lab2.stats.protocol import (
 from lab2.stats.series import parse_number
 from lab2.stats.server.idempotency import place_of
 from lab2.stats.server.log_index import LogIndex
+from lab2.stats.server.log_output import print_log
+from lab2.stats.server.log_reader import read_log
 from lab2.stats.server.log_row import decode_row, encode_row
 
 
@@ -148,7 +150,7 @@ def test_anything_on_the_answer_queue_leaves_a_client_its_own_answer(
 
 @few_and_many(50, 500)
 def test_dead_letters_and_logs_of_strangers_are_shown_harmlessly(
-    world: World, chance: random.Random, cases: int
+    world: World, chance: random.Random, cases: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.aws.s3.put_object(Bucket=world.aws.bucket, Key="log/\x1b[2J/00000001.jsonl", Body=b"{}\n")
     rows = b"\n".join(any_answer(chance).encode() for _ in range(cases))
@@ -159,3 +161,7 @@ def test_dead_letters_and_logs_of_strangers_are_shown_harmlessly(
     )
     run(world, "server.py", "status", codes=(1,))
     run(world, "server.py", "verify", codes=(1,))
+    for form in ("text", "json", "csv"):
+        print_log(read_log(world.aws), form)
+        told = capsys.readouterr()
+        assert_harmless(told.out + told.err)

@@ -195,8 +195,9 @@ STRANGE = [
 def test_names_that_no_system_can_hold_and_names_that_meet_are_kept_apart(tmp_path: Path) -> None:
     store = Store(b"ours")
     (ours,) = store.contents
-    for number, name in enumerate([*STRANGE, ours.replace("IMG", "img"), f"{0:012}-liar.jpg"]):
+    for number, name in enumerate([*STRANGE, f"{0:012}-liar.jpg"]):
         store.contents[name] = f"content {number}".encode()
+    store.contents[ours.replace("IMG", "img")] = b"ours"
     export = store.export(tmp_path, votes(**dict.fromkeys(store.contents, "1")))
     assert export.left_out == {}
     rows = metadata(tmp_path)
