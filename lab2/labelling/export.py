@@ -96,12 +96,12 @@ class Export:
         named = (*CLASSES[:2], *(CLASSES[2:] if classes[TIED] else ()))
         lines = [f"{len(self.placed):,} pictures in {printable(str(self.folder))}: {_counts(classes, named)}."]
         if parts.keys() - {""}:
-            lines.append(f"Split: {_counts(parts, SPLITS)}.")
+            lines.append(f"Split: {_counts(parts, [name for name, _ in self.split.parts])}.")
         lines.append(f"{_counts(done, (FETCHED, THERE, MOVED))}, {self.removed:,} removed.")
         if wanted.few_votes or wanted.ties:
             lines.append(f"Not in it: {wanted.few_votes:,} with too few labels, {wanted.ties:,} with a tie.")
         if wanted.gone:
-            lines.append(f"{wanted.gone:,} labelled pictures are no longer in the bucket.")
+            lines.append(f"No longer in the bucket: {wanted.gone:,} of the labelled pictures.")
         return "\n".join(lines)
 
     def _open(self) -> None:

@@ -121,7 +121,7 @@ def test_a_second_export_fetches_only_what_is_missing_moves_what_changed_and_rem
         f"hot_dog/{w}", f"not_hot_dog/{x}", f"not_hot_dog/{z}", "hot_dog/mine.jpg", "metadata.csv"
     }  # fmt: skip
     assert "1 fetched, 1 already there, 1 moved, 1 removed." in store.summary
-    assert "1 labelled pictures are no longer in the bucket." in store.summary
+    assert "No longer in the bucket: 1 of the labelled pictures." in store.summary
 
 
 def test_what_an_interrupted_export_fetched_is_not_fetched_again_and_nothing_is_half_written(tmp_path: Path) -> None:
@@ -152,6 +152,7 @@ def test_the_split_is_up_to_the_content_alone(tmp_path: Path) -> None:
     store = Store(*contents)
     names = list(store.contents)
     store.export(tmp_path, votes(**dict.fromkeys(names[:200], "1")), "80/10/10")
+    assert re.search(r"^Split: 1\d\d train, \d+ validation, \d+ test\.$", store.summary, re.MULTILINE)
     before = {path.name: path.parent.parent.name for path in tmp_path.glob("*/*/*.jpg")}
     parts = Counter(before.values())
     assert parts.keys() == {"train", "validation", "test"} and 140 < parts["train"] < 180
@@ -283,7 +284,7 @@ def test_the_program_exports_what_people_labelled_and_goes_on_after_it_was_inter
     assert re.fullmatch(r"\d+ of 24 pictures are there. Run export again to continue.\n", errors)
     code, output, errors = piped(samples, "export", "set", typed="")
     assert (code, errors) == (0, "")
-    assert "24 pictures in set: 12 hot_dog, 12 not_hot_dog." in output and "1 labelled pictures are no longer" in output
+    assert "24 pictures in set: 12 hot_dog, 12 not_hot_dog." in output and "No longer in the bucket: 1 of" in output
     assert "24 fetched" not in output and " 0 already there" not in output
     exported = {path.name: path.read_bytes() for path in (samples.home / "set").glob("*/*.*")}
     assert exported == {name: samples.objects(f"underbase/{name}")[f"underbase/{name}"] for name in names}

@@ -119,7 +119,7 @@ class Status:
         if self.dead_letters:
             lines.append("Why they failed is in the server's log, by id. Put them back after a fix: server.py redrive")
         log, about = self.log, "about " * self.log.estimated
-        lines.append(f"Log of {log.day}: {about}{log.requests:,} requests")
+        lines.append(f"Log of {log.day}: {about}{log.requests:,} request{'s' * (log.requests != 1)}")
         if log.last:
             lines[-1] += f"; {about}{log.last_hour:,} in the last hour, {log.per_minute:,.1f} a minute now"
             lines.append(f"Last: {printable(json.dumps(log.last))[:200]}")
