@@ -16,6 +16,7 @@ import runpy
 import subprocess
 import sys
 import threading
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,8 @@ def plant(target: str, error: str, times: int, needle: str) -> None:
 
 
 def plant_in_children(*bug: str) -> None:
-    """Let modules of the project that are started as processes of their own have the bug, too."""
-    popen = subprocess.Popen
+    """Let the daemons that are started, and the processes that are spawned, have the bug, too."""
+    popen, spawned = subprocess.Popen, SpawnContext.Process
 
     class Popen(popen[bytes]):
         def __init__(self, args: Any, **options: Any) -> None:
@@ -55,13 +56,26 @@ def plant_in_children(*bug: str) -> None:
                 args = [args[0], __file__, f"-m{args[2]}", *bug, *args[3:]]
             super().__init__(args, **options)
 
+    def process(*, target: Any, args: Any, **options: Any) -> SpawnProcess:
+        return spawned(target=importable.run, args=(bug, target, args), **options)
+
+    from support import with_bug as importable
+
     subprocess.Popen = Popen  # type: ignore[misc]
+    SpawnContext.Process = staticmethod(process)  # type: ignore[assignment, misc]
+
+
+def run(bug: tuple[str, str, str, str], target: Any, args: Any) -> None:
+    """Do what a process was spawned for, with the bug in it."""
+    module, error, times, needle = bug
+    plant(module, error, int(times), needle)
+    target(*args)
 
 
 if __name__ == "__main__":
     program, *bug = sys.argv[1:6]
     target, error, times, needle = bug
-    sys.path.insert(0, str(ROOT))
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     plant(target, error, int(times), needle)
     plant_in_children(*bug)
     sys.argv = [str(ROOT / program), *sys.argv[6:]]
