@@ -24,6 +24,7 @@ from lab2.labelling.contact_sheet import MAX_PICTURES, write_sheet
 from lab2.labelling.export import Export
 from lab2.labelling.image_store import ImageStore
 from lab2.labelling.label import clean_name
+from lab2.labelling.label_studio import TASKS, encode_tasks
 from lab2.labelling.local_files import completions, given_paths, typed_paths
 from lab2.labelling.report import Report
 from lab2.labelling.round import label_round
@@ -152,6 +153,10 @@ def export(session: Session, options: argparse.Namespace) -> int:
         options.folder, split,
         lambda image: persist(partial(store.fetch, image), outages, session.patience, wait=work.stopping.wait),
     )  # fmt: skip
+    if options.format == "labelstudio":
+        work.write(TASKS, encode_tasks(wanted, store.aws.bucket))
+        print(f"{len(wanted.examples):,} tasks in {printable(str(options.folder / TASKS))}.")
+        return 0
     try:
         work.run(wanted)
     except KeyboardInterrupt:
@@ -191,6 +196,8 @@ def program(prog: str | None = None) -> Program:
                         help="a tie: leave out (default), take the first label, or a folder tied")  # fmt: skip
     parser.add_argument("--split", metavar="80/10/10", default="",
                         help="percentages of train, validation, test, or of train and test")  # fmt: skip
+    parser.add_argument("--format", choices=["imagefolder", "labelstudio"], default="imagefolder",
+                        help="pictures in folders (default), or tasks.json for Label Studio")  # fmt: skip
     return program
 
 

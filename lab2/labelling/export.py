@@ -16,7 +16,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -70,7 +70,7 @@ class Export:
 
     def run(self, wanted: TrainingSet) -> None:
         """Bring the folder up to date; UserError where AWS or this disk fails, and the next run goes on."""
-        try:
+        with self._disk_errors():
             self._open()
             self._present = {_composed(path.name): path for path in self._files()}
             with ThreadPoolExecutor(FETCHES) as threads:
@@ -82,11 +82,12 @@ class Export:
                     raise
             self._remove_others()
             self._write_metadata()
-        except OSError as error:
-            path = printable(str(error.filename or self.folder))
-            raise UserError(
-                f"{path} can't be written: {error.strerror}. Put it right, then run export again."
-            ) from None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file of this name into the folder, and no pictures; UserError where this disk fails."""
+        with self._disk_errors():
+            self._open()
+            self._write(self.folder / name, data)
 
     def summary(self, wanted: TrainingSet) -> str:
         """Return what is in the folder, what was done for that, and what is not in it, a sentence a line."""
@@ -103,6 +104,16 @@ class Export:
         if wanted.gone:
             lines.append(f"No longer in the bucket: {wanted.gone:,} of the labelled pictures.")
         return "\n".join(lines)
+
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            path = printable(str(error.filename or self.folder))
+            raise UserError(
+                f"{path} can't be written: {error.strerror}. Put it right, then run export again."
+            ) from None
 
     def _open(self) -> None:
         """Make the folder; UserError where it has files and export did not make it."""
@@ -210,7 +221,7 @@ def _metadata(rows: list[Placed], folder: Path) -> bytes:
         example = placed.example
         name = placed.path.relative_to(folder).as_posix()
         key = harmless_cell(example.image.name)
-        writer.writerow((name, example.label, example.votes, round(example.agreement, 4), key))
+        writer.writerow((name, example.label, len(example.given), round(example.agreement, 4), key))
     return text.getvalue().encode("utf-8", "backslashreplace")
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 
 from lab2.errors import UserError
 from lab2.labelling.image_store import Image
-from lab2.labelling.label import Votes, by_image
+from lab2.labelling.label import Label, Votes, by_image
 from lab2.labelling.report import Verdict, verdict_of
 from lab2.terminal import is_shown
 
@@ -29,14 +29,14 @@ _LAST = datetime.max.replace(tzinfo=timezone.utc)
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A picture of the training set: its class, how many voted, and the share of them that agree with the majority.
+    """A picture of the training set: its class, the labels given, and the share of them that agree with the majority.
 
     `names` are the file names that it may have: the first one if its content is what the name in the bucket says.
     """
 
     image: Image
     label: str
-    votes: int
+    given: tuple[Label, ...]
     agreement: float
     names: tuple[str, ...]
 
@@ -60,12 +60,11 @@ class TrainingSet:
         enough = [image for image in images if verdicts[image].labels >= max(1, min_votes)]
         examples = []
         for image in enough:
-            label = verdicts[image].majority
+            label, given = verdicts[image].majority, tuple(votes[image.name].values())
             if label is None and ties == "first":
-                given = votes[image.name].values()
                 label = min(given, key=lambda label: label.time or _LAST).label
             if label is not None or ties == "folder":
-                examples.append(_example(image, verdicts[image], CLASS_OF[label], own_names))
+                examples.append(_example(image, verdicts[image], CLASS_OF[label], given, own_names))
         return cls(
             examples, len(enough) - len(examples), len(images) - len(enough),
             len(votes.keys() - {image.name for image in images}),
@@ -121,13 +120,13 @@ def is_exported_name(file_name: str) -> bool:
     return bool(named_digest(file_name.removeprefix("key-")))
 
 
-def _example(image: Image, verdict: Verdict, label: str, own_names: Counter[str]) -> Example:
+def _example(image: Image, verdict: Verdict, label: str, given: tuple[Label, ...], own_names: Counter[str]) -> Example:
     own = safe_name(image.name)
     key = hashlib.sha256(image.name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     by_key = f"key-{key}-{own}"
     is_ours = named_digest(own) and own == image.name and own_names[_folded(own)] == 1
     agreement = max(verdict.hot_dog, verdict.not_hot_dog) / verdict.labels
-    return Example(image, label, verdict.labels, agreement, (own, by_key) if is_ours else (by_key,))
+    return Example(image, label, given, agreement, (own, by_key) if is_ours else (by_key,))
 
 
 def _folded(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import os
 import re
 import signal
@@ -16,12 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.labeller import image_names, piped, put_labels, votes
 from support.proxy import ALWAYS, Fault, Proxy
-from support.world import PATIENCE, World, until
+from support.world import PATIENCE, ROOT, World, until
 
 from lab2.errors import UserError
 from lab2.labelling.export import MARKER, Export
 from lab2.labelling.image_store import Image, digest, stored_name
 from lab2.labelling.label import Label, Votes
+from lab2.labelling.label_studio import CONFIG, TASKS, encode_tasks
 from lab2.labelling.picture import UnreadableImage
 from lab2.labelling.training_set import MAX_NAME_BYTES, Split, TrainingSet, safe_name
 
@@ -263,6 +265,31 @@ def test_the_layout_is_the_one_that_torchvision_and_hugging_face_document(tmp_pa
         assert {row["file_name"] for row in rows} == {
             path.relative_to(part).as_posix() for path in part.rglob("*.jpg")
         }  # fmt: skip
+
+
+def test_tasks_for_label_studio_name_the_picture_in_s3_and_have_each_label(tmp_path: Path) -> None:
+    """The JSON of https://labelstud.io/guide/task_format; valid to label-studio-sdk 2.1.2 on 2026-11-25."""
+    store = Store(b"x")
+    (name,) = store.contents
+    given = {name: {"ada": Label(name, "1", "ada", "2026-11-23T12:00:01.000Z", "1,5"), "bob": Label(name, "0", "bob"),
+                    "cyd": Label(name, "1", "cyd")}}  # fmt: skip
+    export = Export(tmp_path / "set", Split(), store.fetch)
+    export.write(TASKS, encode_tasks(TrainingSet.of(store.images(), given), "bucket"))
+    (task,) = json.loads((tmp_path / "set" / TASKS).read_text())
+    assert task["data"] == {"image": f"s3://bucket/underbase/{name}", "majority": "hot_dog", "agreement": 0.6667,
+                            "annotators": ["ada", "bob", "cyd"]}  # fmt: skip
+    first, second, _ = task["annotations"]
+    (result,) = first["result"]
+    assert result == {"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": ["hot_dog"]}}
+    assert (first["created_at"], first["lead_time"]) == ("2026-11-23T12:00:01+00:00", 1.5)
+    assert second["result"][0]["value"] == {"choices": ["not_hot_dog"]} and "lead_time" not in second
+    assert {f'name="{result["from_name"]}" toName="{result["to_name"]}"', 'value="$image"'} <= set(
+        re.findall(r'name="label" toName="\w+"|value="\$\w+"', CONFIG)
+    )
+    assert CONFIG in " ".join((ROOT / "docs" / "operations.md").read_text().split())
+    with pytest.raises(UserError, match="Name a new folder"):
+        Export(tmp_path, Split(), store.fetch).write(TASKS, b"[]")
+    assert store.fetched == []
 
 
 def test_the_program_exports_what_people_labelled_and_goes_on_after_it_was_interrupted(
