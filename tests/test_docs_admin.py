@@ -17,6 +17,8 @@ from lab2.stats.server.log_row import encode_row
 from lab2.stats.server.request_log import RequestLog
 
 SECTION = (ROOT / "docs" / "operations.md").read_text().partition("## Remove a picture, or")[2].partition("\n## ")[0]
+pytestmark = pytest.mark.long  # each `aws` starts a Python
+
 FUNCTIONS, PICTURE, CLIENT = (
     re.sub("^    ", "", block, flags=re.MULTILINE) for block in re.findall(r"(?:^    .*\n)+", SECTION, re.MULTILINE)
 )
@@ -66,7 +68,6 @@ def test_a_picture_and_its_labels_are_gone_in_all_versions_and_nothing_else_is(a
     assert labels.decode().splitlines()[1:] == [rows[0], rows[2]]
 
 
-@pytest.mark.long
 def test_a_client_s_rows_are_gone_in_all_versions_and_the_rest_of_the_log_is_right(admin: World) -> None:
     day = "2026-11-16"
     now = datetime(2026, 11, 16, tzinfo=timezone.utc)

@@ -14,7 +14,7 @@ from lab2.aws.sqs import Outgoing
 from lab2.stats.server import service
 from lab2.stats.server.heartbeat import Heartbeat, as_text
 from lab2.stats.server.service import Server
-from lab2.stats.server.status import Status
+from lab2.stats.server.status import QUEUES, Depth, LogStatus, Status
 
 
 def test_a_line_has_what_the_server_saw_since_the_last_one_for_two_calls(proxied: World, proxy: Proxy) -> None:
@@ -26,7 +26,8 @@ def test_a_line_has_what_the_server_saw_since_the_last_one_for_two_calls(proxied
     heartbeat.logged(12)
     now += 120
     assert heartbeat.fields() == {
-        "waiting": 2, "in_work": 0, "oldest_seconds": 7.5, "dead_letters": 1, "requests_per_minute": 6.0,
+        "waiting": 2, "in_work": 0, "oldest_seconds": 7.5, "dead_letters": 1,
+        "requests_today": 12, "requests_per_minute": 6.0,
         "last_request": "2027-01-15T08:00:00Z", "version": __version__,
     }  # fmt: skip
     proxy.calls.clear()
@@ -36,18 +37,20 @@ def test_a_line_has_what_the_server_saw_since_the_last_one_for_two_calls(proxied
         0.0, 0.0, "2027-01-15T08:00:00Z"
     )  # fmt: skip
     assert proxy.calls == {"GetQueueAttributes": 2}
+    queues = {name: Depth(0, 0) for name in QUEUES}
+    status = json.loads(Status(datetime.now(timezone.utc), queues, None, [], LogStatus("2027-01-15")).as_json())
+    assert told.keys() <= {*status, *status["queues"]["lab2"], "version"}  # the words are those of status
     proxy.on("GetQueueAttributes", Fault(refuse=(403, "AccessDenied")), times=ALWAYS)
     assert heartbeat.fields()["waiting"] is None
     assert as_text(told | {"waiting": None}) == (
-        "? waiting, 0 in work, oldest 0.0 s, 1 dead letters, 0.0 requests a minute, last 2027-01-15T08:00:00Z, "
-        f"version {__version__}"
+        "? waiting, 0 in work, oldest 0.0 s, 1 dead letters, 12 requests today, 0.0 a minute, "
+        f"last 2027-01-15T08:00:00Z, version {__version__}"
     )
-
-
-def test_its_fields_have_the_names_that_status_has(world: World) -> None:
-    told = json.loads(Status.of(world.aws, datetime.now(timezone.utc)).as_json())
-    names = {*told, *told["queues"]["lab2"], "version"}
-    assert Heartbeat(world.aws).fields().keys() <= names
+    heartbeat.logged(1)
+    now += 86_400
+    assert heartbeat.fields()["requests_today"] == 0
+    heartbeat.logged(2)
+    assert heartbeat.fields()["requests_today"] == 2
 
 
 def test_a_server_says_it_each_minute(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

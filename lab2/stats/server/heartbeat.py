@@ -24,6 +24,7 @@ class Heartbeat:
         self._since = clock()
         self._requests = 0
         self._oldest = 0.0
+        self._today = 0
         self._last = ""
 
     def received(self, sent: list[float]) -> None:
@@ -33,7 +34,8 @@ class Heartbeat:
     def logged(self, count: int) -> None:
         """Note that so many requests were logged just now."""
         self._requests += count
-        self._last = f"{datetime.fromtimestamp(self.clock(), timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+        before, self._last = self._last, self._stamp()
+        self._today = count + (self._today if before[:10] == self._last[:10] else 0)
 
     def fields(self) -> dict[str, Any]:
         """Return the state since the last call; None where AWS did not tell."""
@@ -47,10 +49,14 @@ class Heartbeat:
             "in_work": work and work.in_work,
             "oldest_seconds": round(oldest, 1),
             "dead_letters": dead and dead.waiting + dead.in_work,
+            "requests_today": self._today if self._last[:10] == self._stamp()[:10] else 0,
             "requests_per_minute": round(requests / minutes, 1),
             "last_request": self._last or None,
             "version": __version__,
         }
+
+    def _stamp(self) -> str:
+        return f"{datetime.fromtimestamp(self.clock(), timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
 
     def _depth(self, queue: str) -> Depth | None:
         """Return the depth of a queue, None in an outage, which is reported by those who work on the queue."""
@@ -66,5 +72,5 @@ def as_text(fields: dict[str, Any]) -> str:
     told = {name: "?" if value is None else value for name, value in fields.items()}
     return (
         "{waiting} waiting, {in_work} in work, oldest {oldest_seconds} s, {dead_letters} dead letters, "
-        "{requests_per_minute} requests a minute, last {last_request}, version {version}"
+        "{requests_today} requests today, {requests_per_minute} a minute, last {last_request}, version {version}"
     ).format_map(told)
