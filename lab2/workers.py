@@ -69,8 +69,8 @@ class BatchWorker(Generic[T]):
     is one item's: the batch is halved until that item is alone, and the rest goes on. The item is handed to `reject`;
     without `reject` it is done again too. Nothing that `work` raises ends a thread.
 
-    A batch that is not full waits `linger` seconds for more. `work` is told nothing of threads; with one thread,
-    whatever arrives while it works goes into the next batch together.
+    Fewer than `unit` items (0: than `size`) wait `linger` seconds for more, as does what is over whole units.
+    With one thread, whatever arrives while it works goes into the next batch together.
     """
 
     def __init__(
@@ -80,11 +80,12 @@ class BatchWorker(Generic[T]):
         size: int,
         threads: int = 1,
         linger: float = 0.0,
+        unit: int = 0,
         key: Callable[[T], Hashable] = lambda item: None,
         reject: Callable[[T, BaseException], None] | None = None,
     ) -> None:
         self.work, self.size, self.threads, self.linger, self.key = work, size, threads, linger, key
-        self.outages, self.reject = outages, reject
+        self.unit, self.outages, self.reject = unit or size, outages, reject
         self._waiting: dict[Hashable, deque[T]] = {}
         self._oldest = 0.0  # when the item that waits longest came, roughly
         self._count = 0
@@ -201,7 +202,9 @@ class BatchWorker(Generic[T]):
             self._idle -= 1
             self._working += 1
             key, items = next(iter(self._waiting.items()))
-            batch = [items.popleft() for _ in range(min(self.size, len(items)))]
+            count = min(self.size, len(items))
+            over = count % self.unit if self.linger and count > self.unit and not self._hurry else 0
+            batch = [items.popleft() for _ in range(count - over)]
             self._count -= len(batch)
             del self._waiting[key]
             if items:
@@ -210,7 +213,7 @@ class BatchWorker(Generic[T]):
             return batch
 
     def _still_lingering(self) -> float:
-        full = len(next(iter(self._waiting.values()))) >= self.size
+        full = len(next(iter(self._waiting.values()))) >= self.unit
         return 0.0 if full or self._hurry else self._oldest + self.linger - time.monotonic()
 
     def _done(self, again: Sequence[T]) -> None:

@@ -98,6 +98,23 @@ def test_a_stage_lingers_for_more_but_not_when_it_is_flushed_or_full(work: Work)
     worker.close()
 
 
+def test_while_it_lingers_a_stage_takes_whole_units_and_the_rest_waits_for_more(work: Work) -> None:
+    worker = BatchWorker(OutageReporter("Working"), work, size=100, linger=3600, unit=10)
+    worker.put(range(9))
+    assert not work.batches
+    worker.put(range(9, 23))
+    until(lambda: work.batches == [[*range(20)]])
+    worker.put(range(23, 31))
+    until(lambda: work.batches == [[*range(20)], [*range(20, 30)]])
+    worker.put(range(31, 43))
+    assert worker.flush(10)
+    assert work.batches[-1][-1] == 42 and sum(map(len, work.batches)) == 43
+    worker.linger = 0.0
+    worker.put(range(13))
+    until(lambda: work.batches[-1] == [*range(13)])
+    worker.close()
+
+
 def test_only_what_failed_is_done_again_and_first(work: Work) -> None:
     work.then = [[2, 3]]
     worker = BatchWorker(OutageReporter("Working", lambda line: None), work, size=3)

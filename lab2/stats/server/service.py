@@ -27,6 +27,7 @@ from lab2.aws.sqs import BATCH, Message, Outgoing
 from lab2.errors import UserError, internal_error
 from lab2.events import log_event, log_outage
 from lab2.stats.protocol import MAX_CHARACTERS, answer_request, encode_answer
+from lab2.stats.server.arrivals import Arrivals
 from lab2.stats.server.heartbeat import Heartbeat, as_text
 from lab2.stats.server.idempotency import IdFile, Place, place_of
 from lab2.stats.server.log_row import LogRow, encode_row
@@ -89,7 +90,8 @@ class Server:
         self._ids = IdFile(aws.s3, aws.bucket)
         self._leases = Leases(self.requests, REQUEST_VISIBILITY_TIMEOUT)  # the requests in hand
         self._failure: UserError | None = None  # why the server can't go on
-        self._log = BatchWorker(self._outages("Logging"), self._write, size=MAX_HELD, reject=self._reject)
+        self._arrivals = Arrivals()
+        self._log = BatchWorker(self._outages("Logging"), self._write, size=MAX_HELD, unit=BATCH, reject=self._reject)
         self._answer = BatchWorker(
             self._outages("Answering"), self._send, size=BATCH, threads=16, key=lambda request: request.reply_to,
             reject=self._reject,
@@ -158,6 +160,7 @@ class Server:
                 requests.append(self._read(message, now))
             except Exception as error:
                 failures.append((message, error))
+        self._log.linger = self._arrivals.note(len(messages))
         self._log.put(requests)
         for message, reason in failures:
             self._let_go(message, message.attributes.get("id", message.id), reason)
