@@ -180,12 +180,12 @@ class AppendObject:
         body = reply["Body"].read()
         self.seen.replace(self.split(body))
         self.complete = True
-        self._know(reply["ETag"], len(body), bytearray(body), body)
+        self._know(reply["ETag"], len(body), bytearray(body) if len(body) < COPY_FROM else None, body)
 
     def _know(self, etag: str | None, size: int, body: bytearray | None, tail: bytes) -> None:
         self.known, self.etag, self.size = True, etag, size
         self._body = None if size >= COPY_FROM else body
-        self._last = (self._last + tail)[-min(size, OVERLAP) :] if size else b"\n"
+        self._last = (self._last + tail[-OVERLAP:])[-min(size, OVERLAP) :] if size else b"\n"
 
     def _write(self, rows: Sequence[bytes]) -> None:
         addition = self.join(rows, self._last)

@@ -6,8 +6,11 @@ import codecs
 import csv
 import io
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
+from itertools import islice
+from sys import intern
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.errors import UserError
@@ -28,6 +31,7 @@ _WORDS = {
     "0": "false no n not nothotdog notahotdog isnothotdog nohotdog falsch nein faux non falso onwaar falskt fałsz ложь",
 }
 _MEANINGS = {word: label for label, words in _WORDS.items() for word in words.split()}
+_FORMULA = re.compile(r"^'(?='*[=+\-@\t\r])")
 _NUMBER = re.compile(r"0*([01])([.,]0*)?", re.ASCII)  # 1.0 is what pandas writes of a column that had gaps
 
 
@@ -103,27 +107,32 @@ class CsvDialect:
 
         A line with an open quote goes on to the next line with one if that gives the cells that the header names.
         """
-        lines = _LINE.findall(text.replace("\0", ""))
+        lines = (match[0] for match in _LINE.finditer(text.replace("\0", "")))  # one at a time: a file may be large
+        ahead: deque[str] = deque()
         at = 0
-        while at < len(lines):
-            start, count = at, 1
-            if lines[at].count('"') % 2:
-                more = range(at + 1, min(at + _MAX_LINES, len(lines)))
-                closing = next((number for number in more if lines[number].count('"') % 2), at)
-                if len(_cells("".join(lines[at : closing + 1]), self.delimiter)) == len(self.columns):
-                    count = closing - at + 1
-            at += count
-            cells = _cells("".join(lines[start:at]), self.delimiter)
+        while (line := ahead.popleft() if ahead else next(lines, None)) is not None:
+            start, at = at, at + 1
+            if line.count('"') % 2:
+                ahead.extend(islice(lines, _MAX_LINES - 1 - len(ahead)))
+                closing = next((number for number, other in enumerate(ahead, 1) if other.count('"') % 2), 0)
+                whole = line + "".join(islice(ahead, closing))
+                if len(_cells(whole, self.delimiter)) == len(self.columns):
+                    line, at = whole, start + 1 + closing
+                    for _ in range(closing):
+                        ahead.popleft()
+            cells = _cells(line, self.delimiter)
             if any(cell.strip() for cell in cells):
                 yield start, cells
 
     def label(self, cells: list[str]) -> Label | None:
         """Return the label in the cells of a row, None where it can't be understood."""
-        values = dict(zip(self.columns, cells, strict=False))
-        fields = {name: re.sub(r"^'(?='*[=+\-@\t\r])", "", values.get(name, "")) for name in COLUMNS}
-        fields |= {name: fields[name].strip() for name in COLUMNS if name != "image"}  # an image may start with a space
-        fields["label"] = label_meant(fields["label"]) or ""
-        return Label(**fields) if fields["image"].strip() and fields["label"] else None
+        values = dict(zip(self.columns, map(_without_quote, cells), strict=False))
+        image, meant = values.get("image", ""), label_meant(values.get("label", ""))
+        if not meant or not image.strip():  # an image may start with a space
+            return None
+        annotator, timestamp, seconds = (values.get(name, "").strip() for name in COLUMNS[2:])
+        # Names come again and again: each is kept once.
+        return Label(intern(image), meant, intern(annotator), timestamp, seconds)
 
     def is_header(self, cells: list[str]) -> bool:
         """Tell whether a row is the header, or that of another file put behind this one."""
@@ -132,9 +141,16 @@ class CsvDialect:
 
 def label_meant(cell: str) -> str | None:
     """Return 1 or 0 for what people and spreadsheets write in a cell for it; None for anything else."""
+    if cell in ("1", "0"):
+        return cell
     if number := _NUMBER.fullmatch(cell.strip()):
         return number[1]
     return _MEANINGS.get(re.sub(r"[\s_-]+", "", cell).casefold())
+
+
+def _without_quote(cell: str) -> str:
+    """Return the cell without the ' that `harmless_cell` puts before a formula."""
+    return _FORMULA.sub("", cell) if cell.startswith("'") else cell
 
 
 def decode(data: bytes, encoding: str) -> tuple[str, set[str]]:

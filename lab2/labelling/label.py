@@ -48,16 +48,21 @@ class LabelOrder:
 
     def __init__(self) -> None:
         self._newest = BEFORE_ALL
-        self._times: dict[tuple[str, str], datetime] = {}  # (image, annotator) → time of the label that counts
+        self._assumed: dict[tuple[str, str], datetime] = {}  # (image, annotator) → time of a label without one
 
     def count(self, votes: Votes, label: Label) -> None:
         """Enter the next row of the file into `votes` if it counts."""
-        time = label.time or self._newest
+        known = label.time
+        time = known or self._newest
         self._newest = max(self._newest, time)
         pair = label.image, label.annotator
-        if time >= self._times.get(pair, BEFORE_ALL):
-            self._times[pair] = time
-            votes.setdefault(label.image, {})[label.annotator] = label
+        given = votes.setdefault(label.image, {})
+        earlier = given.get(label.annotator)
+        if earlier and time < (earlier.time or self._assumed[pair]):
+            return
+        given[label.annotator] = label
+        if known is None:
+            self._assumed[pair] = time
 
 
 def by_image(votes: Votes, images: Iterable[str]) -> Votes:
@@ -67,6 +72,8 @@ def by_image(votes: Votes, images: Iterable[str]) -> Votes:
     without the spaces round it; where no image has the very name, the one that differs in this only is meant.
     """
     exact = set(images)
+    if votes.keys() <= exact:
+        return votes
     alike = {plain_name(name): name for name in exact}
     found: Votes = {}
     for image, labels in votes.items():

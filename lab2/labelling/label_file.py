@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -86,7 +85,7 @@ class LabelIndex:
                 self._count(label)
             elif not (dialect.is_header(cells) or (self._ends + before == 0 and cells[0].lower().startswith("sep="))):
                 self.unclear[self._ends + before + 1] = dialect.delimiter.join(cells)
-        self._ends += len(re.findall(r"\r\n|\r|\n", text))
+        self._ends += text.count("\n") + text.count("\r") - text.count("\r\n")
 
     def _count(self, label: Label) -> None:
         self.identities.add(label.identity)
