@@ -5,9 +5,11 @@ PYTEST := $(BIN)/pytest -n 4 --dist worksteal # on two cores too: much of a test
 
 FUZZ_SEED := $(or $(LAB2_SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 
+QUEUES := tests/aws/test_sqs.py tests/cli/test_server.py tests/crash/test_stats.py
+
 HABITUAL := tests/cli/test_client.py tests/cli/test_client_runs.py tests/cli/test_server.py
 
-.PHONY: run label test check matrix fuzz long floors conformance habits summaries soak bench pictures clean
+.PHONY: run label test check matrix fuzz long floors conformance habits boto3 summaries soak bench pictures clean
 
 run: .venv/programs ## numbers answered, on the local emulator
 	@$(BIN)/python client.py --local
@@ -50,6 +52,9 @@ habits: .venv/programs ## ordinary tests of the queues, with what AWS does and t
 	for habits in null,short-receives,empty-polls,stale-attributes redelivery; do \
 		LAB2_AWS_HABITS=$$habits $(PYTEST) -m "not long and not exact" $(HABITUAL) || exit 1; \
 	done
+
+boto3: .venv/programs ## ordinary tests of the queues with every call made by boto3; all tests: make boto3 TESTS=tests
+	LAB2_TRANSPORT=boto3 $(PYTEST) $(or $(TESTS),-m "not long" $(QUEUES))
 
 summaries: .venv/programs ## ten million summaries, compared with the plain exact way
 	$(BIN)/python tools/summaries.py

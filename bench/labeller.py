@@ -358,7 +358,7 @@ def write_photos(folder: Path, count: int) -> int:
     kinds = [photo(number, 4000, 3000, 92) for number in range(4)]
     for number in range(count):
         data = kinds[number % len(kinds)]
-        comment = b"%08d" % number
+        comment = b"%d " % number + bytes(number)  # no two are of one size, as real ones hardly are
         segment = b"\xff\xfe" + struct.pack(">H", len(comment) + 2) + comment
         (folder / f"IMG_{number:04}.jpg").write_bytes(data[:2] + segment + data[2:])
     return sum(path.stat().st_size for path in folder.iterdir())

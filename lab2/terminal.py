@@ -17,6 +17,7 @@ JOINERS = "\u200c\u200d"  # many scripts and emoji are spelt with them
 _SHOWN = JOINERS + "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 FORMULA_STARTS = tuple("=+-@\t\r")
 MOMENT = 0.5  # seconds without a word
+PACE = 30  # seconds whose pace tells how long the rest takes
 
 
 _quiet = False
@@ -76,12 +77,16 @@ def draws_over(stream: TextIO) -> bool:
 
 
 class Progress:
-    """Context of a bar on a terminal's stderr once it takes more than a moment; called with how many are done."""
+    """Context of a bar on a terminal's stderr once it takes more than a moment; called with how many are done.
 
-    def __init__(self, total: int, unit: str) -> None:
-        self.total, self.unit = total, unit
-        self._due = time.monotonic() + MOMENT if draws_over(sys.stderr) and not _quiet else float("inf")
+    It tells how long the rest will take at the pace of the last half minute.
+    """
+
+    def __init__(self, total: int, unit: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total, self.unit, self.clock = total, unit, clock
+        self._due = clock() + MOMENT if draws_over(sys.stderr) and not _quiet else float("inf")
         self._drawn = False
+        self._past: list[tuple[float, int]] = []  # when how many were done, once a second
 
     def __enter__(self) -> Progress:
         return self
@@ -91,10 +96,27 @@ class Progress:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
     def __call__(self, done: int) -> None:
-        if self.total and time.monotonic() > self._due:
-            counts = f" {done:,} of {self.total:,} {self.unit}"
+        now = self.clock()
+        if self.total and now > self._due:
+            counts = f" {done:,} of {self.total:,} {self.unit}{self._left(now, done)}"
             width = max(1, min(40, shutil.get_terminal_size().columns - len(counts) - 3))
             filled = width * done // self.total
             bar = "#" * filled + "." * (width - filled)
             print(f"\r[{bar}]{counts}\x1b[K", end="", file=sys.stderr, flush=True)
             self._drawn = True
+
+    def _left(self, now: float, done: int) -> str:
+        if not self._past or now - self._past[-1][0] >= 1:
+            self._past = [*self._past[-PACE:], (now, done)]
+        since, before = self._past[0]
+        if now - since < 2 or done == before:
+            return ""
+        return f", {duration((self.total - done) * (now - since) / (done - before))} left"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in one unit, rounded up: 45 s, 12 min, 3 h."""
+    for size, unit in ((1, "s"), (60, "min")):
+        if (count := -(-seconds // size)) < 100:
+            return f"{count:.0f} {unit}"
+    return f"{-(-seconds // 3600):.0f} h"

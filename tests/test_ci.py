@@ -40,4 +40,4 @@ def test_ci_begins_with_the_command_of_the_readme_and_leaves_no_long_test_out() 
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     targets = [target for line in lines for target in re.findall(r"^(?!#).*\bmake (\w+)$", line)]
     assert targets[0] == "test"
-    assert {"matrix", "fuzz", "long", "floors", "conformance", "habits"} <= set(targets)
+    assert {"matrix", "fuzz", "long", "floors", "conformance", "habits", "boto3"} <= set(targets)

@@ -148,13 +148,17 @@ class ImageStore:
                 outages.say(f"{printable(image.name)} can't be shown: {internal_error(error)}.")
         return None
 
-    def store(self, name: str, data: bytes) -> bool:
-        """Store an image under its name; False where it is there already, whatever its name."""
+    def store(self, name: str, data: bytes, check: Callable[[bytes], object] = bool) -> bool:
+        """Store an image under its name; False where it is there already, whatever its name.
+
+        What is not there yet is checked first: UnreadableImage, or what else `check` raises, and it is not stored.
+        """
         hash = digest(data)
         with self._same[hash], user_errors(f"bucket {self.aws.bucket}"):
             reply = self.aws.s3.list_objects_v2(Bucket=self.aws.bucket, Prefix=IMAGE_PREFIX + hash)
             if any(entry["Size"] == len(data) for entry in reply.get("Contents", ())):
                 return False
+            check(data)
             self._put(IMAGE_PREFIX + stored_name(name, hash), data)
         return True
 

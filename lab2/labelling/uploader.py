@@ -1,13 +1,15 @@
-"""Upload files to the image store: each is decoded first, and what can't be shown is left out."""
+"""Upload files to the image store: what is not there yet is decoded first, and what can't be shown is left out."""
 
 from __future__ import annotations
 
 import os
 import queue
 import sys
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from lab2.terminal import Progress, printable
 from lab2.workers import BatchWorker
 
 UPLOADS = 16  # at once
+MAX_MEMORY = 256 * 2**20  # bytes of files that are read at once, or one file
 UPLOADED, THERE, LEFT_OUT, SKIPPED = "uploaded", "already there", "left out", "skipped"
 
 
@@ -53,6 +56,7 @@ class Uploader:
             self.done += [Outcome(folder, LEFT_OUT, "it is a folder; upload it by itself") for folder in folders]
         self.count = len(files) + len(self.done)
         self._images: Future[ImageStore] = Future()
+        self._memory = MemoryBudget(MAX_MEMORY)
         self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
         self._decoder_count = 0
         self._add_decoder()  # only one yet: more would take the CPU from making the connection
@@ -110,9 +114,12 @@ class Uploader:
 
     def _upload(self, path: Path) -> None:
         try:
-            data = read_file(path)
-            self._check(data)
-            stored = not self.failure and self._images.result().store(path.name, data)
+            with self._memory.take(_size(path) or 0):
+                data = read_file(path)
+                if checked := not self._images.done():  # there is nothing else to do yet
+                    self._check(data)
+                images = self._images.result()
+                stored = not self.failure and images.store(path.name, data, bool if checked else self._check)
             if not self.failure:
                 self.done.append(Outcome(path, UPLOADED if stored else THERE))
         except UnreadableImage as reason:
@@ -140,6 +147,27 @@ class Uploader:
             self._decoders.put(decoder)
 
 
+class MemoryBudget:
+    """So many bytes of memory for several threads: one that wants more than are left waits, unless it is alone."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._taken = 0
+        self._change = threading.Condition()
+
+    @contextmanager
+    def take(self, size: int) -> Iterator[None]:
+        with self._change:
+            self._change.wait_for(lambda: not self._taken or self._taken + size <= self.size)
+            self._taken += size
+        try:
+            yield
+        finally:
+            with self._change:
+                self._taken -= size
+                self._change.notify_all()
+
+
 def copies_together(files: Iterable[Path]) -> list[list[Path]]:
     """Return the files in lists of those with the same content, each in the order of their names.
 
@@ -148,7 +176,7 @@ def copies_together(files: Iterable[Path]) -> list[list[Path]]:
     """
     by_size: dict[object, list[Path]] = {}
     for path in sorted(files):
-        by_size.setdefault(_size(path), []).append(path)
+        by_size.setdefault(_size(path) or path, []).append(path)
     groups: list[list[Path]] = []
     for same_size in by_size.values():
         by_content: dict[object, list[Path]] = {}
@@ -158,11 +186,11 @@ def copies_together(files: Iterable[Path]) -> list[list[Path]]:
     return groups
 
 
-def _size(path: Path) -> object:
+def _size(path: Path) -> int | None:
     try:
         return path.stat().st_size
     except (OSError, ValueError):
-        return path
+        return None
 
 
 def _content(path: Path) -> object:

@@ -176,3 +176,13 @@ def test_an_image_that_may_not_be_read_is_not_taken_for_a_missing_one(proxied: W
     proxy.on("GetObject", Fault(refuse=(403, "AccessDenied")), times=ALWAYS)
     with pytest.raises(UserError, match="denied"):
         images.fetch(images.sample()[0])
+
+
+def test_only_what_is_not_there_yet_is_checked_and_what_fails_is_not_stored(world: World) -> None:
+    images, checked = ImageStore(world.aws), []
+    assert images.store("a.jpg", b"a", checked.append)
+    assert not images.store("b.jpg", b"a", checked.append)
+    with pytest.raises(ZeroDivisionError):
+        images.store("c.jpg", b"c", lambda data: 1 / 0)
+    assert checked == [b"a"]
+    assert list(world.objects("underbase/").values()) == [b"a"]

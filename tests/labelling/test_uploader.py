@@ -19,7 +19,7 @@ from support.world import PATIENCE, ROOT, World
 
 from lab2.labelling.image_store import digest, stored_name
 from lab2.labelling.local_files import given_paths, path_of_url, typed_paths, windows_words
-from lab2.labelling.uploader import copies_together
+from lab2.labelling.uploader import MemoryBudget, copies_together
 
 
 def upload(world: World, *paths: Path | str) -> tuple[int, str, str]:
@@ -270,3 +270,19 @@ def test_an_upload_that_aws_refuses_ends_with_one_sentence(proxied: World, proxy
     output, errors = program.communicate(timeout=PATIENCE)
     assert "1 not done" in output and "denied" in errors and "Traceback" not in errors
     assert program.returncode == 2
+
+
+def test_files_in_memory_share_a_budget_and_one_that_is_larger_is_read_alone() -> None:
+    budget, entered = MemoryBudget(100), [threading.Event(), threading.Event()]
+
+    def work(size: int, event: threading.Event) -> None:
+        with budget.take(size):
+            event.set()
+
+    with budget.take(60):
+        threads = [threading.Thread(target=work, args=each) for each in zip((40, 500), entered, strict=True)]
+        for thread in threads:
+            thread.start()
+        assert entered[0].wait(PATIENCE)
+        assert not entered[1].wait(0.1)
+    assert entered[1].wait(PATIENCE)

@@ -1,0 +1,44 @@
+"""What is drawn on a terminal: the progress bar and its estimate."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from lab2.terminal import Progress, duration
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_tells_how_long_the_rest_takes_at_the_latest_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(sys, "stderr", Terminal())
+
+    def shown(at: float, done: int) -> str:
+        now[0] = at
+        sys.stderr.seek(0)
+        sys.stderr.truncate()
+        progress(done)
+        return sys.stderr.getvalue()
+
+    with Progress(10_000, "files", clock=lambda: now[0]) as progress:
+        assert shown(0.4, 0) == ""
+        assert "0 of 10,000 files\x1b" in shown(1, 0)  # no pace yet
+        for second in range(2, 11):
+            line = shown(second, 500 * (second - 1))  # these were there already, and took no time
+        assert ", 11 s left" in line
+        for second in range(11, 61):
+            line = shown(second, 4_500 + second - 10)
+        assert "4,550 of 10,000 files, 91 min left" in line
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "1 s"), (99, "99 s"), (100, "2 min"), (5_900, "99 min"), (7_200, "2 h"), (1e6, "278 h")]
+)
+def test_a_duration_has_one_unit(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
