@@ -10,7 +10,7 @@ import time
 
 TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's start
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import TextIO
 
 JOINERS = "\u200c\u200d"  # many scripts and emoji are spelt with them
