@@ -6,9 +6,11 @@ Both sides send frames: a small JSON object, and bytes with it.
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import json
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import sys
@@ -24,6 +26,12 @@ Frame = tuple[dict[str, Any], bytes]
 
 _spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe in a program that has threads
 _starting = threading.Lock()
+
+
+@atexit.register  # after multiprocessing.util, so that it is called before that ends all processes
+def _end() -> None:
+    """Start no process any more: one that is half started would say on stderr that its parent is gone."""
+    _starting.acquire()
 
 
 class ProcessDied(Exception):
@@ -68,6 +76,7 @@ class WorkerProcess(Channel):
     """
 
     def __init__(self, module: str) -> None:
+        self._closed = False
         ours, theirs = _spawn.Pipe()
         with theirs:
             self.process = _spawn.Process(target=_run, args=(module, theirs), name=module, daemon=True)
@@ -76,12 +85,18 @@ class WorkerProcess(Channel):
 
     def ask(self, head: dict[str, Any], data: bytes | memoryview = b"", patience: float = 60.0) -> Frame:
         """Send a frame and return the reply; ProcessDied where none comes within `patience` seconds."""
-        self.send(head, data)
-        if not self.ready(patience):
-            raise ProcessDied
-        return self.receive()
+        try:
+            self.send(head, data)
+            if not self.ready(patience):
+                raise ProcessDied
+            return self.receive()
+        except ProcessDied:
+            if self._closed:  # it did not crash: the program ends, and this thread in the background is to be silent
+                threading.Event().wait()
+            raise
 
     def close(self) -> None:
+        self._closed = True
         super().close()
         self.process.kill()
         self.process.join()
