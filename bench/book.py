@@ -9,7 +9,8 @@ from typing import Any
 class Book:
     """What was measured: paragraphs and tables of Markdown, the goals, the figures that the plots are of."""
 
-    def __init__(self) -> None:
+    def __init__(self, machine: str) -> None:
+        self.machine = machine  # and when
         self.parts: list[str] = []
         self.goals: list[list[str]] = []
         self.plots: dict[str, Any] = {}

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
-import struct
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
@@ -24,7 +20,6 @@ import numpy as np
 from bench.book import Book
 from bench.desktop import Blank, Desktop, desktop
 from bench.far import ENVIRONMENT, TRIP, World, account, connected, emulated, far
-from bench.installed import installed
 from bench.measure import until
 from bench.standin import ROOT
 from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
@@ -309,76 +304,6 @@ def saving(url: str, home: Path, rows: int, people: int, pace: float, rate: floa
 
 def row(number: int) -> bytes:
     return b"%012x-IMG_%04d.jpg,%d,annotator,2026-11-23T00:00:00.000Z,0.85\n" % (number, number % 9999, number % 2)
-
-
-# ---- upload -----------------------------------------------------------------------------------
-
-
-def upload(book: Book, count: int = 500) -> None:
-    """A folder of photos, beside `aws s3 cp --recursive`."""
-    places = (("on this machine", None), ("100 ms away, 100 Mbit/s", {"rate": 100e6 / 8, "shared": True}))
-    rows = []
-    aws = shutil.which("aws") or ((programs := installed("awscli")) and str(programs / "aws"))
-    with emulated() as (url, home):
-        folder = home / "photos"
-        size = write_photos(folder, count) / count
-        book.say(
-            "## Upload",
-            f"{count} photos of 12 megapixels and {size / 1e6:.1f} MB, all different, to S3 on this machine and to S3 "
-            f"{TRIP * 1000:.0f} ms away on a line of 100 Mbit/s; from the start of the program to its end. Both are "
-            "told the bucket. hotdog.py decodes each file and looks whether its picture is there already. On this "
-            "machine the processor is what both wait for, and most of what hotdog.py takes of it is decoding.",
-        )
-        if not aws:
-            book.say("The AWS CLI could not be installed: its rows are left out.")
-        for where, settings in places:
-            rates = {}
-            for who in [OURS, AWS] if aws else [OURS]:
-                with account(url, home) as world, ExitStack() as stack:
-                    if settings:
-                        stack.enter_context(far(world, **settings))
-                    bucket = world.aws.bucket
-                    command = (
-                        [sys.executable, str(ROOT / "hotdog.py"), "upload", "--bucket", bucket, str(folder)]
-                        if who == OURS
-                        else [aws, "s3", "cp", "--recursive", "--quiet", str(folder), f"s3://{bucket}/u/"]
-                    )
-                    wall, cpu = run(command, world.env)
-                    empty(world.aws)
-                rates[who] = count * size / 1e6 / wall
-                rows.append([f"{who}, {where}", f"{wall:.1f}", f"{cpu:.1f}", f"{rates[who]:.1f}"])
-            if aws:
-                book.goal(f"upload, {where}, times aws s3 cp", rates[OURS] / rates[AWS], 1, least=True)
-    book.table(["", "wall s", "CPU s", "MB/s"], rows)
-
-
-def write_photos(folder: Path, count: int) -> int:
-    """Write photos that differ in a comment and are of a few kinds; return the bytes of all."""
-    folder.mkdir()
-    kinds = [photo(number, 4000, 3000, 92) for number in range(4)]
-    for number in range(count):
-        data = kinds[number % len(kinds)]
-        comment = b"%d " % number + bytes(number)  # no two are of one size, as real ones hardly are
-        segment = b"\xff\xfe" + struct.pack(">H", len(comment) + 2) + comment
-        (folder / f"IMG_{number:04}.jpg").write_bytes(data[:2] + segment + data[2:])
-    return sum(path.stat().st_size for path in folder.iterdir())
-
-
-def empty(aws: AwsSession) -> None:
-    """Delete all objects: the emulator keeps them in memory."""
-    for page in aws.s3.get_paginator("list_objects_v2").paginate(Bucket=aws.bucket):
-        for entry in page.get("Contents", ()):
-            aws.s3.delete_object(Bucket=aws.bucket, Key=entry["Key"])
-
-
-def run(command: Sequence[str], env: dict[str, str]) -> tuple[float, float]:
-    """Run a program; return its seconds and those of CPU time, its children's too."""
-    started = time.monotonic()
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, command
-    return time.monotonic() - started, used.ru_utime + used.ru_stime
 
 
 # ---- parts ------------------------------------------------------------------------------------

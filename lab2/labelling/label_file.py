@@ -33,9 +33,13 @@ def as_row(label: Label, dialect: CsvDialect | None = None) -> LabelRow:
 
 @dataclass
 class LabelIndex:
-    """The rows that the label file is known to have. `head` reads the first bytes of the file."""
+    """The rows that the label file is known to have. `head` reads the first bytes of the file.
+
+    `identities`, by which a row is appended once, are kept where rows are to be appended: a third of the memory.
+    """
 
     head: Callable[[], bytes]
+    appends: bool = True
     dialect: CsvDialect | None = None
     identities: set[tuple[str, str, str]] = field(default_factory=set)
     votes: Votes = field(default_factory=dict)
@@ -49,9 +53,10 @@ class LabelIndex:
         self._unread += rows
 
     def replace(self, rows: Sequence[bytes]) -> None:
-        vars(self).update(vars(LabelIndex(self.head, _unread=[*rows])))
+        vars(self).update(vars(LabelIndex(self.head, self.appends, _unread=[*rows])))
 
     def missing(self, rows: Sequence[bytes]) -> list[bytes]:
+        assert self.appends
         dialect = self.read()
         labels = {row.label.identity: row.label for row in rows if isinstance(row, LabelRow)}
         added = [as_row(label, dialect) for identity, label in labels.items() if identity not in self.identities]
@@ -88,15 +93,16 @@ class LabelIndex:
         self._ends += text.count("\n") + text.count("\r") - text.count("\r\n")
 
     def _count(self, label: Label) -> None:
-        self.identities.add(label.identity)
+        if self.appends:
+            self.identities.add(label.identity)
         self._order.count(self.votes, label)
 
 
 class LabelFile(AppendObject):
     """The label file of a bucket. Raises what botocore raises; UserError where it is not a file of labels."""
 
-    def __init__(self, aws: AwsSession) -> None:
-        self.rows = LabelIndex(head=lambda: self.start(HEAD))
+    def __init__(self, aws: AwsSession, appends: bool = True) -> None:
+        self.rows = LabelIndex(lambda: self.start(HEAD), appends)
         super().__init__(aws.s3, aws.bucket, LABEL_KEY, self.rows, f"{HEADER}\n".encode())
 
     def votes(self) -> Votes:

@@ -68,7 +68,7 @@ class Session:
     def votes(self) -> Votes:
         """Return the labels in the bucket that count; only what is new since the last call is read."""
         aws = self.images.aws
-        self._label_file = self._label_file or LabelFile(aws)
+        self._label_file = self._label_file or LabelFile(aws, appends=False)
         with user_errors(f"{LABEL_KEY} in bucket {aws.bucket}"):
             votes = self.persist("Reading the labels", self._label_file.votes)
         if (warning := self._label_file.warning()) not in ("", self._warning):
