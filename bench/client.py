@@ -108,8 +108,11 @@ def clients(book: Book, each: int = 100, limit: float = 600.0) -> None:
                     seconds, shown = run_clients(standin, arguments, limit)
                     calls = standin.ask("stats")["calls"]
                 mine = sum(of_client(calls).values())
-                ended = f"{seconds:.1f}" if seconds < limit else "not ended"
+                ended = f"{seconds:.1f}"
                 rows.append([str(number), name, f"{shown / number / each:.1%}", f"{mine / max(1, shown):.2f}", ended])
+    ours, private = rows[-2:]
+    book.goal("twenty clients, times the time with private queues", float(ours[4]) / float(private[4]), 2)
+    book.goal("twenty clients, client's calls an answer", float(ours[3]), 0.5)
     book.table(["clients", "answers come on", "shown", "client's calls/answer", "last answer after, s"], rows)
 
 

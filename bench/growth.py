@@ -38,7 +38,7 @@ def requests(book: Book, sizes: tuple[int, ...] = (1_000, 10_000, 100_000)) -> N
         "## Growth: requests",
         "So many requests wait and one server answers them, AWS 0 ms away. A million was not run: the stand-in keeps "
         f"all in memory. From {sizes[-2]:,} to {sizes[-1]:,} requests, what one costs changed: {millions}. The rows of "
-        "the day are looked up in a B-tree, so the next tenfold should change it by as little.",
+        "the day are looked up in a B-tree, so the next tenfold should change it by about as much again.",
     )
     book.table(["requests", "calls/request", "B put/request", "CPU ms/request", "memory MB"], rows)
     book.goal("calls a request, the most to the fewest requests", last["calls"] / figures[sizes[0]]["calls"], 1.05)
@@ -56,7 +56,7 @@ def labels(book: Book, sizes: tuple[int, ...] = (10, 100, 1_000, 10_000, 100_000
             costs[size] = appended(standin, size)
     book.say(
         "## Growth: labels",
-        f"One label appended at a time, {LABELS} of them, to a file of so many rows; bytes are those of the bodies sent. "
+        f"One label appended at a time, {LABELS} of them, to a file of so many rows; bytes are those of bodies. "
         "S3 copies what it has of a file of 5 MiB or more, in four calls; a smaller one is sent whole, in one.",
     )
     book.table(

@@ -21,6 +21,12 @@ from lab2.aws.sqs import Outgoing
 BODIES = ["[3, 5.5]", "[]", "é\x7f\u2028"]
 
 
+@pytest.fixture(autouse=True)
+def fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fast path is what is tested here, also where all other tests are run without it (`make boto3`)."""
+    monkeypatch.delenv("LAB2_TRANSPORT", raising=False)
+
+
 def created(aws: AwsSession) -> list[object]:
     """Return a list that grows by every request that botocore itself makes and signs."""
     made: list[object] = []
