@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 import pytest
 from botocore.exceptions import ClientError
-from support.client import ME, client, exit_code, raised, typing
+from support.client import ME, client, exit_code, put_answer, raised, typing
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
@@ -23,23 +23,6 @@ from lab2.stats.client.batch import BatchRequest
 from lab2.stats.client.connection import connect
 from lab2.stats.client.inbox import Inbox
 from lab2.stats.client.run import Run, runs_folder
-from lab2.stats.protocol import answer_request, encode_answer
-
-
-def put_answer(world: World, numbers: str, client: str | None = ME, id: str | None = None, times: int = 1) -> str:
-    id = id or dead_run().new_id()
-    attributes = {"id": id} | ({"client": client} if client else {})
-    message = Outgoing(encode_answer(answer_request(id, numbers)), attributes)
-    assert world.queue("lab2_1").send([message] * times) == []
-    return id
-
-
-def dead_run() -> Run:
-    """A run on this machine that was killed, as its file says: it is there and nobody holds its lock."""
-    run = Run()
-    run.begin(runs_folder())
-    run.end(outstanding=True)
-    return run
 
 
 def bodies(world: World) -> list[str]:

@@ -43,11 +43,11 @@ def piped(world: World, *args: str, typed: str) -> tuple[int, str, str]:
     return program.returncode, output, errors
 
 
-def terminal(world: World, *args: str, **env: str) -> Any:
+def terminal(world: World, *args: str, program: str = "hotdog.py", **env: str) -> Any:
     """Start the labeller at a terminal of 60 columns that shows colours."""
     environment = {"TERM": "xterm-256color", "LANG": "C.UTF-8"} | world.env | env
     environment.pop("DISPLAY", None)
-    child = pexpect.spawn(sys.executable, [str(ROOT / "hotdog.py"), *args], env=environment | env, cwd=world.home,
+    child = pexpect.spawn(sys.executable, [str(ROOT / program), *args], env=environment | env, cwd=world.home,
                           timeout=PATIENCE, encoding="utf8", dimensions=(24, 60))  # fmt: skip
     child.delaybeforesend = 0
     return child
