@@ -12,7 +12,7 @@ from support.world import PATIENCE, World
 from lab2.aws.resources import LABEL_KEY
 
 ATTEMPTS = 3  # of boto3 at each call
-IMPATIENT = "tests/support/with_setting.py", "hotdog.py", "lab2.labelling.session:Session.patience=3"  # seconds
+IMPATIENT = "tests/support/with_setting.py", "hotdog.py", "lab2.labelling.session:Session.patience=2"  # seconds
 
 
 def of_the_labels(call: Call) -> bool:
@@ -63,8 +63,12 @@ def test_a_read_that_fails_for_too_long_is_given_up_with_a_sentence(
     program = labelled.start(*IMPATIENT, *COMMANDS[command])
     output, errors = program.communicate("1\n", timeout=PATIENCE)
     assert program.returncode == 2 and output == ""
-    said = errors.splitlines()
-    assert len(said) == 2 and said[0].startswith(f"{what} fails; retrying: ") and "AWS can't be reached" in said[1]
+    *before, reason = errors.splitlines()
+    assert reason.startswith("AWS can't be reached")
+    assert [line.partition(" fails; retrying: AWS can't be reached")[0] for line in before] in (
+        [what],
+        [],
+    )  # [] if slow
 
 
 @pytest.mark.parametrize(("what", "command"), CASES)
