@@ -6,12 +6,15 @@ import os
 import random
 import re
 import subprocess
+from base64 import b64decode
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from support.world import ROOT, World, until
+from botocore.exceptions import ClientError
+from support.world import PATIENCE, ROOT, World, start_emulator, until
 
 from lab2.aws.session import AwsSession
 
@@ -113,15 +116,64 @@ def test_a_first_deployment_that_fails_leaves_no_bucket_behind(empty: AwsSession
     assert status(empty) == "CREATE_COMPLETE"
 
 
+def with_parameters(**values: str) -> dict[str, Any]:
+    return REQUEST | {"Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()]}
+
+
 def test_identities_are_made_unless_the_account_forbids_it(empty: AwsSession) -> None:
     identities = {"ClientPolicy", "ServerPolicy", "LabellerPolicy", "ServerProfile"}
-    parameters = [{"ParameterKey": "CreateIdentities", "ParameterValue": "no"}]
-    empty.cloudformation.create_stack(**REQUEST, Parameters=parameters)  # type: ignore[arg-type]
+    empty.cloudformation.create_stack(**with_parameters(CreateIdentities="no"))
     assert status(empty) == "CREATE_COMPLETE"
     iam = boto3.Session(region_name="us-east-1").client("iam")
     assert iam.list_policies(Scope="Local")["Policies"] == iam.list_roles()["Roles"] == []
     assert empty.queue_url("lab2") and buckets(empty) == [empty.bucket]
     assert outputs(empty) == {"Bucket", "RequestQueue", "AnswerQueue", "DeadLetterQueue"}
-    parameters[0]["ParameterValue"] = "yes"
-    empty.cloudformation.update_stack(**REQUEST, Parameters=parameters)  # type: ignore[arg-type]
+    empty.cloudformation.update_stack(**with_parameters(CreateIdentities="yes"))
     assert status(empty) == "UPDATE_COMPLETE" and identities <= outputs(empty)
+
+
+def test_machines_and_alarms_come_and_go_with_their_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulator keeps group, launch template, policy and alarms, but starts no machine and scales nothing."""
+    process, url = start_emulator(tmp_path, SERVICES="")  # all that it has
+    try:
+        for name, value in {"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "123456789012",
+                            "AWS_SECRET_ACCESS_KEY": "test"}.items():  # fmt: skip
+            monkeypatch.setenv(name, value)
+        aws, session = AwsSession(), boto3.Session(region_name="us-east-1")
+        scaling, ec2, cloudwatch = (session.client(name) for name in ("autoscaling", "ec2", "cloudwatch"))
+
+        def alarms() -> set[str]:
+            return {alarm["AlarmName"] for alarm in cloudwatch.describe_alarms()["MetricAlarms"]}
+
+        aws.cloudformation.create_stack(**REQUEST)
+        assert status(aws) == "CREATE_COMPLETE"
+        assert scaling.describe_auto_scaling_groups()["AutoScalingGroups"] == [] and alarms() == set()
+
+        aws.cloudformation.update_stack(**with_parameters(Servers="2", AlarmEmail="me@example.org"))
+        assert status(aws) == "UPDATE_COMPLETE"
+        (group,) = scaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+        assert (group["MinSize"], group["MaxSize"]) == (1, 2) and len(group["AvailabilityZones"]) > 1
+        (version,) = ec2.describe_launch_template_versions(
+            LaunchTemplateId=group["LaunchTemplate"]["LaunchTemplateId"], Versions=[group["LaunchTemplate"]["Version"]]
+        )["LaunchTemplateVersions"]
+        machine = version["LaunchTemplateData"]
+        assert machine["InstanceType"] == "t4g.micro" and machine["MetadataOptions"]["HttpTokens"] == "required"
+        assert machine["IamInstanceProfile"]["Arn"].endswith("/lab2-server-us-east-1")
+        assert f"s3://{aws.bucket}/deploy " in b64decode(machine["UserData"]).decode()
+        (ports,) = ec2.describe_security_groups(GroupIds=machine["SecurityGroupIds"])["SecurityGroups"]
+        assert ports["IpPermissions"] == []
+        (policy,) = scaling.describe_policies(AutoScalingGroupName=group["AutoScalingGroupName"])["ScalingPolicies"]
+        metrics = policy["TargetTrackingConfiguration"]["CustomizedMetricSpecification"]["Metrics"]
+        assert [each["Id"] for each in metrics if each["ReturnData"]] == ["backlog"]
+        assert alarms() == {"lab2-dead-letters", "lab2-old-requests"}
+        (subscription,) = session.client("sns").list_subscriptions()["Subscriptions"]
+        assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "me@example.org")
+
+        aws.cloudformation.update_stack(**REQUEST)
+        assert status(aws) == "UPDATE_COMPLETE"
+        assert scaling.describe_auto_scaling_groups()["AutoScalingGroups"] == [] and alarms() == set()
+        with pytest.raises(ClientError, match="CreateIdentities=yes"):
+            aws.cloudformation.update_stack(**with_parameters(Servers="2", CreateIdentities="no"))
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)

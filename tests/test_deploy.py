@@ -1,0 +1,101 @@
+"""deploy/: the unit of systemd and the script that installs it, alone and as the machines of aws.yaml run it."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.world import PATIENCE, ROOT
+
+from lab2 import __version__
+from lab2.stats.server.service import LAST_EFFORT
+
+DEPLOY = ROOT / "deploy"
+UNIT = (DEPLOY / "lab2-server.service").read_text()
+
+
+def service() -> dict[str, str]:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read_string(UNIT)
+    return dict(parser["Service"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
+    """Only its program is not installed here, so another stands in for it."""
+    here = tmp_path / "lab2-server.service"
+    here.write_text(UNIT.replace(service()["ExecStart"], sys.executable))
+    command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(here)]
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_a_stop_has_the_time_that_the_server_takes_for_it() -> None:
+    assert int(service()["TimeoutStopSec"]) > LAST_EFFORT
+
+
+@pytest.mark.long  # pip takes its time
+@pytest.mark.timeout(600)
+def test_the_installed_service_starts_from_a_wheel_and_from_the_checkout(tmp_path: Path) -> None:
+    """All but systemctl, below a folder of its own, with the environment of a machine that has just started."""
+    bare = {name: value for name, value in os.environ.items() if name.startswith("PIP_") or "proxy" in name.lower()}
+    bare |= {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path / "home")}
+    python = shutil.which("python3", path=bare["PATH"])
+    if not python or subprocess.run([python, "-c", "import sys; sys.exit(sys.version_info < (3, 10))"]).returncode:
+        bare["PATH"] = f"{Path(sys.executable).parent}:{bare['PATH']}"
+    folder = tmp_path / "deploy"
+    shutil.copytree(DEPLOY, folder, ignore=shutil.ignore_patterns("*.whl"))
+    wheel = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(wheel, cwd=ROOT, check=True, capture_output=True, timeout=10 * PATIENCE)
+    for source in (folder, DEPLOY):
+        root = tmp_path / source.parent.name
+        command = ["sh", str(source / "install.sh"), "eu-west-3", "bucket"]
+        done = subprocess.run(
+            command, env=bare | {"DESTDIR": str(root)}, capture_output=True, text=True, timeout=20 * PATIENCE
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == f"lab2-server {__version__}\n"
+        assert (root / "etc/systemd/system/lab2-server.service").read_text() == UNIT
+        settings = dict(line.split("=") for line in (root / "etc/lab2-server.env").read_text().splitlines())
+        assert settings == {"AWS_REGION": "eu-west-3", "LAB2_BUCKET": "bucket"}
+        (program,) = shlex.split(service()["ExecStart"])
+        told = subprocess.run(
+            [f"{root}{program}", "--version"], env=bare | settings, capture_output=True, text=True, timeout=PATIENCE
+        )
+        assert told.stdout == f"lab2-server {__version__}\n"
+
+
+@pytest.mark.parametrize("arrives", ["at once", "later"])
+def test_a_new_machine_installs_what_is_in_the_bucket(tmp_path: Path, arrives: str) -> None:
+    """The user data of aws.yaml, with an `aws` that copies from a folder, and a folder in the place of /opt/lab2."""
+    (script,) = re.findall(r"UserData:\n +Fn::Base64: !Sub \|\n((?: {12}.*\n)+)", (ROOT / "aws.yaml").read_text())
+    bucket, machine, programs = (tmp_path / name for name in ("bucket", "machine", "programs"))
+    for each in (bucket, machine, programs):
+        each.mkdir()
+    script = re.sub("^ {12}", "", script, flags=re.MULTILINE).replace("/opt/lab2", str(machine))
+    script = script.replace("${Bucket}", "lab2-1-eu-west-3").replace("${AWS::Region}", "eu-west-3")
+    assert "${" not in script
+    fill = f"touch {bucket}/lab2-1.1.0-py3-none-any.whl; echo 'echo installed $*' > {bucket}/install.sh"
+    (programs / "aws").write_text(
+        "#!/bin/sh\n"
+        f'test "$1 $2 $3" = "s3 sync s3://lab2-1-eu-west-3/deploy" && mkdir -p "$4" && cp -R {bucket}/. "$4"\n'
+    )
+    (programs / "sleep").write_text(f"#!/bin/sh\n{fill}\n")
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    if arrives == "at once":
+        subprocess.run(fill, shell=True, check=True)
+    done = subprocess.run(
+        ["bash", "-c", script], env={"PATH": f"{programs}:/usr/bin:/bin"}, capture_output=True, text=True,
+        timeout=PATIENCE,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "installed eu-west-3 lab2-1-eu-west-3"
