@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 
 from lab2.aws.session import AwsSession
@@ -31,6 +32,16 @@ def until(claim: Callable[[], Any], patience: float = PATIENCE) -> Any:
             pytest.fail(f"still not so after {patience} s")
         time.sleep(0.02)
     return value
+
+
+def interrupt_the_prompt(child: pexpect.spawn) -> None:
+    """Press Ctrl-C at a terminal's prompt, once its line is being waited for.
+
+    One that comes between the prompt and the wait, in microseconds, CPython hears with the next key only.
+    """
+    # "running", or a system call and its arguments: here read(0, ...) or select(1, ...)
+    until(lambda: Path(f"/proc/{child.pid}/syscall").read_text().split()[1:2] in (["0x0"], ["0x1"]))
+    child.sendintr()
 
 
 def free_port() -> int:
