@@ -16,7 +16,7 @@ from bench.book import Book
 from bench.measure import answered, dollars, environment, of_client, some_series, working
 from bench.standin import S3, StandIn, standing_in
 from lab2.aws.session import AwsSession
-from lab2.aws.sqs import Outgoing, Queue
+from lab2.aws.sqs import Outgoing
 from lab2.stats.client.connection import Connection, connect
 from lab2.stats.protocol import answer_request, encode_answer, encode_request, new_id
 from lab2.stats.server.log_row import encode_row
@@ -175,8 +175,9 @@ def aws_at(standin: StandIn) -> Iterator[None]:
 def latency(book: Book, times: int = 40) -> None:
     """A single request on an idle system, beside the calls that it needs."""
     with standing_in(NEAR) as standin, aws_at(standin), ExitStack() as stack:
-        connection = connect(AwsSession(connections=24), "bench", False, stack)
-        calls = [sequence(connection.requests.sqs) for _ in range(times)]
+        aws = AwsSession(connections=24)
+        connection = connect(aws, "bench", False, stack)
+        calls = [sequence(aws) for _ in range(times)]
         with working(standin, SERVER):
             taken = []
             for _ in range(times):
@@ -205,12 +206,9 @@ def ask_once(connection: Connection) -> float:
             return taken
 
 
-def sequence(sqs: Any) -> float:
+def sequence(aws: AwsSession) -> float:
     """Return the seconds of the calls that must follow one another, made by hand."""
-    import boto3
-
-    s3 = boto3.client("s3")
-    queue = Queue(sqs, sqs.get_queue_url(QueueName="lab2_dead")["QueueUrl"])
+    s3, queue = aws.s3, aws.queue("lab2_dead")
     s3.list_objects_v2(Bucket="lab2")  # the connection is there
     start = time.perf_counter()
     queue.send([Outgoing("[3, 5.5]", {"id": "x"})])

@@ -356,7 +356,14 @@ class Aws:
             return {"QueueUrl": f"{self.url}/{ACCOUNT}/{name}"}
         if operation == "DeleteQueue":
             del self.sqs.queues[name]
-        return {"Attributes": {"ApproximateNumberOfMessages": str(len(queue.ready))}}
+        waiting, hidden = str(len(queue.ready)), str(len(queue.held))
+        return {
+            "Attributes": {
+                "ApproximateNumberOfMessages": waiting,
+                "ApproximateNumberOfMessagesNotVisible": hidden,
+                "ApproximateNumberOfMessagesDelayed": "0",
+            }
+        }
 
     def answer_s3(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Reply:
         parts = urlsplit(target)

@@ -1,0 +1,27 @@
+"""What RESULTS.md and the documentation say was measured is what was measured."""
+
+from __future__ import annotations
+
+import re
+
+from support.world import ROOT
+
+from bench.quotes import PAGES, refreshed
+from bench.write_up import as_markdown, results
+
+
+def test_results_md_says_what_was_measured() -> None:
+    assert (ROOT / "bench" / "RESULTS.md").read_text() == as_markdown(results())
+
+
+def test_the_documentation_quotes_what_was_measured() -> None:
+    for page in PAGES:
+        text = page.read_text()
+        assert "<!-- bench: " in text and "--><!-- end -->" not in text
+        assert refreshed(text, results()) == text, f"python -m bench brings {page} up to date"
+
+
+def test_each_section_says_where_and_when_it_was_measured() -> None:
+    named = re.findall(r'"(\w+)": \w+\.\w+,', (ROOT / "bench" / "__main__.py").read_text())
+    assert set(results()) <= set(named)
+    assert all(re.match(r"\d{4}-\d\d-\d\d; .* cores, load", each["machine"]) for each in results().values())
