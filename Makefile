@@ -74,6 +74,11 @@ clean:
 
 .venv/programs: requirements.txt requirements-dev.txt
 	@echo "Setting up .venv, once (about a minute) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@if command -v uv >/dev/null; then \
+		{ test -x $(BIN)/python || uv venv --quiet --seed --python $(PYTHON) .venv; } && \
+		uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt; \
+	else \
+		{ test -x $(BIN)/python || $(PYTHON) -m venv .venv; } && \
+		$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt; \
+	fi
 	@touch $@

@@ -23,6 +23,7 @@ else:
     import tomli as tomllib  # pytest brings it
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+UV = Path(sys.executable).parent / "uv"
 COMMANDS = ["lab2-client", "lab2-server", "lab2-hotdog"]
 
 
@@ -126,3 +127,29 @@ def test_the_installed_commands_run_from_another_folder(installed: Path, tmp_pat
     report = output([str(installed / "lab2-hotdog"), "report", "--local"], elsewhere, **home)
     assert "24" in report  # the sample pictures came with the wheel
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_make_sets_up_the_environment_with_uv_where_it_is_there(tmp_path: Path, tool: str) -> None:
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    (tmp_path / "requirements.txt").touch()
+    (tmp_path / "requirements-dev.txt").write_text("six\n")
+    (tmp_path / "bin").mkdir()
+    if tool == "uv":
+        (tmp_path / "bin" / "uv").symlink_to(UV)
+    path = [folder for folder in os.environ["PATH"].split(os.pathsep) if not (Path(folder) / "uv").exists()]
+    output(["make", ".venv/programs"], tmp_path, PATH=os.pathsep.join([str(tmp_path / "bin"), *path]))
+    output([str(tmp_path / ".venv" / "bin" / "python"), "-c", "import six, pip"], tmp_path)
+    assert ("uv = " in (tmp_path / ".venv" / "pyvenv.cfg").read_text()) == (tool == "uv")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_uvx_runs_the_client_from_a_checkout(tmp_path: Path) -> None:
+    told = output(
+        [str(UV), "tool", "run", "--from", f"{ROOT}[local]", "lab2-client", "--local", "4"], tmp_path,
+        GATEWAY_PORT=str(free_port()), HOME=str(tmp_path), UV_CACHE_DIR=str(tmp_path / "cache"), PYTHONPATH="",
+    )  # fmt: skip
+    assert told.splitlines()[-1].split() == ["1", "4", "4", "4", "4", "4"]

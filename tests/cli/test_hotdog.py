@@ -6,11 +6,11 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pexpect
 import pytest
@@ -282,13 +282,22 @@ def test_a_dead_display_is_noticed_before_it_kills(samples: World) -> None:
     child.expect(pexpect.EOF)
 
 
-def children(pid: int) -> list[int]:
-    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in
-            (task / "children").read_text().split()]  # fmt: skip
-
-
-def command(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_text()
+@pytest.mark.long  # pip takes its time
+@pytest.mark.timeout(600)
+def test_with_opencv_headless_pictures_are_shown_in_the_terminal(samples: World, desktop: Desktop) -> None:
+    folder = samples.home / "headless"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    subprocess.run([*pip, "--target", str(folder), "opencv-python-headless"], check=True, timeout=10 * PATIENCE)
+    child = terminal(samples, "label", DISPLAY=desktop.display, PYTHONPATH=str(folder))
+    child.expect_exact("No window can be opened here, so pictures are shown in the terminal.")
+    child.expect("▀")
+    child.expect_exact(HELP)
+    child.sendline("1")
+    child.expect("Picture 2 of 4")
+    child.expect_exact(HELP)
+    child.sendline("q")
+    child.expect("1 label safe in S3")
+    child.expect(pexpect.EOF)
 
 
 # ---- whatever happens -------------------------------------------------------------------------

@@ -214,9 +214,11 @@ def main(channel: Channel) -> None:
     os.environ |= {"QT_ENABLE_HIGHDPI_SCALING": "0", "QT_AUTO_SCREEN_SCALE_FACTOR": "0", "QT_SCALE_FACTOR": "1"}
     os.environ.pop("QT_SCREEN_SCALE_FACTORS", None)  # pixels are those of the screen: text is drawn here, and sharp
     try:
-        import cv2  # noqa: F401 - only to know early
+        import cv2
     except ImportError as error:
         return channel.send({"problem": NO_OPENCV.format(error)})
+    if not cv2.currentUIFramework():
+        return None  # opencv-python-headless, which has no windows
     canvas = Canvas(channel)
     if sys.platform == "linux" and canvas.x11 is None:
         return None  # there is no display, and Qt would abort
