@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -43,6 +44,18 @@ def test_requirements_files_agree_with_the_package() -> None:
 def test_launchers_are_short() -> None:
     for launcher in ("client.py", "server.py", "hotdog.py"):
         assert len((ROOT / launcher).read_text().splitlines()) <= 30
+
+
+@pytest.mark.parametrize("start", ["client.py", "server.py", "hotdog.py", "lab2"])
+def test_an_old_python_is_told_in_a_sentence(start: str) -> None:
+    for path in (*(f"{name}.py" for name in ("client", "server", "hotdog")), "lab2/__init__.py"):
+        tree = ast.parse((ROOT / path).read_text(), feature_version=(3, 6))
+        assert not any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body)
+    run = f"run_{'path' if start.endswith('.py') else 'module'}({start!r}, None, '__main__')"
+    pretend = f"import sys, runpy; sys.version_info = (3, 9, 2, 'final', 0); sys.path.insert(0, '.'); runpy.{run}"
+    done = subprocess.run([sys.executable, "-c", pretend], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+    sentence = "lab2 needs Python 3.10 or later; this is 3.9.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", sentence)
 
 
 def test_the_module_says_which_commands_there_are(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -135,6 +136,11 @@ def test_help_fits_80_columns_and_the_docs_name_what_it_offers(name: str, monkey
     for parser in program.parsers().values():
         assert max(map(len, parser.format_help().splitlines())) <= 80
         assert [flag for flag in parser.flags() if flag not in TEXTS["README.md"] + TEXTS["operations.md"] + "-h"] == []
+
+
+def test_the_page_of_commands_is_what_the_parsers_have() -> None:
+    tool = runpy.run_path(str(ROOT / "tools" / "cli_page.py"))
+    assert TEXTS["cli.md"] == tool["page"](), "run: python tools/cli_page.py"
 
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES))

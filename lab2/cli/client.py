@@ -63,7 +63,7 @@ def program(prog: str | None = None) -> Program:
 
 def add_answer_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--client", metavar="NAME", default=f"{user()}@{host()}",
-                        help="client name; answers are addressed to it (default: %(default)s)")  # fmt: skip
+                        help="client name; answers are addressed to it (default: user@host)")  # fmt: skip
     parser.add_argument("--private-answers", action="store_true", help="receive answers on a temporary private queue")
 
 

@@ -88,6 +88,8 @@ class Program(Parser):
         self._unnamed = ""
         self._equip(self, run, None)
         self.add_argument("--version", action="version", version=f"{self.prog} {__version__}")
+        self.add_argument("--print-completion", choices=["bash", "zsh"], action=_PrintCompletion,
+                          help="print what makes this shell complete the command line")  # fmt: skip
 
     def command(
         self, name: str, run: Callable[..., int], help: str, old_flag: str = "", unnamed: bool = False
@@ -178,6 +180,23 @@ class Program(Parser):
         if owners:
             return f"{flag} is no option here; it belongs to: {', '.join(owners)}"
         return f"there is no option {flag}{_hint(flag, parser.flags())}"
+
+
+class _PrintCompletion(argparse.Action):
+    """Prints what a shell must source to complete the command line, and ends the program."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _namespace: object, shell: Any, _flag: object = None) -> None:
+        assert isinstance(parser, Program)
+        try:
+            import shtab
+        except ImportError:
+            parser.error("completion scripts are made by the package shtab; run: pip install shtab")
+        for command in parser.parsers().values():
+            for action in command.arguments:
+                if action.metavar in ("PATH", "DIR", "FILE.png"):
+                    vars(action)["complete"] = shtab.FILE
+        print(shtab.complete(parser, shell))
+        parser.exit()
 
 
 def _hint(typed: str, names: Iterable[str]) -> str:
