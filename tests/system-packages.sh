@@ -1,5 +1,5 @@
 #!/bin/sh
-# Debian packages that the tests use and pip can't bring: OpenCV's system libraries, a screen with keys, systemd-analyze, zsh.
+# Debian packages that the tests use and pip can't bring: OpenCV's libraries, a screen with keys, systemd-analyze, zsh.
 # As root they are installed; otherwise their names are said.
 set -eu
 missing=""
