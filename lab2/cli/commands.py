@@ -110,8 +110,12 @@ class Program(Parser):
 
     def parse(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
         """Return the options of a command line; end the program with code 2 and a sentence where they are wrong."""
-        name, flags, words = self._split(list(sys.argv[1:] if arguments is None else arguments))
+        name, given, words = self._split(list(sys.argv[1:] if arguments is None else arguments))
         parser = self.parser_of(name)
+        for flag, *_ in given:
+            if not parser.named(flag.partition("=")[0]):
+                parser.error(self._unknown(flag, parser))
+        flags = [token for flag in given for token in flag]
         # After -- nothing is taken for a flag, and flags may stand among the words that a command takes.
         options, unknown = parser.parse_known_args([*flags, "--", *words] if words else flags)
         if unknown := [argument for argument in unknown if argument != "--"]:
@@ -132,9 +136,9 @@ class Program(Parser):
         parser.set_defaults(run=run, command=name)
         parser.add_common(self._shared)
 
-    def _split(self, arguments: list[str]) -> tuple[str | None, list[str], list[str]]:
-        """Return the command that a command line names, its flags with their values, and the other words."""
-        flags: list[str] = []
+    def _split(self, arguments: list[str]) -> tuple[str | None, list[list[str]], list[str]]:
+        """Return the command that a command line names, its flags, each with its value, and the other words."""
+        flags: list[list[str]] = []
         words: list[str] = []
         old: list[tuple[str, list[str]]] = []  # commands named by a flag of old, each with its word if it takes one
         given = iter(arguments)
@@ -148,9 +152,8 @@ class Program(Parser):
             elif len(token) < 2 or not token.startswith("-") or _NEGATIVE.match(token):
                 words.append(token)
             else:
-                flags.append(token)
-                if not equals and any(action.nargs != 0 for action in self._named(flag)):
-                    flags += islice(given, 1)
+                takes_value = not equals and any(action.nargs != 0 for action in self._named(flag))
+                flags.append([token, *islice(given, takes_value)])
         if len(old) > 1:
             self.error("choose one of " + ", ".join(self._old_flags))
         if old:
@@ -160,9 +163,9 @@ class Program(Parser):
             return None, flags, []
         if words[0] in self._commands.choices:
             return words[0], flags, words[1:]
-        for flag in flags:  # its value may be what seems to be a command
-            if flag.startswith("--") and not self._named(name := flag.partition("=")[0]):
-                self.error(self._unknown(name, self))
+        for flag, *_ in flags:  # its value may be what seems to be a command
+            if not self._named(flag.partition("=")[0]):
+                self.error(self._unknown(flag, self))
         hint = _hint(words[0], self._commands.choices)
         if hint or not self._unnamed:
             self.error(f"there is no command {words[0]!r}{hint or '; there are ' + ', '.join(self._commands.choices)}")

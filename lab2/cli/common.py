@@ -101,7 +101,7 @@ def run(main: Callable[[], int]) -> NoReturn:
     signals.handle(_end, *signals.ENDING)
     threading.excepthook = lambda failure: _die(failure.exc_value or failure.exc_type())
     try:
-        code = _exit_code(main)
+        code = exit_code(main)
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError as error:
@@ -113,7 +113,8 @@ def run(main: Callable[[], int]) -> NoReturn:
     sys.exit(code)
 
 
-def _exit_code(main: Callable[[], int]) -> int | str | None:
+def exit_code(main: Callable[[], int]) -> int | str | None:
+    """Run `main` and return the exit code of the program; what ended it too early is said on stderr."""
     try:
         return main()
     except UserError as problem:

@@ -62,7 +62,7 @@ def day_of(now: datetime, days_ago: int = 0) -> str:
 
 def read_log(aws: AwsSession, day: str = "") -> Iterator[LogLine]:
     """Yield every line of the log of a day ('': of all days), in the order in which they were logged."""
-    with user_errors(f"the log in bucket {aws.bucket}"):
+    with user_errors(f"bucket {aws.bucket}"):
         yield from read_segments(aws, list(objects(aws.s3, aws.bucket, f"{LOG_PREFIX}{day}")))
 
 
@@ -132,7 +132,7 @@ class DayTail:
     def grown(self) -> list[ObjectTypeDef]:
         """Return the segments that have more than was read of them; UserError where AWS fails."""
         prefix = f"{LOG_PREFIX}{self.day}/"
-        with user_errors(f"the log in bucket {self.aws.bucket}"):
+        with user_errors(f"bucket {self.aws.bucket}"):
             entries = list(objects(self.aws.s3, self.aws.bucket, prefix, self._after))
         for entry in entries:
             if entry["Size"] < self._read.get(entry["Key"], 0):  # an administrator removed rows
@@ -146,7 +146,7 @@ class DayTail:
 
     def read(self, grown: Sequence[ObjectTypeDef]) -> list[LogLine]:
         """Return the lines that were added to these segments; UserError where AWS fails, which counts none as read."""
-        with user_errors(f"the log in bucket {self.aws.bucket}"), ThreadPoolExecutor(8) as threads:
+        with user_errors(f"bucket {self.aws.bucket}"), ThreadPoolExecutor(8) as threads:
             parts = list(threads.map(self._part, grown))
         lines = []
         for entry, part in zip(grown, parts, strict=True):

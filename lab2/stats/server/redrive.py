@@ -47,7 +47,7 @@ def redrive(aws: AwsSession) -> int:
 def _file_ids(aws: AwsSession, messages: list[MessageTypeDef]) -> None:
     """File the messages that have no `id` of their own under the day on which they were first sent."""
     nameless = [message for message in messages if "id" not in (message.get("MessageAttributes") or {})]
-    with user_errors(f"the log in bucket {aws.bucket}"):
+    with user_errors(f"bucket {aws.bucket}"):
         IdFile(aws.s3, aws.bucket).places(
             [(message["MessageId"], int(message["Attributes"]["SentTimestamp"]) / 1000) for message in nameless]
         )

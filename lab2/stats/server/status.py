@@ -132,7 +132,7 @@ class Status:
 def log_status(aws: AwsSession, now: datetime) -> LogStatus:
     """Return the state of the log, from a LIST of today's segments and the newest two megabytes of them."""
     days = sorted({day_of(now - LATELY), day_of(now)})
-    with user_errors(f"the log in bucket {aws.bucket}"):
+    with user_errors(f"bucket {aws.bucket}"):
         entries = [entry for day in days for entry in objects(aws.s3, aws.bucket, f"{LOG_PREFIX}{day}/")]
         unread, newest = _newest(entries)
         lines = [line for line in read_segments(aws, newest) if line.fields]
