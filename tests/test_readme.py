@@ -103,6 +103,7 @@ def test_the_lines_of_pandas_count_a_person_s_last_label(world: World) -> None:
     assert HEADER in TEXTS["label-file.md"]
 
 
+@pytest.mark.long
 def test_pandas_and_duckdb_read_the_log_and_the_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = [("ada", "[3, 5]"), ("bob", "[-1]"), ("ada", "[8.5]")]
     now = datetime.now(timezone.utc)

@@ -32,6 +32,7 @@ def run(world: World, *args: str) -> tuple[int, str, str]:
     return process.returncode, output, errors
 
 
+@pytest.mark.long
 def test_client_and_server_run_on_windows(windows: World) -> None:
     code, _, errors = run(windows, "client.py", "--wait", "0.1", "3", "5.5", "8")
     assert code == 1 and "The next run as ada@ADA-PC will show the answer." in errors
@@ -44,6 +45,7 @@ def test_client_and_server_run_on_windows(windows: World) -> None:
     ]
 
 
+@pytest.mark.long
 def test_the_labeller_runs_on_windows(windows: World) -> None:
     fill(windows.aws)
     folder = windows.home / "pictures"

@@ -220,6 +220,7 @@ def test_one_lost_reply_as_the_object_crosses_five_mebibytes_writes_no_row_twice
     assert rows(proxied)[-2:] == [b"theirs", b"more"]
 
 
+@pytest.mark.long
 def test_a_first_write_of_five_mebibytes_whose_replies_are_lost_writes_no_row_twice(
     proxied: World, proxy: Proxy
 ) -> None:
@@ -282,6 +283,7 @@ for number in range({count}):
 """
 
 
+@pytest.mark.long
 def test_processes_that_append_at_once_write_exactly_their_rows(world: World) -> None:
     count, writers = 12, 6
     code = WRITER.format(root=str(ROOT), tests=str(ROOT / "tests"), here=str(ROOT / "tests" / "aws"), count=count)

@@ -36,6 +36,7 @@ def test_a_second_program_joins_and_the_last_one_stops_all(project: Project) -> 
     assert not project.up()
 
 
+@pytest.mark.long
 def test_a_program_that_was_killed_counts_as_gone(project: Project) -> None:
     first = project.start("client.py", "--client", "first", "--listen")
     until(lambda: project.pid("server"))

@@ -245,6 +245,7 @@ def test_answers_to_a_killed_run_are_shown_by_the_next(
     assert "earlier runs" in listener.communicate(timeout=PATIENCE)[1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("messages", [MANY, 5], ids=["private queue", "shared queue"])
 def test_answers_to_a_run_killed_on_another_machine_are_shown_by_a_listener_there_after_a_while(
     world: World, proxy: Proxy, server: object, messages: int

@@ -54,6 +54,7 @@ def test_why_a_server_ends_is_an_event_too(world: World) -> None:
     assert (fatal["event"], fatal["level"]) == ("fatal", "critical") and "No AWS region" in fatal["message"]
 
 
+@pytest.mark.long
 def test_a_quiet_server_says_nothing_and_a_verbose_one_names_each_request_id(world: World) -> None:
     assert drained(world, "--quiet") == (0, [], [])
     code, output, errors = drained(world, "--verbose")
@@ -114,6 +115,7 @@ def test_an_answer_to_numbers_is_csv_and_one_to_an_earlier_run_is_kept_apart(wor
     assert ["earlier", "7", "7", "7", "7", "7"] in [line.split() for line in errors.splitlines()]
 
 
+@pytest.mark.long
 def test_a_quiet_client_prints_answers_and_questions_only(world: World, server: object) -> None:
     assert client(world, "--quiet", "--file", "-", "--csv", typed="3 5\n")[::2] == (0, "")
     code, output, errors = client(world, "--quiet", typed="4\n\nn\n")

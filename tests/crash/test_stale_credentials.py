@@ -127,6 +127,7 @@ def test_server_and_client_wait_for_fresh_credentials_at_their_start(world: Worl
         each.assert_an_outage("Connecting", sign_in.cause)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["label", "upload", "report"])
 def test_the_labeller_waits_for_fresh_credentials_at_its_start(samples: World, sign_in: SignIn, command: str) -> None:
     sign_in.expire()
@@ -171,6 +172,7 @@ def test_a_server_goes_through_stale_credentials(world: World, sign_in: SignIn, 
     assert len(b"".join(world.objects("log/").values()).splitlines()) == 10
 
 
+@pytest.mark.long
 def test_a_dialogue_goes_through_stale_credentials_and_keeps_what_was_typed(world: World, sign_in: SignIn) -> None:
     world.start("server.py", env=sign_in.elsewhere)
     with typing(world) as person:
@@ -196,6 +198,7 @@ def test_a_dialogue_goes_through_stale_credentials_and_keeps_what_was_typed(worl
         assert f"{what} works again after" in screen.getvalue()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("operation", "nth", "what"), [("SendMessageBatch", 1, "Receiving"), ("ListQueues", 1, "Sending")]
 )
@@ -239,6 +242,7 @@ def test_a_labeller_goes_through_stale_credentials_and_saves_every_label(
     assert [row["label"] for row in rows(samples)] == ["1", "0", "1", "0"] and waiting(samples) == []
 
 
+@pytest.mark.long
 def test_an_upload_goes_through_stale_credentials(world: World, sign_in: SignIn) -> None:
     sign_in.expire_after("PutObject", 3)
     said = Said(program := world.start("hotdog.py", "upload", str(ROOT / "underbase")))

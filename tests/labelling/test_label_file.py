@@ -119,6 +119,7 @@ def test_a_file_saved_in_another_form_meanwhile_gets_rows_in_the_new_form(world:
     assert [row["image"] for row in rows(world)] == ["one.jpg", "two.jpg"]
 
 
+@pytest.mark.long
 def test_past_five_megabytes_only_new_rows_travel_and_none_is_doubled(proxied: World, proxy: Proxy) -> None:
     old = label("left.jpg")
     many = "".join(f"{number:012x}-a.jpg,1,bob,2026-11-23T12:00:00.000Z,\r\n" for number in range(120_000))

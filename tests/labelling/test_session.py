@@ -54,6 +54,7 @@ def test_a_read_that_is_cut_off_is_tried_again(labelled: World, proxy: Proxy, wh
     assert command == "report" or len(rows(labelled)) == 5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("what", "command"), CASES)
 def test_a_read_that_fails_for_too_long_is_given_up_with_a_sentence(
     labelled: World, proxy: Proxy, what: str, command: str
@@ -71,6 +72,7 @@ def test_a_read_that_fails_for_too_long_is_given_up_with_a_sentence(
     )  # [] if slow
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("what", "command"), CASES)
 def test_ctrl_c_ends_a_read_that_fails(labelled: World, proxy: Proxy, what: str, command: str) -> None:
     operation, nth, only = READS[what]

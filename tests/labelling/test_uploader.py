@@ -33,6 +33,7 @@ def names(world: World) -> list[str]:
     return [key.removeprefix("underbase/") for key in world.objects("underbase/")]
 
 
+@pytest.mark.long
 def test_bad_files_are_left_out_with_their_reasons_and_the_others_go_on(world: World) -> None:
     folder = world.home / "pictures"
     (folder / "holidays").mkdir(parents=True)
@@ -119,6 +120,7 @@ def test_the_samples_have_the_names_that_upload_gives(world: World) -> None:
     assert names(world) == sorted(samples)
 
 
+@pytest.mark.long
 def test_paths_are_taken_as_people_and_terminals_write_them(world: World) -> None:
     folder = world.home / "fotos d'été"
     folder.mkdir()

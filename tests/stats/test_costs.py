@@ -121,6 +121,7 @@ def test_under_load_the_log_is_written_seven_times_a_second_and_no_byte_much_mor
     assert proxy.sent["PutObject"] <= logged + FULL * len(writes)
 
 
+@pytest.mark.long
 def test_three_servers_on_one_log_cost_hardly_more_calls_than_one(world: World, proxy: Proxy) -> None:
     count, servers = 3_000, 3
     ask(world, count)
