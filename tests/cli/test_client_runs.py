@@ -10,6 +10,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Timer
 from types import SimpleNamespace
 
 import pytest
@@ -209,6 +210,20 @@ def test_six_dialogues_of_one_name_each_show_their_own(world: World, server: obj
         assert Counter(shown(output)) == Counter(f"{number}.{at}1" for at in range(10))
     listener.terminate()
     assert listener.communicate(timeout=PATIENCE) == ("", "")
+
+
+def test_a_run_that_moved_waits_on_the_shared_queue_for_what_it_asked_before(world: World) -> None:
+    """A short look, now and then, may go on missing an answer that other runs receive and release."""
+    with ExitStack() as stack:
+        run = connect(AwsSession(), ME, False, stack)
+        id = run.run.new_id()
+        assert run.send([(id, [3.0])]) == []
+        run.open_own_queue()
+        assert run.receive(0) == []
+        late = Timer(0.5, put_answers, [world, id])
+        late.start()
+        assert [found.answer.id for found in run.receive(20) if found.answer] == [id]
+        late.join()
 
 
 # ---- runs that die ------------------------------------------------------------------------------

@@ -93,14 +93,20 @@ class Connection:
 
     def receive(self, wait: int) -> list[ReceivedAnswer]:
         """Return answers for this run, waiting up to `wait` seconds; once a minute those to dead runs elsewhere."""
-        if self.reply_to and not self._on_shared.isdisjoint(self.run.waiting):
-            self._next_look = 0.0  # for answers to what was sent before we had a queue of our own
+        inbox = self.own if self.own and self.reply_to else self.shared
+        if inbox is self.own and not self._on_shared.isdisjoint(self.run.waiting):
+            # Some were sent before we had a queue of our own. A look at the shared one is too short to meet an answer
+            # that others keep releasing, so we wait there as soon as nothing else is to come.
+            if self.run.waiting <= self._on_shared:
+                inbox = self.shared
+            else:
+                self._next_look = 0.0
         self._raise_put_off()
         self._ask_again()
         if found := self._look():
             return found
-        received = (self.own if self.own and self.reply_to else self.shared).receive(wait)
-        if self.reply_to:
+        received = inbox.receive(wait)
+        if inbox is self.own:
             if not received:
                 self._next_look = min(self._next_look, time.monotonic() + QUIET)
         else:
