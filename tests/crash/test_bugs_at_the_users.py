@@ -69,7 +69,8 @@ def test_a_file_is_answered_though_the_client_has_a_bug_for_a_while(
     assert client.returncode == 0
     assert [json.loads(line)["numbers"] for line in output.splitlines()] == [[1], [2], [BAD], [4]]
     assert_explained(errors, error)
-    until(lambda: quick.depth("lab2_1") == (0, 0))
+    if place != "sender, after":  # by which requests are sent several times: copies of answers may come after its end
+        until(lambda: quick.depth("lab2_1") == (0, 0))
 
 
 @pytest.mark.parametrize("error", first_always(ERRORS[:1] + ERRORS[2:]))
