@@ -24,7 +24,11 @@ from lab2.aws.resources import LABEL_KEY
 from lab2.aws.session import AwsSession
 from lab2.labelling.samples import fill
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's "&" has it ignored, by what we start too
+# What we start finds signals and terminal as at a person's: a shell's "&", nohup and CI leave others.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+os.environ["TERM"] = "xterm"
+os.environ.pop("NO_COLOR", None)
 
 # Input by chance is the same in each run, as that of `chance`, and more of it and another where LAB2_SEED is set.
 hypothesis.settings.register_profile("same", derandomize=True)

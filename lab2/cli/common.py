@@ -134,8 +134,22 @@ def exit_code(main: Callable[[], int]) -> int | str | None:
         return INTERNAL_ERROR
 
 
+_ending = False
+
+
+def is_ending() -> bool:
+    """Tell whether a signal has come that ends the program.
+
+    Python ignores an exception that ends a callback of a weak reference, of which there are many while modules are
+    imported: so the SystemExit of a signal may be lost.
+    """
+    return _ending
+
+
 def _end(number: int, _: object) -> NoReturn:
     """End the program because of a signal, undoing what is to be undone."""
+    global _ending
+    _ending = True
     if number == getattr(signal, "SIGHUP", None):  # the terminal is gone: what is said on the way must not fail
         _discard(*(stream for stream in (sys.stdout, sys.stderr) if stream.isatty()))
     sys.exit(128 + number)

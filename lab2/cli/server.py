@@ -16,7 +16,7 @@ from lab2.aws.retry import OutageReporter, persist
 from lab2.aws.session import AwsSession
 from lab2.cli import logs
 from lab2.cli.commands import Program
-from lab2.cli.common import add_bucket_flag, add_flags, prepare, run
+from lab2.cli.common import add_bucket_flag, add_flags, is_ending, prepare, run
 from lab2.events import log_event, log_outage
 from lab2.stats.server import inspect
 from lab2.stats.server.log_output import print_log
@@ -62,6 +62,8 @@ def serve(aws: AwsSession, options: argparse.Namespace) -> int:
     with emulator.serving() if options.local else nullcontext():
         server = persist(lambda: Server(aws), OutageReporter("Connecting", log_outage))
         signals.handle(lambda *_: server.stopping.set(), "SIGINT", "SIGTERM", "SIGBREAK")
+        if is_ending():
+            server.stopping.set()
         log_event(
             "serving",
             f"Serving {REQUEST_QUEUE}, answering on {ANSWER_QUEUE}, "
