@@ -182,7 +182,7 @@ class Program(Parser):
         owners = [owner.prog for owner in self.parsers().values() if flag in owner.flags()]
         if owners:
             return f"{flag} is no option here; it belongs to: {', '.join(owners)}"
-        return f"there is no option {flag}{_hint(flag, parser.flags())}"
+        return f"there is no option {flag}{_hint(flag, [*parser.flags(), *self._old_flags])}"
 
 
 class _PrintCompletion(argparse.Action):

@@ -56,6 +56,7 @@ def test_flags_stand_before_or_after_the_command_and_old_command_lines_mean_what
         ("server.py stauts", "server.py: there is no command 'stauts'; did you mean status? Try: server.py --help"),
         ("client.py lisen", "client.py: there is no command 'lisen'; did you mean listen? Try: client.py --help"),
         ("hotdog.py photos/", "hotdog.py: there is no command 'photos/'; there are upload, label, report"),
+        ("client.py --fiel x", "client.py: there is no option --fiel; did you mean --file?"),
         ("server.py --drian", "server.py: there is no option --drian; did you mean --drain?"),
         ("server.py status --locla", "server.py status: there is no option --locla; did you mean --local?"),
         ("server.py status --drain", "server.py status: --drain is no option here; it belongs to: server.py."),
