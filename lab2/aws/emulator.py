@@ -18,10 +18,10 @@ from typing import Any
 from lab2.aws.errors import user_errors
 from lab2.aws.resources import DEAD_LETTER_QUEUE, ROOT, bundled
 from lab2.aws.session import AwsSession, Endpoint
-from lab2.daemon import Daemon
 from lab2.errors import UserError
-from lab2.file_lock import lock, locked
-from lab2.machine import data_folder
+from lab2.system.daemon import Daemon
+from lab2.system.file_lock import lock, locked
+from lab2.system.machine import data_folder
 
 # The data of a checkout is beside the programs; that of an installed package in the user's data folder.
 HOME = ROOT / ".local" if bundled("aws.yaml").parent == ROOT else data_folder()

@@ -10,11 +10,11 @@ from contextlib import ExitStack, suppress
 from lab2.cli.commands import Program
 from lab2.cli.common import add_flags, add_output_flag, prepare, run
 from lab2.errors import InvalidInput
-from lab2.machine import host, user
 from lab2.stats.client.conversation import POLL, Conversation
 from lab2.stats.client.prompt import fitted
 from lab2.stats.client.run import Run
 from lab2.stats.series import check_series, parse_number
+from lab2.system.machine import host, user
 from lab2.terminal import remark
 
 FORMS = ["text", "json", "csv"]

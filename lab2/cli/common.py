@@ -9,8 +9,8 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
 
-from lab2 import signals, terminal_mode
 from lab2.errors import UserError, internal_error
+from lab2.system import signals, terminal_mode
 from lab2.terminal import be_quiet, escape_unencodable
 
 INTERNAL_ERROR = 70  # exit code, as EX_SOFTWARE of sysexits.h

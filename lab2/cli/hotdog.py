@@ -18,7 +18,6 @@ from lab2.aws.session import AwsSession
 from lab2.cli.commands import Program
 from lab2.cli.common import add_bucket_flag, add_flags, add_output_flag, prepare, run
 from lab2.errors import UserError, internal_error
-from lab2.keyboard import ask, edit_lines
 from lab2.labelling import samples
 from lab2.labelling.contact_sheet import MAX_PICTURES, write_sheet
 from lab2.labelling.export import Export
@@ -31,7 +30,8 @@ from lab2.labelling.round import label_round
 from lab2.labelling.session import LAST_EFFORT, Session
 from lab2.labelling.training_set import TIES, Split, TrainingSet
 from lab2.labelling.uploader import UPLOADS, upload
-from lab2.machine import state_folder
+from lab2.system.keyboard import ask, edit_lines
+from lab2.system.machine import state_folder
 from lab2.terminal import printable
 
 EPILOG = """\

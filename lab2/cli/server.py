@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from io import TextIOWrapper
 from typing import NoReturn
 
-from lab2 import __version__, signals
+from lab2 import __version__
 from lab2.aws import emulator
 from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
 from lab2.aws.retry import OutageReporter, persist
@@ -24,6 +24,7 @@ from lab2.stats.server.log_reader import check_day, day_of, follow_log, read_log
 from lab2.stats.server.redrive import redrive
 from lab2.stats.server.service import MAX_POLLERS, Server
 from lab2.stats.server.status import Status
+from lab2.system import signals
 from lab2.terminal import printable
 
 EPILOG = """\

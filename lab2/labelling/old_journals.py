@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lab2.file_lock import lock
 from lab2.labelling.label import Label
 from lab2.labelling.outbox_file import OutboxFile
+from lab2.system.file_lock import lock
 
 
 def take_over_journals(folder: Path, outbox: OutboxFile) -> None:

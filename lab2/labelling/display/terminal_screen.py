@@ -9,10 +9,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from lab2.keyboard import ask, drop_typed_ahead
 from lab2.labelling.display.keys import answer_of_character
 from lab2.labelling.display.screen import REFLEX
 from lab2.labelling.picture import Picture
+from lab2.system.keyboard import ask, drop_typed_ahead
 from lab2.terminal import draws_over
 
 HELP = "1 hot dog, 0 not, u back, s skip, q end"

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 
 from lab2.errors import InvalidInput, TryLater, UserError, internal_error
-from lab2.keyboard import ask, drop_typed_ahead, edit_lines, typed_ahead
 from lab2.stats.client.background_connection import BackgroundConnection
 from lab2.stats.client.prompt import Prompt, fitted, say_input_ended
 from lab2.stats.client.run import Run
 from lab2.stats.series import MAX_NUMBERS, parse_number, plainly
+from lab2.system.keyboard import ask, drop_typed_ahead, edit_lines, typed_ahead
 from lab2.terminal import printable, remark
 
 # The first prompt waits for the imports above only; the rest is imported in the background or where it is used.

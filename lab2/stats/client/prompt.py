@@ -6,7 +6,7 @@ import shutil
 import sys
 import textwrap
 
-from lab2 import keyboard
+from lab2.system import keyboard
 from lab2.terminal import printable
 
 

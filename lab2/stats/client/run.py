@@ -8,8 +8,8 @@ import re
 import time
 from contextlib import suppress
 
-from lab2.file_lock import lock
-from lab2.machine import host, state_folder
+from lab2.system.file_lock import lock
+from lab2.system.machine import host, state_folder
 
 TYPE_CHECKING = False  # the first prompt waits for what is imported up there
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import signal
 import sys
 from contextlib import suppress
 
-from lab2 import signals
-from lab2.keyboard import ask_again
+from lab2.system import signals
+from lab2.system.keyboard import ask_again
 
 TYPE_CHECKING = False  # the client's first prompt waits for what is imported up here
 if TYPE_CHECKING:

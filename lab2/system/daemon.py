@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lab2.file_lock import lock, locked
+from lab2.system.file_lock import lock, locked
 
-IMPORTABLE = Path(__file__).resolve().parents[1]
+IMPORTABLE = Path(__file__).resolve().parents[2]
 TICK = 0.02  # seconds between two looks whether it has started or stopped
 
 
@@ -40,7 +40,7 @@ class Daemon:
         path = os.pathsep.join(filter(None, [str(IMPORTABLE), os.environ.get("PYTHONPATH")]))
         with self.log.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "lab2.daemon", str(self.folder), self.name, module, *arguments],
+                [sys.executable, "-m", "lab2.system.daemon", str(self.folder), self.name, module, *arguments],
                 env=os.environ | {"PYTHONPATH": path} | environment, cwd=self.folder,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, **_in_the_background(),
             )  # fmt: skip
