@@ -202,8 +202,8 @@ class Export:
                     (folder / label).mkdir(parents=True, exist_ok=True)
             if rows:
                 self._write(folder / METADATA, _metadata(rows, folder))
-            else:
-                (folder / METADATA).unlink(missing_ok=True)
+            elif _is_metadata(folder / METADATA):
+                (folder / METADATA).unlink()
             for label in CLASSES:
                 if split not in parts or label == TIED:
                     with suppress(OSError):  # it is not there, or not empty
@@ -211,6 +211,16 @@ class Export:
             if split not in parts:
                 with suppress(OSError):
                     folder.rmdir()
+
+
+def _is_metadata(path: Path) -> bool:
+    """Tell whether a file is there and is one that export writes."""
+    head = ",".join(COLUMNS).encode()
+    try:
+        with path.open("rb") as file:
+            return file.read(len(head)) == head
+    except OSError:
+        return False
 
 
 def _metadata(rows: list[Placed], folder: Path) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import suppress
 from typing import Any
 
@@ -41,5 +42,6 @@ def _annotation(label: Label) -> dict[str, Any]:
     if label.time:
         found["created_at"] = label.time.isoformat()
     with suppress(ValueError):
-        found["lead_time"] = float(label.seconds.replace(",", "."))
+        if math.isfinite(seconds := float(label.seconds.replace(",", "."))):  # JSON has no NaN
+            found["lead_time"] = seconds
     return found

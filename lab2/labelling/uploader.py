@@ -8,7 +8,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,6 +125,8 @@ class Uploader:
         except UnreadableImage as reason:
             no_picture = path in self._found_in_folders and not is_picture_name(path)
             self.done.append(Outcome(path, SKIPPED) if no_picture else Outcome(path, LEFT_OUT, str(reason)))
+        except CancelledError:  # closed before there was a connection: it is not done
+            return
         except Exception as error:
             if is_passing(error) or not is_outage(error):
                 raise  # it is done again after an outage; a file that is at fault is left out

@@ -100,7 +100,8 @@ def answer(
             round.doubtful = [(picture, key)] * (key in "01")
     program.wait(PATIENCE)
     round.code, round.errors = program.returncode, program.stderr.read()
-    assert "Traceback" not in round.errors
+    # of one that is killed, a child that it was just starting may say that it can't go on
+    assert "Traceback" not in round.errors or round.code == -signal.SIGKILL
     return round
 
 

@@ -35,7 +35,8 @@ def upload(world: World, folder: Path) -> subprocess.Popen[str]:
 
 def ended(program: subprocess.Popen[str]) -> tuple[int, str, str]:
     output, errors = program.communicate(timeout=PATIENCE)
-    assert "Traceback" not in errors
+    # of one that is killed, a child that it was just starting may say that it can't go on
+    assert "Traceback" not in errors or program.returncode == -signal.SIGKILL
     return program.returncode, output, errors
 
 

@@ -26,7 +26,7 @@ def test_a_line_has_what_the_server_saw_since_the_last_one_for_two_calls(proxied
     heartbeat.logged(12)
     now += 120
     assert heartbeat.fields() == {
-        "waiting": 2, "in_work": 0, "oldest_seconds": 7.5, "dead_letters": 1,
+        "waiting": 2, "in_flight": 0, "oldest_seconds": 7.5, "dead_letters": 1,
         "requests_today": 12, "requests_per_minute": 6.0,
         "last_request": "2027-01-15T08:00:00Z", "version": __version__,
     }  # fmt: skip
@@ -43,7 +43,7 @@ def test_a_line_has_what_the_server_saw_since_the_last_one_for_two_calls(proxied
     proxy.on("GetQueueAttributes", Fault(refuse=(403, "AccessDenied")), times=ALWAYS)
     assert heartbeat.fields()["waiting"] is None
     assert as_text(told | {"waiting": None}) == (
-        "? waiting, 0 in work, oldest 0.0 s, 1 dead letters, 12 requests today, 0.0 a minute, "
+        "? waiting, 0 in flight, oldest 0.0 s, 1 dead letters, 12 requests today, 0.0 a minute, "
         f"last 2027-01-15T08:00:00Z, version {__version__}"
     )
     heartbeat.logged(1)

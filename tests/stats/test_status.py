@@ -79,7 +79,7 @@ def test_people_see_queues_dead_letters_and_the_log_and_that_dead_letters_are_a_
     assert depths == {"lab2": "1", "lab2_1": "0", "lab2_dead": "1"}
     assert r"\tthe body of a dead letter" in output
     assert "2 requests; 2 in the last hour, 0.4 a minute now" in output and '"[1]"' in output
-    assert f"Server {__version__} wrote last at " in output
+    assert f"Server {__version__} last wrote at " in output
     assert output.splitlines()[-1] == "Problem: 1 dead letter on lab2_dead."
     assert max(map(len, output.splitlines()[:4])) <= 80
     assert world.depth("lab2_dead") == (1, 0)  # it looked, no more
@@ -90,7 +90,7 @@ def test_a_monitor_is_told_the_same_as_json(world: World) -> None:
     assert found.problems == []
     assert json.loads(found.as_json()) == {
         "time": "2026-11-23T12:00:00.000Z", "healthy": True, "problems": [],
-        "queues": {name: {"waiting": 0, "in_work": 0} for name in ("lab2", "lab2_1", "lab2_dead")},
+        "queues": {name: {"waiting": 0, "in_flight": 0} for name in ("lab2", "lab2_1", "lab2_dead")},
         "oldest_seconds": None, "dead_letters": 0,
         "day": "2026-11-23", "requests_today": 0, "requests_last_hour": 0, "requests_per_minute": 0.0,
         "estimated": False, "last_request": None, "servers": [],

@@ -34,8 +34,8 @@ class Decoder:
             try:
                 reply, pixels = self._process.ask({"width": width, "height": height}, data)
             except ProcessDied:
-                self._process.close()
-                self._process = WorkerProcess("lab2.labelling.display.decoder")
+                died, self._process = self._process, WorkerProcess("lab2.labelling.display.decoder")
+                died.close()  # only now: where no process can be started, this one goes on saying that it died
                 raise UnreadableImage("decoding it crashes OpenCV") from None
             if (warning := reply.get("warning")) and not _warned.is_set():
                 _warned.set()

@@ -78,9 +78,12 @@ class Connection:
         """Send up to ten requests; return those that SQS did not take. UserError where SQS can't be asked."""
         if self.shared.sifted >= SIFTED and not self.reply_to and self.can_list:
             self._move()
-        attributes = {"client": self.client} | ({"reply_to": self.reply_to} if self.reply_to else {})
         group = re.sub(r"[^!-~]", "_", self.client)[:128]  # what SQS allows in the name of a group
-        outgoing = [Outgoing(encode_request(numbers), {"id": id} | attributes, group) for id, numbers in batch]
+        private = {"reply_to": self.reply_to} if self.reply_to else {}
+        outgoing = []
+        for id, numbers in batch:  # one that is sent again is answered where it was: not on two queues
+            attributes = {"id": id, "client": self.client} | ({} if id in self._on_shared else private)
+            outgoing.append(Outgoing(encode_request(numbers), attributes, group))
         ids = [id for id, _ in batch]
         for id, numbers in batch:
             self._asked.setdefault(id, (numbers, time.time()))
@@ -170,13 +173,10 @@ class Connection:
     def _ask_again(self) -> None:
         """Send requests again whose answers may be lost to us, under their ids: the server answers what is logged."""
         for batch in list(batches(self._lost & self._asked.keys() & self.run.waiting)):
-            self._lost.difference_update(batch)
-            try:
-                failed = [id for id, _ in self.send([(id, self._asked[id][0]) for id in batch])]
-            except UserError:
-                self._lost.update(batch)
-                raise
-            self._lost.update(failed)
+            # Other threads receive meanwhile, and forget what has been answered.
+            again = [(id, asked[0]) for id in batch if (asked := self._asked.get(id))]
+            failed = [id for id, _ in self.send(again)] if again else []
+            self._lost.difference_update(set(batch) - set(failed))
 
     def _raise_put_off(self) -> None:
         with suppress(Empty):

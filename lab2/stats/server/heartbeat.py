@@ -46,9 +46,9 @@ class Heartbeat:
         work, dead = self._depth(REQUEST_QUEUE), self._depth(DEAD_LETTER_QUEUE)
         return {
             "waiting": work and work.waiting,
-            "in_work": work and work.in_work,
+            "in_flight": work and work.in_flight,
             "oldest_seconds": round(oldest, 1),
-            "dead_letters": dead and dead.waiting + dead.in_work,
+            "dead_letters": dead and dead.waiting + dead.in_flight,
             "requests_today": self._today if self._last[:10] == self._stamp()[:10] else 0,
             "requests_per_minute": round(requests / minutes, 1),
             "last_request": self._last or None,
@@ -71,6 +71,6 @@ def as_text(fields: dict[str, Any]) -> str:
     """Return the fields as words of a line, with a question mark for what is not known."""
     told = {name: "?" if value is None else value for name, value in fields.items()}
     return (
-        "{waiting} waiting, {in_work} in work, oldest {oldest_seconds} s, {dead_letters} dead letters, "
+        "{waiting} waiting, {in_flight} in flight, oldest {oldest_seconds} s, {dead_letters} dead letters, "
         "{requests_today} requests today, {requests_per_minute} a minute, last {last_request}, version {version}"
     ).format_map(told)

@@ -107,7 +107,7 @@ class Server:
             self._leases.renew, self._outages("Renewing leases"), interval=REQUEST_VISIBILITY_TIMEOUT / 6
         )
         # A thread of its own: a stop must not wait for a call that hangs.
-        self._beats = PeriodicTask(self._beat, self._outages("The line a minute"), interval=HEARTBEAT)
+        self._beats = PeriodicTask(self._beat, self._outages("Heartbeat"), interval=HEARTBEAT)
 
     def run(self, drain: bool = False) -> None:
         """Serve until `stopping` is set, or with `drain` until no request is left; UserError where it can't go on."""
@@ -230,11 +230,11 @@ class Server:
             if error_code(error) in MISSING_QUEUE_CODES:
                 if self._may_appear(requests):
                     return []
+                for request in requests:
+                    request.refused = MAX_REFUSED
                 queue = to.rpartition("/")[2]
                 sentence = f"{queue} does not exist: {len(requests)} answers go to {ANSWER_QUEUE} instead"
                 log_event("private_queue_missing", sentence, queue=queue, answers=len(requests))
-                for request in requests:
-                    request.refused = MAX_REFUSED
         again = [request for request, answer in zip(requests, answers, strict=True) if answer in failed]
         if to != self.answers:  # it may be set up to take nothing: no thread waits for it
             for request in again:

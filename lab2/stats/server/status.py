@@ -35,7 +35,7 @@ class Depth:
     """How many messages of a queue wait, and how many were received and not deleted yet; SQS counts approximately."""
 
     waiting: int
-    in_work: int
+    in_flight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Status:
     @property
     def dead_letter_count(self) -> int:
         dead = self.queues[DEAD_LETTER_QUEUE]
-        return max(len(self.dead_letters), dead.waiting + dead.in_work)
+        return max(len(self.dead_letters), dead.waiting + dead.in_flight)
 
     @property
     def problems(self) -> list[str]:
@@ -92,7 +92,7 @@ class Status:
             "time": _stamp(self.now),
             "healthy": not self.problems,
             "problems": self.problems,
-            "queues": {name: {"waiting": depth.waiting, "in_work": depth.in_work}
+            "queues": {name: {"waiting": depth.waiting, "in_flight": depth.in_flight}
                        for name, depth in self.queues.items()},
             "oldest_seconds": self.oldest,
             "dead_letters": self.dead_letter_count,
@@ -107,8 +107,8 @@ class Status:
 
     def as_text(self) -> str:
         """Return a screen for people."""
-        rows = [("queue", "waiting", "in work")]
-        rows += [(name, f"{depth.waiting:,}", f"{depth.in_work:,}") for name, depth in self.queues.items()]
+        rows = [("queue", "waiting", "in flight")]
+        rows += [(name, f"{depth.waiting:,}", f"{depth.in_flight:,}") for name, depth in self.queues.items()]
         lines = [align(row, column_widths(rows)) for row in rows]
         lines.append("SQS counts approximately, up to a minute late.")
         age = "not known (CloudWatch reports it only for active queues on AWS)"
@@ -124,7 +124,7 @@ class Status:
             lines[-1] += f"; {about}{log.last_hour:,} in the last hour, {log.per_minute:,.1f} a minute now"
             lines.append(f"Last: {printable(json.dumps(log.last))[:200]}")
         for version, last in log.servers.items():
-            lines.append(f"Server {printable(version)[:40]} wrote last at {printable(last)[:40]}")
+            lines.append(f"Server {printable(version)[:40]} last wrote at {printable(last)[:40]}")
         lines += [f"Problem: {problem}" for problem in self.problems]
         return "\n".join(lines)
 
