@@ -226,6 +226,20 @@ def test_a_run_that_moved_waits_on_the_shared_queue_for_what_it_asked_before(wor
         late.join()
 
 
+def test_what_is_sent_again_is_answered_where_it_was_asked_first(world: World) -> None:
+    """Otherwise copies of one answer would come on two queues."""
+    with ExitStack() as stack:
+        run = connect(AwsSession(), ME, False, stack)
+        old, new = run.run.new_id(), run.run.new_id()
+        assert run.send([(old, [3.0])]) == []
+        run.open_own_queue()
+        assert run.send([(old, [3.0]), (new, [4.0])]) == []
+        asked = [message for _ in range(2) for message in world.queue("lab2").receive(0)]
+        assert Counter((message.attributes["id"], "reply_to" in message.attributes) for message in asked) == {
+            (old, False): 2, (new, True): 1,
+        }  # fmt: skip
+
+
 # ---- runs that die ------------------------------------------------------------------------------
 
 
