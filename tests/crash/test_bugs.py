@@ -8,15 +8,12 @@ import subprocess
 from collections import Counter
 
 import pytest
-from support.bugs import ERRORS, assert_explained, buggy
+from support.bugs import BAD, ERRORS, assert_explained, buggy
 from support.proxy import Fault, Proxy
 from support.world import PATIENCE, World, until
 
 from lab2.aws.sqs import Outgoing, batches
 from lab2.stats.protocol import decode_answer, encode_request, new_id
-
-SOON = 3  # seconds that a request which failed is invisible here, instead of a minute; a delete lingers for one
-BAD = 77777  # the number in the request that makes the bug show
 
 # Where the bug is, and whether it shows once or for one request at each try.
 TARGETS = {
@@ -34,14 +31,6 @@ TARGETS = {
     "leases": "lab2.aws.leases:Leases.hold!",
 }
 OF_ONE_REQUEST = ["handler", "index, asked", "index, answers", "log writer, before", "sender, before"]
-
-
-@pytest.fixture
-def quick(world: World, proxy: Proxy) -> World:
-    """A world whose programs speak through the proxy, and in which what failed is there again soon."""
-    world.env["AWS_ENDPOINT_URL"] = proxy.url
-    proxy.edit("ReceiveMessage", lambda fields: fields.update(VisibilityTimeout=SOON))
-    return world
 
 
 def ask(world: World) -> list[str]:

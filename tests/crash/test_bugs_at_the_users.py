@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.bugs import ERRORS, assert_explained, buggy
+from support.bugs import BAD, ERRORS, assert_explained, buggy
 from support.client import ME, exit_code, typing
 from support.faults import first_always
 from support.labeller import rows, waiting
-from support.proxy import Proxy
 from support.world import PATIENCE, ROOT, World, until
 
 from lab2.aws.sqs import Outgoing
 from lab2.stats.protocol import answer_request, encode_answer
-
-SOON = 3  # seconds after which an answer that was received and not deleted is there again, instead of thirty
-BAD = 77777  # the number in the message that makes the bug show
 
 CLIENT = {
     "receiver, before": "lab2.stats.client.connection:Connection.receive",
@@ -43,14 +39,6 @@ DECODER = {
     "decoder": "lab2.labelling.display.decoder:Decoder.decode",
     "in the decoder's process": "lab2.labelling.display.pixels:decode",
 }
-
-
-@pytest.fixture
-def quick(world: World, proxy: Proxy) -> World:
-    """A world whose programs speak through the proxy, and in which what was received is there again soon."""
-    world.env["AWS_ENDPOINT_URL"] = proxy.url
-    proxy.edit("ReceiveMessage", lambda fields: fields.update(VisibilityTimeout=SOON))
-    return world
 
 
 # ---- the client ---------------------------------------------------------------------------------

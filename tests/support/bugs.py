@@ -8,6 +8,7 @@ from pathlib import Path
 
 from support.world import World
 
+BAD = 77777  # the number in the message that makes the bug show
 ERRORS = ["RuntimeError", "SystemExit", "OSError", "MemoryError"]
 
 

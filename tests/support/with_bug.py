@@ -11,13 +11,13 @@ TARGET, like `lab2.aws.sqs:Queue.send`, raises ERROR for the first TIMES calls (
 from __future__ import annotations
 
 import builtins
-import importlib
 import runpy
 import subprocess
 import sys
 import threading
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,11 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def plant(target: str, error: str, times: int, needle: str) -> None:
     """Replace a function or method by one that raises."""
     late = target.endswith("!")
-    module, _, path = target.rstrip("!").partition(":")
-    *owners, name = path.split(".")
-    owner = importlib.import_module(module)
-    for each in owners:
-        owner = getattr(owner, each)
+    of, _, name = target.rstrip("!").replace(":", ".").rpartition(".")
+    owner = resolve_name(of)
     right, lock, raised = getattr(owner, name), threading.Lock(), 0
 
     def wrong(*args: Any, **named: Any) -> Any:

@@ -7,21 +7,18 @@ TARGET, like `lab2.labelling.session:Session.patience`, is a number of a module 
 
 from __future__ import annotations
 
-import importlib
 import runpy
 import sys
 from pathlib import Path
+from pkgutil import resolve_name
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def put(setting: str) -> None:
     target, _, value = setting.partition("=")
-    module, _, path = target.partition(":")
-    *owners, name = path.split(".")
-    owner = importlib.import_module(module)
-    for each in owners:
-        owner = getattr(owner, each)
+    of, _, name = target.replace(":", ".").rpartition(".")
+    owner = resolve_name(of)
     setattr(owner, name, type(getattr(owner, name))(value))
 
 

@@ -25,14 +25,15 @@ class LogRow(bytes):
 
 def encode_row(id: str, client: str, request: str, answer: str, now: datetime) -> LogRow:
     """Return the row of a request; `answer` is the body of its answer."""
-    head = f'"time": "{_stamp(now)}", "id": {json.dumps(id)}, "client": {json.dumps(client)}'
+    head = f'"time": "{timestamp(now)}", "id": {json.dumps(id)}, "client": {json.dumps(client)}'
     row = LogRow(f'{{{head}, "request": {json.dumps(request)}, "answer": {answer}, {_SERVER}}}'.encode())
     row.id = id
     return row
 
 
 @lru_cache
-def _stamp(now: datetime) -> str:
+def timestamp(now: datetime) -> str:
+    """Return a time as the log has it: UTC, to the millisecond."""
     return now.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

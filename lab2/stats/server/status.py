@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from lab2.aws.errors import user_errors
@@ -13,6 +13,7 @@ from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE, LOG_PREFIX, REQU
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs import Message, batches
 from lab2.stats.server.log_reader import LogFields, day_of, read_segments
+from lab2.stats.server.log_row import timestamp
 from lab2.stats.server.request_log import objects
 from lab2.terminal import align, column_widths, printable
 
@@ -89,7 +90,7 @@ class Status:
         """Return what a monitor wants as a JSON object of one line."""
         log = self.log
         return json.dumps({
-            "time": _stamp(self.now),
+            "time": timestamp(self.now),
             "healthy": not self.problems,
             "problems": self.problems,
             "queues": {name: {"waiting": depth.waiting, "in_flight": depth.in_flight}
@@ -141,7 +142,7 @@ def log_status(aws: AwsSession, now: datetime) -> LogStatus:
     today = f"{LOG_PREFIX}{days[-1]}/"
 
     def since(time: datetime) -> int:
-        known = sum(_time(row) >= _stamp(time) for row in rows)
+        known = sum(_time(row) >= timestamp(time) for row in rows)
         return known + round(rows_a_byte * _size(entry for entry in unread if entry["LastModified"] >= time))
 
     return LogStatus(
@@ -152,7 +153,7 @@ def log_status(aws: AwsSession, now: datetime) -> LogStatus:
         since(now - RATE) / (RATE / timedelta(minutes=1)),
         bool(unread),
         rows[-1] if rows else None,
-        {str(row.get("server", OLD_SERVER)): _time(row) for row in rows if _time(row) >= _stamp(now - LATELY)},
+        {str(row.get("server", OLD_SERVER)): _time(row) for row in rows if _time(row) >= timestamp(now - LATELY)},
     )
 
 
@@ -173,10 +174,6 @@ def _size(entries: Iterable[ObjectTypeDef]) -> int:
 
 def _time(row: LogFields) -> str:
     return str(row.get("time", ""))
-
-
-def _stamp(time: datetime) -> str:
-    return time.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _dead_letters(aws: AwsSession, expected: int) -> list[Message]:
