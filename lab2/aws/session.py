@@ -109,9 +109,9 @@ class AwsSession:
 
         core = self.botocore_session
         proxied = not self.endpoint and is_proxied(self.sqs.meta.endpoint_url)
-        connections = 0 if proxied or os.environ.get("LAB2_TRANSPORT") == "boto3" else self.connections
+        direct = not proxied and os.environ.get("LAB2_TRANSPORT") != "boto3"
         ca_bundle = core.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
-        return SqsTransport(self.sqs, self.credentials, core.user_agent(), connections, ca_bundle)
+        return SqsTransport(self.sqs, self.credentials, core.user_agent(), direct, ca_bundle)
 
     @cached_property
     def s3(self) -> S3Client:

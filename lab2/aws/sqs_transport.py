@@ -1,9 +1,11 @@
 """The four hot SQS calls over keep-alive connections of our own, signed by botocore's public SigV4Auth.
 
 Most of a server's processor time was botocore's, which is ready for every service, protocol and signature. SQS speaks
-AWS JSON 1.0: a POST to the endpoint's root. Here it is made over urllib3, which botocore brings along. Anything unusual
-is left to the boto3 client, which makes that call as if for the first time, with its retries and its errors: an HTTP
-error, a throttle, a connection that fails, a network with a proxy. `LAB2_TRANSPORT=boto3` leaves every call to it.
+AWS JSON 1.0: a POST to the endpoint's root. Here it is made over the standard library's http.client: over urllib3 it
+took half as much again, for each wait of a thread in the kernel hands Python's lock to another thread, often on another
+core, and urllib3 has more of them. Anything unusual is left to the boto3 client, which makes that call as if for the
+first time, with its retries and its errors: an HTTP error, a throttle, a connection that fails, a network with a proxy.
+`LAB2_TRANSPORT=boto3` leaves every call to it.
 """
 
 from __future__ import annotations
@@ -11,17 +13,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import get_cert_path
+from urllib3.util import create_urllib3_context, wait_for_read
 
 from lab2.aws.call_log import log_reply
 
@@ -29,9 +34,10 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials, ReadOnlyCredentials
     from types_boto3_sqs import SQSClient
 
-# As the boto3 clients have it: above a long poll, below the visibility timeout, so that a call that hangs is given up
-# while the messages in its reply are still ours.
-TIMEOUT = urllib3.Timeout(connect=5, read=30)
+# Seconds, as the boto3 clients have them: above a long poll, below the visibility timeout, so that a call that hangs is
+# given up while the messages in its reply are still ours.
+CONNECT_TIMEOUT, READ_TIMEOUT = 5, 30
+FRESH = 1.0  # seconds within which a connection is used again without a look whether SQS has closed it
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -39,17 +45,17 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 class SqsTransport:
     """Calls that take and return what those of the boto3 client of the same names do. Thread-safe.
 
-    `connections` calls may be under way at once, none where boto3 is to make all of them.
+    Where it is not `direct`, boto3 makes all of them.
     """
 
     def __init__(
-        self, client: SQSClient, credentials: Credentials, user_agent: str, connections: int, ca_bundle: str | None
+        self, client: SQSClient, credentials: Credentials, user_agent: str, direct: bool, ca_bundle: str | None
     ) -> None:
         self.client, self._credentials = client, credentials
         self._endpoint = client.meta.endpoint_url.rstrip("/")  # dual-stack or FIPS where botocore was told so
         self._host = urlsplit(self._endpoint).netloc
         self._unsigned_headers = {"Content-Type": "application/x-amz-json-1.0", "User-Agent": user_agent}
-        self._pool = _pool(self._endpoint, connections, ca_bundle) if connections else None
+        self._connections = _Connections(self._endpoint, ca_bundle) if direct else None
 
     def receive_message(self, **fields: Any) -> dict[str, Any]:
         return self._call("ReceiveMessage", self.client.receive_message, fields, _intact_messages)
@@ -71,18 +77,18 @@ class SqsTransport:
         check: Callable[[dict[str, Any], dict[str, Any]], bool] = lambda asked, reply: True,
     ) -> dict[str, Any]:
         """Return the reply of SQS. What `check` finds damaged on the way, like what fails, is asked again by boto3."""
-        if self._pool:
+        if self._connections:
             try:
                 headers, body = self.signed(operation, fields)
                 # As botocore announces its own calls: what counts them counts these too.
                 self.client.meta.events.emit(f"before-send.sqs.{operation}", request=None)
-                response = self._pool.urlopen("POST", "/", body, headers)
+                response, data = self._connections.post(headers, body)
                 log_reply("sqs", operation, response.status, response.headers.get("x-amzn-RequestId", "unknown"))
                 if response.status == 200:
-                    reply: dict[str, Any] = json.loads(response.data)
+                    reply: dict[str, Any] = json.loads(data)
                     if check(fields, reply):
                         return reply
-            except (urllib3.exceptions.HTTPError, BotoCoreError, ValueError):
+            except (OSError, HTTPException, BotoCoreError, ValueError):
                 pass
         result: dict[str, Any] = by_boto3(**fields)
         return result
@@ -97,6 +103,58 @@ class SqsTransport:
         })  # fmt: skip
         _Signer(self._credentials.get_frozen_credentials(), self.client.meta.region_name).add_auth(request)
         return {**dict(request.headers.items()), **self._unsigned_headers}, body
+
+
+class _Connections:
+    """Keep-alive connections to an endpoint, one for each call that is under way at once. Thread-safe."""
+
+    def __init__(self, endpoint: str, ca_bundle: str | None) -> None:
+        self._to = urlsplit(endpoint)
+        self._free: deque[tuple[HTTPConnection, float]] = deque()  # and when it was last used (monotonic seconds)
+        self._tls = create_urllib3_context() if self._to.scheme == "https" else None
+        if self._tls:
+            self._tls.check_hostname = True
+            self._tls.load_verify_locations(ca_bundle or get_cert_path(True))
+
+    def post(self, headers: Mapping[str, str], body: bytes) -> tuple[HTTPResponse, bytes]:
+        """Make a call once; raises OSError or HTTPException."""
+        connection = self._take()
+        try:
+            lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            head = f"POST / HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
+            connection.send(head.encode() + body)  # in one piece; HTTPConnection.request would send two
+            response = HTTPResponse(connection.sock, method="POST")
+            response.begin()
+            data = response.read()
+        except BaseException:
+            connection.close()
+            raise
+        if response.will_close:
+            connection.close()
+        else:
+            self._free.append((connection, time.monotonic()))
+        return response, data
+
+    def _take(self) -> HTTPConnection:
+        """Return a connection that is open, the one that was used last: those that are not needed grow old."""
+        while self._free:
+            try:
+                connection, used = self._free.pop()
+            except IndexError:  # another thread took it
+                break
+            if time.monotonic() - used < FRESH or not wait_for_read(connection.sock, 0):
+                return connection
+            connection.close()
+        connection = self._new()
+        connection.connect()
+        connection.sock.settimeout(READ_TIMEOUT)
+        return connection
+
+    def _new(self) -> HTTPConnection:
+        host = self._to.hostname or ""
+        if self._tls:
+            return HTTPSConnection(host, self._to.port, timeout=CONNECT_TIMEOUT, context=self._tls)
+        return HTTPConnection(host, self._to.port, timeout=CONNECT_TIMEOUT)
 
 
 class _Signer(SigV4Auth):
@@ -123,21 +181,6 @@ def is_proxied(url: str) -> bool:
     """Tell whether the environment has a proxy for this URL, as botocore and urllib read it."""
     parts = urlsplit(url)
     return parts.scheme in getproxies() and not proxy_bypass(parts.hostname or "")
-
-
-def _pool(endpoint: str, connections: int, ca_bundle: str | None) -> urllib3.HTTPConnectionPool:
-    """Return connections to an endpoint that are kept alive; a call is made once, for boto3 repeats it."""
-    parts = urlsplit(endpoint)
-    options: dict[str, Any] = {"maxsize": connections, "timeout": TIMEOUT, "retries": False}
-    if parts.scheme == "http":
-        return urllib3.HTTPConnectionPool(parts.hostname or "", parts.port, **options)
-    return urllib3.HTTPSConnectionPool(
-        parts.hostname or "",
-        parts.port,
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=ca_bundle or get_cert_path(True),
-        **options,
-    )
 
 
 def _intact_messages(asked: dict[str, Any], reply: dict[str, Any]) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import socket
+import threading
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from botocore.exceptions import ClientError
 from support.proxy import Call, Fault, Proxy
 from support.world import ROOT, World, until
 
+from lab2.aws import sqs_transport
 from lab2.aws.pricing import Meter
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs import Outgoing
@@ -110,6 +113,39 @@ def test_a_message_that_was_damaged_on_the_way_is_received_again(proxied: World,
     assert queue.receive(visibility=1) == []
     assert damaged
     assert [message.body for message in until(lambda: queue.receive(wait=1))] == ["[1]"]
+
+
+REPLIES = [
+    b"Content-Length: 2\r\n\r\n{}",
+    b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
+    b"Connection: close\r\n\r\n{}",
+]
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+def test_a_connection_that_was_closed_since_its_last_call_is_not_used_again(
+    reply: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqs_transport, "FRESH", 0.0)
+    closed = threading.Event()
+
+    def answer_each_on_a_connection_of_its_own() -> None:
+        for _ in range(2):
+            connection, _ = listener.accept()
+            with connection:
+                asked = b""
+                while not asked.endswith(b"\r\n\r\n{}"):
+                    asked += connection.recv(1000)
+                connection.sendall(b"HTTP/1.1 200 OK\r\n" + reply)
+            closed.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=answer_each_on_a_connection_of_its_own, daemon=True).start()
+        connections = sqs_transport._Connections(f"http://127.0.0.1:{listener.getsockname()[1]}", None)
+        for _ in range(2):
+            response, data = connections.post({"Host": "sqs"}, b"{}")
+            assert (response.status, data) == (200, b"{}")
+            assert closed.wait(20)
 
 
 def test_nothing_private_of_a_library_is_touched() -> None:
