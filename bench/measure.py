@@ -18,7 +18,8 @@ from bench.standin import ROOT, StandIn
 from lab2.aws.pricing import price
 from lab2.stats.protocol import encode_request, new_id
 
-PATIENCE = 300.0  # seconds
+PATIENCE = 300.0  # seconds, and one more for each thousand requests
+FILL = 50_000  # requests that the stand-in takes at once
 TICKS = os.sysconf("SC_CLK_TCK")
 S3_OPERATIONS = ("PutObject", "GetObject", "HeadObject", "DeleteObject", "ListObjectsV2")
 
@@ -80,11 +81,11 @@ def environment(standin: StandIn) -> dict[str, str]:
     }
 
 
-def until(claim: Callable[[], Any], pause: float = 0.05) -> None:
-    deadline = time.monotonic() + PATIENCE
+def until(claim: Callable[[], Any], pause: float = 0.05, patience: float = PATIENCE) -> None:
+    deadline = time.monotonic() + patience
     while not claim():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not so after {PATIENCE:.0f} s")
+            raise TimeoutError(f"not so after {patience:.0f} s")
         time.sleep(pause)
 
 
@@ -110,11 +111,13 @@ def answered(standin: StandIn, command: Sequence[str], requests: int, processes:
     """Let servers that wait answer so many requests that are there at once."""
     if reset:
         standin.ask("reset")
-    body = encode_entries(requests)
+    first, *further = [encode_entries(min(FILL, requests - done)) for done in range(0, requests, FILL)]
     with working(standin, command, processes) as workers:
         before = standin.ask("stats")
         cpu = sum(cpu_time(worker.pid) for worker in workers)
-        standin.ask("fill", body)
+        standin.ask("fill", first)
+        for body in further:
+            standin.ask("fill-further", body)
         counts: dict[str, Any] = {}
 
         def done() -> bool:
@@ -124,7 +127,7 @@ def answered(standin: StandIn, command: Sequence[str], requests: int, processes:
                 for what, queue in (("deleted", "lab2"), ("queue_sent", "lab2_1"))
             )
 
-        until(done)
+        until(done, max(0.05, requests / 1e6), PATIENCE + requests / 1000)
         cpu = sum(cpu_time(worker.pid) for worker in workers) - cpu
         memory = max(peak_memory(worker.pid) for worker in workers)
     seconds = counts["last_sent"]["lab2_1"] - counts["started"]

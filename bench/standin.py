@@ -284,8 +284,9 @@ class Aws:
             self.forget()
         elif command == "delay":
             self.delay = float(body)
-        elif command == "fill":
-            self.forget()
+        elif command in ("fill", "fill-further"):
+            if command == "fill":
+                self.forget()
             for entry in json.loads(body):
                 self.sqs.send(self.sqs.queues["lab2"], entry)
             self.wake("lab2")
