@@ -144,7 +144,7 @@ class Uploader:
     def _check(self, data: bytes) -> None:
         decoder = self._decoders.get()
         try:
-            decoder.decode(data, 16, 16)
+            decoder.check(data)
         finally:
             self._decoders.put(decoder)
 

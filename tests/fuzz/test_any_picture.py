@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy
 import pytest
+from PIL import Image
 from support.bombs import BOMBS
 from support.fuzz import (
     assert_harmless,
@@ -14,9 +19,17 @@ from support.fuzz import (
     mutated,
 )
 from support.pictures import chunk, drawing, encoded
+from support.variants import saved
 
 from lab2.labelling.display.decoder import Decoder
+from lab2.labelling.display.jpeg import DAMAGED, INCOMPLETE
 from lab2.labelling.picture import UnreadableImage
+
+CASES = Path(__file__).resolve().parent.parent / "cases"
+
+JPEG_OPTIONS: list[dict[str, Any]] = [
+    {}, {"progressive": True}, {"optimize": True}, {"restart_marker_blocks": 4}, {"subsampling": 0}, {"keep_rgb": True},
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -24,6 +37,12 @@ def decoder() -> Iterator[Decoder]:
     decoder = Decoder()
     yield decoder
     decoder.close()
+
+
+def busy() -> Image.Image:
+    """Return a picture that is as busy as a photo."""
+    coarse = numpy.random.default_rng(1).integers(0, 256, (24, 32, 3), numpy.uint8)
+    return Image.fromarray(cv2.resize(coarse, (320, 240), interpolation=cv2.INTER_CUBIC))
 
 
 def noise(chance: random.Random, kind: str) -> bytes:
@@ -57,6 +76,38 @@ def test_any_picture_is_decoded_into_its_box_or_unreadable(
             assert decoder.decode(good, 60, 40).width == 60
     print(f"{shown} of {cases} shown")
     assert shown < cases
+
+
+@few_and_many(150, 2000)
+def test_what_upload_checks_is_what_can_be_shown(decoder: Decoder, chance: random.Random, cases: int) -> None:
+    """Of any JPEG, however damaged, the cheap check says the same as decoding the colours does."""
+    photos = [path.read_bytes() for path in CASES.glob("*.jpg")]
+    photos += [saved(busy(), "JPEG", **options) for options in JPEG_OPTIONS] + [encoded(".png")]
+    said = {verdict(decoder, photo) for photo in photos}
+    for _ in range(cases):
+        said.add(verdict(decoder, damaged(chance, chance.choice(photos))))
+    assert {"", INCOMPLETE, DAMAGED} <= said
+
+
+def verdict(decoder: Decoder, data: bytes) -> str:
+    """Return why a picture can't be shown, '' where it can; the check and the decoder must agree."""
+    reasons = []
+    for look in (decoder.check, partial(decoder.decode, width=16, height=16)):
+        try:
+            look(data)
+            reasons.append("")
+        except UnreadableImage as reason:
+            reasons.append(str(reason))
+    assert reasons[0] == reasons[1], data
+    return reasons[0]
+
+
+def damaged(chance: random.Random, data: bytes) -> bytes:
+    """Return the file cut short, or with bytes of it lost, zeroed, or replaced."""
+    at, size = chance.randrange(2, len(data)), chance.choice((1, 8, 16, 64, 512))
+    other = chance.choice((b"", bytes(size), chance.randbytes(size), data[at : at + size]))
+    rest = data[at + chance.choice((0, size)) :]
+    return chance.choice((data[:at], data[:at] + other + rest, mutated(chance, data, 3)))
 
 
 def with_checksums(data: bytes) -> bytes:

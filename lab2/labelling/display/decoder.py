@@ -7,8 +7,8 @@ import sys
 import threading
 
 from lab2.errors import UserError, internal_error
-from lab2.labelling.display.pixels import MAX_PIXELS, decode
-from lab2.labelling.display.process import Channel, ProcessDied, WorkerProcess, quiet_opencv
+from lab2.labelling.display.pixels import MAX_PIXELS, check, decode
+from lab2.labelling.display.process import Channel, Frame, ProcessDied, WorkerProcess, quiet_opencv
 from lab2.labelling.picture import Picture, UnreadableImage
 
 MAX_MEMORY = 6 * 2**30  # bytes of address space for a decoder: OpenCV reserves much and uses little
@@ -30,9 +30,17 @@ class Decoder:
 
     def decode(self, data: bytes, width: int, height: int) -> Picture:
         """Return the picture, as large as fits into width x height; UnreadableImage where the bytes are not one."""
+        reply, pixels = self._ask({"width": width, "height": height}, data)
+        return Picture(reply["width"], reply["height"], pixels)
+
+    def check(self, data: bytes) -> None:
+        """Raise UnreadableImage where `decode` would; it takes less time."""
+        self._ask({}, data)
+
+    def _ask(self, box: dict[str, int], data: bytes) -> Frame:
         with self._lock:
             try:
-                reply, pixels = self._process.ask({"width": width, "height": height}, data)
+                reply, pixels = self._process.ask(box, data)
             except ProcessDied:
                 died, self._process = self._process, WorkerProcess("lab2.labelling.display.decoder")
                 died.close()  # only now: where no process can be started, this one goes on saying that it died
@@ -44,7 +52,7 @@ class Decoder:
             raise UserError(reply["problem"])
         if "reason" in reply:
             raise UnreadableImage(reply["reason"])
-        return Picture(reply["width"], reply["height"], pixels)
+        return reply, pixels
 
     def close(self) -> None:
         self._process.close()
@@ -68,13 +76,16 @@ def main(channel: Channel) -> None:
             if problem:
                 channel.send({"problem": problem} | first)
                 continue
-            pixels = decode(data, box["width"], box["height"])
+            if not box:
+                check(data)
+                channel.send(first)
+            else:
+                pixels = decode(data, box["width"], box["height"])
+                channel.send({"width": pixels.shape[1], "height": pixels.shape[0]} | first, pixels.tobytes())
         except UnreadableImage as reason:
             channel.send({"reason": str(reason)} | first)
         except BaseException as error:
             channel.send({"reason": internal_error(error)} | first)
-        else:
-            channel.send({"width": pixels.shape[1], "height": pixels.shape[0]} | first, pixels.tobytes())
         first = {}
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lab2.labelling.display import avif, exif, jpeg, netpbm
 from lab2.labelling.display.jpeg import DAMAGED, INCOMPLETE
+from lab2.labelling.display.native_messages import native_messages
 from lab2.labelling.picture import UnreadableImage
 
 if TYPE_CHECKING:
@@ -42,17 +41,38 @@ class Samples(NamedTuple):
 
 def decode(data: bytes, width: int, height: int) -> Pixels:
     """Return rows of blue, green, red, as large as fits into width x height; UnreadableImage : why none."""
-    import cv2
-
-    if not data:
-        raise UnreadableImage("it is empty")
     kind = kind_of(data)
-    try:
+    with _reasons(data, kind):
         if kind == "jpeg":
             return _decode_jpeg(data, width, height)
         samples = _READERS.get(kind, _read)(_ended(data, kind))
         colours = _on_white(_in_bytes(samples.pixels, samples.white), samples.is_premultiplied)
         return _upright(colours, samples.turn, width, height)
+
+
+def check(data: bytes) -> None:
+    """Raise UnreadableImage where `decode` would.
+
+    Of a JPEG it computes an eighth of the size and no colours; libjpeg still reads all data and gives all warnings.
+    """
+    import cv2
+
+    if kind_of(data) != "jpeg":
+        decode(data, 16, 16)
+        return
+    with _reasons(data, "jpeg"):
+        _read_jpeg(data, jpeg.read_header(data), cv2.IMREAD_REDUCED_GRAYSCALE_8)
+
+
+@contextmanager
+def _reasons(data: bytes, kind: str) -> Iterator[None]:
+    """Turn what goes wrong while the file is decoded into UnreadableImage with the reason."""
+    import cv2
+
+    if not data:
+        raise UnreadableImage("it is empty")
+    try:
+        yield
     except Undecodable:
         raise UnreadableImage(what_is_wrong(data, kind)) from None
     except MemoryError:
@@ -89,22 +109,27 @@ def _ended(data: bytes, kind: str) -> bytes:
 
 
 def _decode_jpeg(data: bytes, width: int, height: int) -> Pixels:
-    import cv2
-
     header = jpeg.read_header(data)
-    if header.width * header.height > MAX_JPEG_PIXELS:  # OpenCV looks at the reduced size
-        raise UnreadableImage(f"it has more than {MAX_JPEG_PIXELS // 10**6} megapixels")
     turn = exif.orientation(header.exif)
     room = header.width // max(1, width), header.height // max(1, height)
     if turn >= 5:
         room = header.width // max(1, height), header.height // max(1, width)
+    return _upright(_read_jpeg(data, header, _reduction(max(room))), turn, width, height)
+
+
+def _read_jpeg(data: bytes, header: jpeg.JpegHeader, flags: int) -> Pixels:
+    """Return what OpenCV reads with these flags, not turned; UnreadableImage where it is not the whole picture."""
+    import cv2
+
+    if header.width * header.height > MAX_JPEG_PIXELS:  # OpenCV looks at the reduced size
+        raise UnreadableImage(f"it has more than {MAX_JPEG_PIXELS // 10**6} megapixels")
     with native_messages() as messages:
-        pixels = _imdecode(_ended(data, "jpeg"), _reduction(max(room)) | cv2.IMREAD_IGNORE_ORIENTATION)
+        pixels = _imdecode(_ended(data, "jpeg"), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None:
         raise UnreadableImage(_what_is_wrong_with_jpeg(header))
     if flaw := jpeg.flaw(data, header, messages()):
         raise UnreadableImage(flaw)
-    return _upright(pixels, turn, width, height)
+    return pixels
 
 
 def _reduction(room: int) -> int:
@@ -273,28 +298,3 @@ def _what_is_wrong_with_jpeg(header: jpeg.JpegHeader) -> str:
         what = f"of {header.bits} bits a sample" if header.bits != 8 else "without loss, or of layers"
         return f"it is a JPEG {what}, which is not supported"
     return DAMAGED if header.scan else INCOMPLETE
-
-
-@contextmanager
-def native_messages() -> Iterator[Callable[[], str]]:
-    """What native code writes to stderr meanwhile is not shown; call what this yields to get it, afterwards.
-
-    It is the only way to libjpeg's warnings: OpenCV returns a half grey picture without a word.
-    """
-    reader, writer = os.pipe()
-    shown = os.dup(2)
-    said = bytearray()
-    try:
-        if sys.platform != "win32":
-            os.set_blocking(writer, False)  # a pipe that is full does not stop the decoder
-        os.dup2(writer, 2)
-        try:
-            yield lambda: said.decode(errors="replace")
-        finally:
-            os.dup2(shown, 2)
-            os.close(writer)
-            while part := os.read(reader, 65536):
-                said += part
-    finally:
-        os.close(shown)
-        os.close(reader)
