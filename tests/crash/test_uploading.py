@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -13,8 +14,10 @@ from support.world import PATIENCE, ROOT, World
 
 from lab2.aws.resources import IMAGE_PREFIX
 from lab2.labelling.image_store import digest
+from lab2.labelling.uploader import UPLOADS
 
 SAMPLE = (ROOT / "underbase" / "b5ee1b165ac3-IMG_0417.jpg").read_bytes()
+MAX_MEMORY = 120  # MB of one process; it takes about 60, however many pictures there are
 
 
 @pytest.fixture
@@ -120,3 +123,36 @@ def test_upload_by_two_programs_at_once_of_what_a_third_began(
     codes = [ended(program)[0] for program in victims]
     assert codes == [0 if fault == "none" else -signal.SIGKILL, 0]
     assert_all_are_there(world, folder)
+
+
+@pytest.mark.parametrize("count", [100, pytest.param(2000, marks=pytest.mark.long)])
+def test_an_upload_of_many_pictures_goes_on_where_it_was_killed_and_its_memory_is_bounded(
+    world: World, proxy: Proxy, folder: Path, count: int
+) -> None:
+    for number in range(count):
+        (folder / f"many {number}.jpg").write_bytes(SAMPLE + b"%d" % number)
+    victims: list[subprocess.Popen[str]] = []
+    proxy.on("PutObject", Fault(after=lambda: victims[0].kill(), lost=True), nth=count // 2)
+    victims.append(upload(world, folder))
+    assert ended(victims[0])[0] == -signal.SIGKILL
+    puts = proxy.calls["PutObject"]
+    memory: list[float] = []
+    near_the_end = count - puts - UPLOADS
+    proxy.on("PutObject", Fault(before=lambda: memory.extend(peaks(victims[1]))), nth=near_the_end)
+    victims.append(upload(world, folder))
+    code, output, errors = ended(victims[1])
+    assert (code, errors) == (0, "")
+    counts = re.fullmatch(r"([\d,]+) uploaded, ([\d,]+) already there, 0 left out.\n", output)
+    assert counts
+    uploaded, there = (int(part.replace(",", "")) for part in counts.groups())
+    assert uploaded + there == count + 13 and there >= puts - UPLOADS
+    assert proxy.calls["PutObject"] - puts == uploaded  # what was there was not sent again
+    assert len(memory) > 1 and max(memory) < MAX_MEMORY
+    assert_all_are_there(world, folder)
+
+
+def peaks(program: subprocess.Popen[str]) -> list[float]:
+    """Return the most memory in MB that a program and each of its children have had so far."""
+    children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
+    statuses = [Path(f"/proc/{pid}/status").read_text() for pid in (program.pid, *children)]
+    return [int(found[1]) / 1024 for status in statuses if (found := re.search(r"VmHWM:\s*(\d+)", status))]
