@@ -22,6 +22,7 @@ from lab2.aws.session import AwsSession
 TEMPLATE = (ROOT / "aws.yaml").read_text()
 ACCOUNT = "123456789012"
 BUCKET = f"lab2-{ACCOUNT}-{emulator.REGION}"
+ROLE = f"lab2-server-{emulator.REGION}"  # of the server's machines
 
 
 def test_cfn_lint_passes() -> None:
@@ -96,9 +97,7 @@ def guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guarded
     admin = boto3.Session(ACCOUNT, "test", region_name=emulator.REGION)
     (stack,) = admin.client("cloudformation").describe_stacks(StackName="lab2")["Stacks"]
     policies = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    (role,) = admin.client("iam").list_attached_role_policies(RoleName=f"lab2-server-{emulator.REGION}")[
-        "AttachedPolicies"
-    ][:1]
+    (role,) = admin.client("iam").list_attached_role_policies(RoleName=ROLE)["AttachedPolicies"]
     yield Guarded(url, policies | {"ServerPolicy": role["PolicyArn"]})
     process.terminate()
     process.wait(PATIENCE)
@@ -137,6 +136,16 @@ def test_client_and_server_do_their_job_under_their_policies_and_nothing_else(gu
         service.terminate()
         assert service.wait(PATIENCE) == 0
     assert "2 rows: 2 right" in run(server, "server.py", "verify")
+
+    iam = guarded.admin().client("iam")
+    allowed = {  # to the server's machines, besides what the server does: a shell, and no parameter of the account
+        action
+        for policy in iam.list_role_policies(RoleName=ROLE)["PolicyNames"]
+        for statement in iam.get_role_policy(RoleName=ROLE, PolicyName=policy)["PolicyDocument"]["Statement"]
+        for action in statement["Action"]
+    }
+    channels = {f"ssmmessages:{verb}{kind}Channel" for verb in ("Create", "Open") for kind in ("Control", "Data")}
+    assert allowed == channels | {"ssm:UpdateInstanceInformation"}
 
     sqs, s3 = clients(client)
     assert refused(sqs.receive_message, QueueUrl=queue("lab2"))
