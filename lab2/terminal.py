@@ -55,6 +55,11 @@ def is_shown(char: str) -> bool:
     return char.isprintable() or char in _SHOWN
 
 
+def counted(count: int, what: str) -> str:
+    """Return a count with what it counts, in the plural unless it is one: 1 file, 2,000 files."""
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
 def harmless_cell(cell: str) -> str:
     """Return a cell of CSV so that no spreadsheet takes it for a formula; one that looks so gets a ' before it."""
     return f"'{cell}" if cell.lstrip("'").startswith(FORMULA_STARTS) else cell

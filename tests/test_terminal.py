@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lab2.terminal import Progress, duration
+from lab2.terminal import Progress, counted, duration
 
 
 class Terminal(io.StringIO):
@@ -42,3 +42,9 @@ def test_a_bar_tells_how_long_the_rest_takes_at_the_latest_pace(monkeypatch: pyt
 )
 def test_a_duration_has_one_unit(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_count_of_one_is_singular() -> None:
+    assert [counted(count, "dead letter") for count in (0, 1, 2_000)] == [
+        "0 dead letters", "1 dead letter", "2,000 dead letters"
+    ]  # fmt: skip

@@ -74,7 +74,7 @@ def _port() -> int:
     text = os.environ.get("GATEWAY_PORT", "4566")  # the emulator's own variable and default
     if text.isdecimal() and 0 < int(text) < 65536:
         return int(text)
-    raise UserError(f"GATEWAY_PORT is {text}, which is no port. Try: unset GATEWAY_PORT")
+    raise UserError(f"GATEWAY_PORT is {text}, which is not a port number. Try: unset GATEWAY_PORT")
 
 
 def _start(emulator: Daemon, port: int) -> None:

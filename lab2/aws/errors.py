@@ -79,7 +79,7 @@ _CODES = {
     "SlowDown Throttling ThrottlingException RequestThrottled RequestLimitExceeded TooManyRequestsException "
     "ServiceUnavailable InternalError InternalFailure InternalServerError RequestTimeout RequestTimeoutException "
     "PriorRequestNotComplete BandwidthLimitExceeded OverLimit EC2ThrottledException 429 500 502 503 504": BUSY,
-    "InvalidBucketName": "{what} can't be: {message}. Check --bucket and LAB2_BUCKET.",
+    "InvalidBucketName": "AWS does not accept the name of {what}: {message}. Check --bucket and LAB2_BUCKET.",
 }  # fmt: skip
 CODES = {code: sentence for codes, sentence in _CODES.items() for code in codes.split()}
 
@@ -99,7 +99,7 @@ EXCEPTIONS = {
     "MetadataRetrievalError":
         "The credentials of this machine's role can't be fetched ({error}). Attach an instance profile to it.",
     "ProfileNotFound":
-        "There is no AWS profile {profile}. Check --profile or AWS_PROFILE; this lists what there is: "
+        "There is no AWS profile {profile}. Check --profile or AWS_PROFILE; to list the profiles: "
         "aws configure list-profiles",
     "ConfigParseError": BAD_CONFIGURATION,
     "ConfigNotFound": BAD_CONFIGURATION,
@@ -115,13 +115,14 @@ EXCEPTIONS = {
     "InvalidS3UsEast1RegionalEndpointConfigError": BAD_CONFIGURATION,
     "InvalidSTSRegionalEndpointsConfigError": BAD_CONFIGURATION,
     "NoRegionError": NO_REGION,
-    "InvalidRegionError": "{region} is no AWS region. Try: --region eu-west-3, or export AWS_REGION=eu-west-3",
-    "UnknownRegionError": "{region} is no AWS region. Try: --region eu-west-3, or export AWS_REGION=eu-west-3",
+    "InvalidRegionError": "{region} is not an AWS region. Try: --region eu-west-3, or export AWS_REGION=eu-west-3",
+    "UnknownRegionError": "{region} is not an AWS region. Try: --region eu-west-3, or export AWS_REGION=eu-west-3",
     "BaseEndpointResolverError":
-        "AWS has no such service in {region} ({error}). Check the region, AWS_USE_FIPS_ENDPOINT and "
+        "AWS does not offer this service in {region} ({error}). Check the region, AWS_USE_FIPS_ENDPOINT and "
         "AWS_USE_DUALSTACK_ENDPOINT.",
     "EndpointProviderError":
-        "AWS has no such endpoint ({error}). Check the region, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT.",
+        "This AWS endpoint does not exist ({error}). Check the region, AWS_USE_FIPS_ENDPOINT and "
+        "AWS_USE_DUALSTACK_ENDPOINT.",
     "SSLError":
         "The TLS certificate of {host} can't be verified ({reason}). Behind a proxy that inspects TLS, name its CA "
         "file: export AWS_CA_BUNDLE=ca.pem. Otherwise check this machine's clock.",
@@ -133,8 +134,8 @@ EXCEPTIONS = {
     "ChecksumError": "What AWS sent for {what} was damaged on the way ({error}). Try again.",
     "FlexibleChecksumError": "What AWS sent for {what} was damaged on the way ({error}). Try again.",
     "ResponseParserError":
-        "What came for {what} is no answer of AWS ({error}). Check the network and " + CHECK_ENDPOINT,
-    "ParamValidationError": "{what} can't be: AWS does not allow such a name. Check --bucket and LAB2_BUCKET.",
+        "The reply for {what} is not one that AWS sends ({error}). Check the network and " + CHECK_ENDPOINT,
+    "ParamValidationError": "AWS does not accept the name of {what}. Check --bucket and LAB2_BUCKET.",
     "BotoCoreError": "The call to AWS for {what} failed: {error}",
 }  # fmt: skip
 

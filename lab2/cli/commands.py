@@ -168,7 +168,9 @@ class Program(Parser):
                 self.error(self._unknown(flag, self))
         hint = _hint(words[0], self._commands.choices)
         if hint or not self._unnamed:
-            self.error(f"there is no command {words[0]!r}{hint or '; there are ' + ', '.join(self._commands.choices)}")
+            self.error(
+                f"there is no command {words[0]!r}{hint or '; the commands are ' + ', '.join(self._commands.choices)}"
+            )
         return self._unnamed, flags, words
 
     def _named(self, flag: str) -> list[argparse.Action]:
@@ -181,7 +183,7 @@ class Program(Parser):
         flag = argument.partition("=")[0]
         owners = [owner.prog for owner in self.parsers().values() if flag in owner.flags()]
         if owners:
-            return f"{flag} is no option here; it belongs to: {', '.join(owners)}"
+            return f"{flag} is not an option here; it belongs to: {', '.join(owners)}"
         return f"there is no option {flag}{_hint(flag, [*parser.flags(), *self._old_flags])}"
 
 

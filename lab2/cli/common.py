@@ -64,7 +64,7 @@ def apply_aws_flags(options: argparse.Namespace, environment: MutableMapping[str
     chosen = {flag for flag in ("profile", "region", "endpoint_url") if getattr(options, flag)}
     if options.local and chosen:
         flags = ", ".join(f"--{flag.replace('_', '-')}" for flag in sorted(chosen))
-        raise UserError(f"--local is AWS on this machine, where {flags} means nothing. Leave out one or the other.")
+        raise UserError(f"--local can't be combined with {flags}: it uses AWS emulated on this machine.")
     hidden = [name for flag in chosen for name in _HIDDEN[flag] if name in environment]
     hidden += [name for name in environment if "endpoint_url" in chosen and name.startswith("AWS_ENDPOINT_URL_")]
     for name in hidden:

@@ -32,7 +32,7 @@ from lab2.labelling.training_set import TIES, Split, TrainingSet
 from lab2.labelling.uploader import UPLOADS, upload
 from lab2.system.keyboard import ask, edit_lines
 from lab2.system.machine import state_folder
-from lab2.terminal import printable
+from lab2.terminal import counted, printable
 
 EPILOG = """\
 Without a command a menu is shown.
@@ -155,13 +155,13 @@ def export(session: Session, options: argparse.Namespace) -> int:
     )  # fmt: skip
     if options.format == "labelstudio":
         work.write(TASKS, encode_tasks(wanted, store.aws.bucket))
-        print(f"{len(wanted.examples):,} tasks in {printable(str(options.folder / TASKS))}.")
+        print(f"{counted(len(wanted.examples), 'task')} in {printable(str(options.folder / TASKS))}.")
         return 0
     try:
         work.run(wanted)
     except KeyboardInterrupt:
-        print(f"{len(work.placed):,} of {len(wanted.examples):,} pictures are there. Run export again to continue.",
-              file=sys.stderr, flush=True)  # fmt: skip
+        pictures = counted(len(wanted.examples), "picture")
+        print(f"{len(work.placed):,} of {pictures} fetched. Run export again to continue.", file=sys.stderr, flush=True)
         raise
     for name, reason in sorted(work.left_out.items()):
         print(f"{printable(name)} is left out: {reason}.", file=sys.stderr)

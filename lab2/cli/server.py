@@ -25,7 +25,7 @@ from lab2.stats.server.redrive import redrive
 from lab2.stats.server.service import MAX_POLLERS, Server
 from lab2.stats.server.status import Status
 from lab2.system import signals
-from lab2.terminal import printable
+from lab2.terminal import counted, printable
 
 EPILOG = """\
 Ctrl-C or kill shuts it down gracefully: it finishes the requests it holds.
@@ -100,7 +100,7 @@ def show_log(aws: AwsSession, options: argparse.Namespace) -> int:
 
 
 def put_back(aws: AwsSession, options: argparse.Namespace) -> int:
-    print(f"{redrive(aws):,} dead letters put back on {REQUEST_QUEUE}.")
+    print(f"{counted(redrive(aws), 'dead letter')} put back on {REQUEST_QUEUE}.")
     return 0
 
 

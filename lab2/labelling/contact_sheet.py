@@ -12,7 +12,7 @@ from lab2.labelling.display.drawing import SIDE, contact_sheet
 from lab2.labelling.image_store import Image, ImageStore
 from lab2.labelling.picture import Picture, UnreadableImage
 from lab2.labelling.report import Verdict
-from lab2.terminal import printable, remark
+from lab2.terminal import counted, printable, remark
 
 MAX_PICTURES = 60
 PLAIN, DISPUTED = (60, 60, 60), (0, 0, 200)  # colours of captions: blue, green, red
@@ -44,7 +44,7 @@ def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: ImageSto
         path.write_bytes(data)
     except OSError as error:
         raise UserError(f"{path} can't be written: {error.strerror}. Give another file to --sheet.") from None
-    remark(f"{len(shown)} pictures with their votes written to {printable(str(path))}.")
+    remark(f"{counted(len(shown), 'picture')} with votes written to {printable(str(path))}.")
 
 
 def _caption(verdict: Verdict) -> str:

@@ -34,7 +34,7 @@ from lab2.labelling.training_set import (
     is_exported_name,
     named_digest,
 )
-from lab2.terminal import Progress, harmless_cell, printable
+from lab2.terminal import Progress, counted, harmless_cell, printable
 
 FETCHES = 16  # at once
 MARKER = ".lab2-export"  # the file that marks a folder that export made; what is being written is beside it
@@ -95,7 +95,7 @@ class Export:
             Counter(getattr(placed, field) for placed in self.placed) for field in ("label", "what", "split")
         )
         named = (*CLASSES[:2], *(CLASSES[2:] if classes[TIED] else ()))
-        lines = [f"{len(self.placed):,} pictures in {printable(str(self.folder))}: {_counts(classes, named)}."]
+        lines = [f"{counted(len(self.placed), 'picture')} in {printable(str(self.folder))}: {_counts(classes, named)}."]
         if parts.keys() - {""}:
             lines.append(f"Split: {_counts(parts, [name for name, _ in self.split.parts])}.")
         lines.append(f"{_counts(done, (FETCHED, THERE, MOVED))}, {self.removed:,} removed.")

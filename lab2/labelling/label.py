@@ -101,10 +101,6 @@ class Clock:
         return self._last.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def count_labels(count: int) -> str:
-    return f"{count:,} label{'s' * (count != 1)}"
-
-
 def clean_name(name: str) -> str:
     """Return a person's name fit for a row: one line, no control characters, at most 100 characters."""
     return " ".join("".join(char if is_shown(char) else " " for char in name).split())[:100]

@@ -11,10 +11,11 @@ from lab2.aws.resources import LABEL_KEY
 from lab2.aws.retry import OutageReporter, is_outage
 from lab2.aws.session import AwsSession
 from lab2.errors import UserError, internal_error
-from lab2.labelling.label import Label, count_labels
+from lab2.labelling.label import Label
 from lab2.labelling.label_file import LabelFile, as_row
 from lab2.labelling.old_journals import take_over_journals
 from lab2.labelling.outbox_file import OutboxFile
+from lab2.terminal import counted
 from lab2.workers import BatchWorker
 
 REST = 3  # times as long as a write takes, labels gather for the next one: it sends the whole file, up to 5 MiB
@@ -85,7 +86,7 @@ class Outbox:
         self.saved += len(saved)
         self._kept -= saved
         if found := self._found.intersection(labels):
-            self.say(f"Sent {count_labels(len(found))} that an earlier run had left on this disk.")
+            self.say(f"Sent {counted(len(found), 'label')} that an earlier run had left on this disk.")
         self._found &= waiting
 
     def _append(self) -> list[Label]:

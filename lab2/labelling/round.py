@@ -11,10 +11,10 @@ from lab2.aws.retry import OutageReporter
 from lab2.errors import UserError
 from lab2.labelling.display.process import ProcessDied
 from lab2.labelling.image_store import PAGE, Image
-from lab2.labelling.label import Clock, Label, by_image, count_labels
+from lab2.labelling.label import Clock, Label, by_image
 from lab2.labelling.picture import Picture
 from lab2.labelling.session import LAST_EFFORT, Session
-from lab2.terminal import printable
+from lab2.terminal import counted, printable
 from lab2.workers import BackgroundTask
 
 ROUND = 4  # images
@@ -37,7 +37,7 @@ def label_round(session: Session, annotator: str, useful: bool) -> None:
         ask_round(session, candidates, annotator)
     outbox.flush(LAST_EFFORT)
     session.tell()
-    print(f"{count_labels(outbox.saved - before)} safe in S3", end="")
+    print(f"{counted(outbox.saved - before, 'label')} safe in S3", end="")
     print(f", {outbox.waiting} waiting on this disk to be sent." if outbox.waiting else ".", flush=True)
 
 

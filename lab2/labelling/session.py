@@ -19,11 +19,11 @@ from lab2.labelling.display.screen import Screen
 from lab2.labelling.display.terminal_screen import TerminalScreen
 from lab2.labelling.display.window import Window
 from lab2.labelling.image_store import ImageStore
-from lab2.labelling.label import Votes, count_labels
+from lab2.labelling.label import Votes
 from lab2.labelling.label_file import LabelFile
 from lab2.labelling.outbox import Outbox
 from lab2.labelling.outbox_file import labels_wait
-from lab2.terminal import MOMENT, remark
+from lab2.terminal import MOMENT, counted, remark
 from lab2.workers import BackgroundTask
 
 T = TypeVar("T")
@@ -113,7 +113,7 @@ class Session:
         if outbox:
             outbox.close()
         if waiting:
-            self.say(f"{count_labels(waiting)} not in S3 yet: kept in {self.state} and sent at the next start.")
+            self.say(f"{counted(waiting, 'label')} not in S3 yet: kept in {self.state} and sent at the next start.")
         for child in (self._window, self.decoder):
             if child:
                 child.close()

@@ -84,7 +84,7 @@ class Split:
         except ValueError:
             shares = [-1]
         if shares and (not 2 <= len(shares) <= 3 or min(shares) < 0 or sum(shares) != 100):
-            raise UserError(f"{text} is no split. Write two or three percentages whose sum is 100, like 80/10/10.")
+            raise UserError(f"{text} is not a split. Give two or three percentages that add up to 100, like 80/10/10.")
         names = SPLITS if len(shares) == 3 else (SPLITS[0], SPLITS[2])
         self.parts = [(name, share) for name, share in zip(names, shares, strict=False) if share] or [("", 100)]
 

@@ -119,7 +119,7 @@ PROCESS = "[default]\ncredential_process="
 # The configuration file, the variables, and what the sentence has in it.
 SETTINGS: dict[str, tuple[str, dict[str, str], str]] = {
     "no region": ("", KEYS | {"AWS_REGION": ""}, "No AWS region is set"),
-    "no such region": ("", KEYS | {"AWS_REGION": "eu west"}, "eu west is no AWS region"),
+    "no such region": ("", KEYS | {"AWS_REGION": "eu west"}, "eu west is not an AWS region"),
     "nobody": ("", {}, "There are no AWS credentials. Try: aws configure"),
     "no such profile": ("", {"AWS_PROFILE": "ada"}, "There is no AWS profile ada. Check --profile or AWS_PROFILE"),
     "half a key": ("", {"AWS_ACCESS_KEY_ID": "a"}, "missing: AWS_SECRET_ACCESS_KEY"),

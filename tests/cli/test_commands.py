@@ -55,11 +55,11 @@ def test_flags_stand_before_or_after_the_command_and_old_command_lines_mean_what
     [
         ("client.py --fiel x", "client.py: there is no option --fiel; did you mean --file?"),
         ("server.py status --locla", "server.py status: there is no option --locla; did you mean --local?"),
-        ("server.py --drain status", "server.py status: --drain is no option here; it belongs to: server.py."),
-        ("hotdog.py --json", "hotdog.py: --json is no option here; it belongs to: hotdog.py report."),
+        ("server.py --drain status", "server.py status: --drain is not an option here; it belongs to: server.py."),
+        ("hotdog.py --json", "hotdog.py: --json is not an option here; it belongs to: hotdog.py report."),
         ("server.py --foo bar", "server.py: there is no option --foo. Try: server.py --help"),
         ("server.py verify \x1b[31m b", "server.py verify: unexpected argument 'b'."),
-        ("server.py \x1b[31m", r"server.py: there is no command '\x1b[31m'; there are"),
+        ("server.py \x1b[31m", r"server.py: there is no command '\x1b[31m'; the commands are"),
     ],
 )
 def test_what_no_command_takes_is_one_sentence_with_a_suggestion(

@@ -32,7 +32,7 @@ def test_a_server_logs_a_line_per_event_as_text(world: World) -> None:
     code, (serving, stopped), errors = drained(world)
     assert (code, errors) == (0, [])
     assert re.fullmatch(f"{STAMP} Serving lab2, answering on lab2_1, logging to s3://lab2-.*/log/ in .*", serving)
-    assert re.fullmatch(f"{STAMP} Stopped: 1 requests, 1 answers, 1 log writes, 0 in hand; .*", stopped)
+    assert re.fullmatch(f"{STAMP} Stopped: 1 request, 1 answer, 1 log write, 0 in hand; .*", stopped)
 
 
 def test_a_server_logs_a_json_object_per_event(world: World) -> None:

@@ -98,7 +98,7 @@ def test_a_request_that_fails_each_time_is_a_dead_letter_and_redrive_mends_it(qu
     output, _ = quick.start("server.py", "status").communicate(timeout=PATIENCE)
     assert f"[{BAD}]" in output and bad in output and "redrive" in output
     output, errors = quick.start("server.py", "redrive").communicate(timeout=PATIENCE)
-    assert output == "1 dead letters put back on lab2.\n" and errors == ""
+    assert output == "1 dead letter put back on lab2.\n" and errors == ""
     quick.start("server.py", "--drain").communicate(timeout=PATIENCE)
     collect(quick, [bad])
     assert logged(quick) == Counter([bad, *good])

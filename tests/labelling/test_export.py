@@ -309,7 +309,7 @@ def test_the_program_exports_what_people_labelled_and_goes_on_after_it_was_inter
     going_on.set()
     output, errors = program.communicate(timeout=PATIENCE)
     assert (program.returncode, output) == (130, "")
-    assert re.fullmatch(r"\d+ of 24 pictures are there. Run export again to continue.\n", errors)
+    assert re.fullmatch(r"\d+ of 24 pictures fetched. Run export again to continue.\n", errors)
     code, output, errors = piped(samples, "export", "set", typed="")
     assert (code, errors) == (0, "")
     assert "24 pictures in set: 12 hot_dog, 12 not_hot_dog." in output and "No longer in the bucket: 1 of" in output
@@ -320,7 +320,7 @@ def test_the_program_exports_what_people_labelled_and_goes_on_after_it_was_inter
 
 @pytest.mark.parametrize(
     ("args", "sentence"),
-    [(["export"], "DIR"), (["export", "set", "--split", "8/1/1"], "8/1/1 is no split"),
+    [(["export"], "DIR"), (["export", "set", "--split", "8/1/1"], "8/1/1 is not a split. Give two or three"),
      (["export", "set", "--ties", "both"], "--ties"), (["export", "set", "--min-votes", "x"], "--min-votes")],
 )  # fmt: skip
 def test_a_command_line_that_is_wrong_is_refused_in_a_sentence(world: World, args: list[str], sentence: str) -> None:

@@ -43,7 +43,7 @@ def test_a_line_has_what_the_server_saw_since_the_last_one_for_two_calls(proxied
     proxy.on("GetQueueAttributes", Fault(refuse=(403, "AccessDenied")), times=ALWAYS)
     assert heartbeat.fields()["waiting"] is None
     assert as_text(told | {"waiting": None}) == (
-        "? waiting, 0 in flight, oldest 0.0 s, 1 dead letters, 12 requests today, 0.0 a minute, "
+        "? waiting, 0 in flight, oldest 0.0 s, 1 dead letter, 12 requests today, 0.0 a minute, "
         f"last 2027-01-15T08:00:00Z, version {__version__}"
     )
     heartbeat.logged(1)
@@ -68,4 +68,4 @@ def test_a_server_says_it_each_minute(world: World, monkeypatch: pytest.MonkeyPa
     server = Server(world.aws)
     server.run()
     line = next(line for line in said if ", last 20" in line)
-    assert line.startswith("0 waiting, ") and f"version {__version__}; 1 requests, " in line
+    assert line.startswith("0 waiting, ") and f"version {__version__}; 1 request, " in line

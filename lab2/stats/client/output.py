@@ -13,7 +13,7 @@ from lab2.errors import internal_error
 from lab2.stats.client.inbox import ReceivedAnswer
 from lab2.stats.protocol import Answer, encode_answer
 from lab2.stats.series import shortest
-from lab2.terminal import align, column_widths, printable
+from lab2.terminal import align, column_widths, counted, printable
 
 EARLIER = "earlier"  # the name of an answer to an earlier run
 SUMMARY = ("mean", "median", "max", "min")
@@ -60,7 +60,7 @@ def found_earlier(received: Sequence[ReceivedAnswer]) -> str:
 
 
 def count_earlier(count: int) -> str:
-    return f"Found {count:,} answer{'s' * (count != 1)} to earlier runs."
+    return f"Found {counted(count, 'answer')} to earlier runs."
 
 
 class AnswerWriter:

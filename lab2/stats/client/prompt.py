@@ -7,7 +7,7 @@ import sys
 import textwrap
 
 from lab2.system import keyboard
-from lab2.terminal import printable
+from lab2.terminal import counted, printable
 
 
 class Prompt:
@@ -43,6 +43,6 @@ def say_input_ended(waiting: int, reply: str, interrupted: bool) -> None:
     """
     if waiting:
         leave = " Press Ctrl-C again to leave." if interrupted else ""
-        print(fitted(f"Input ended; waiting for {waiting} answer{'s' * (waiting != 1)}.{leave}"), file=sys.stderr)
+        print(fitted(f"Input ended; waiting for {counted(waiting, 'answer')}.{leave}"), file=sys.stderr)
     elif reply.lower() not in ("", "y", "n", "no"):
         print(fitted("Input ended: only y or Y starts another message."), file=sys.stderr)

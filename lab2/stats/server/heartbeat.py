@@ -13,6 +13,7 @@ from lab2.aws.resources import DEAD_LETTER_QUEUE, REQUEST_QUEUE
 from lab2.aws.session import AwsSession
 from lab2.errors import UserError
 from lab2.stats.server.status import Depth, depth_at
+from lab2.terminal import counted
 
 
 class Heartbeat:
@@ -70,7 +71,9 @@ class Heartbeat:
 def as_text(fields: dict[str, Any]) -> str:
     """Return the fields as words of a line, with a question mark for what is not known."""
     told = {name: "?" if value is None else value for name, value in fields.items()}
+    dead = "? dead letters" if fields["dead_letters"] is None else counted(fields["dead_letters"], "dead letter")
+    today = counted(fields["requests_today"], "request")
     return (
-        "{waiting} waiting, {in_flight} in flight, oldest {oldest_seconds} s, {dead_letters} dead letters, "
-        "{requests_today} requests today, {requests_per_minute} a minute, last {last_request}, version {version}"
+        f"{{waiting}} waiting, {{in_flight}} in flight, oldest {{oldest_seconds}} s, {dead}, {today} today, "
+        "{requests_per_minute} a minute, last {last_request}, version {version}"
     ).format_map(told)

@@ -10,7 +10,7 @@ from lab2.aws.session import AwsSession
 from lab2.errors import UserError
 from lab2.stats.protocol import answer_request, encode_answer
 from lab2.stats.server.log_reader import LogFields, read_log
-from lab2.terminal import printable
+from lab2.terminal import counted, printable
 
 
 def verify(aws: AwsSession, day: str = "") -> int:
@@ -27,7 +27,7 @@ def verify(aws: AwsSession, day: str = "") -> int:
             f"There is no log under s3://{aws.bucket}/{LOG_PREFIX}{day}. Days are written like 2026-11-23, in UTC."
         )
     faults = ", ".join(f"{found[fault]:,} {fault}" for fault in ("wrong", "twice", "torn"))
-    print(f"{found.total():,} rows: {found['']:,} right, {faults}")
+    print(f"{counted(found.total(), 'row')}: {found['']:,} right, {faults}")
     return found.total() - found[""]
 
 

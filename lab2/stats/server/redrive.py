@@ -18,6 +18,7 @@ from lab2.aws.session import AwsSession
 from lab2.aws.sqs import BATCH
 from lab2.errors import UserError
 from lab2.stats.server.idempotency import IdFile
+from lab2.terminal import counted
 
 if TYPE_CHECKING:
     from types_boto3_sqs.type_defs import MessageTypeDef, SendMessageBatchRequestEntryTypeDef
@@ -66,8 +67,8 @@ def _move(aws: AwsSession, messages: list[MessageTypeDef], dead: str, requests: 
         )
     if failed := reply.get("Failed"):
         raise UserError(
-            f"{len(failed)} dead letters were not accepted by {REQUEST_QUEUE}: {failed[0]['Code']}. They are still on "
-            f"{DEAD_LETTER_QUEUE}; run redrive again in a minute."
+            f"{REQUEST_QUEUE} did not accept {counted(len(failed), 'dead letter')}: {failed[0]['Code']}. Nothing is "
+            f"lost: what was not accepted is still on {DEAD_LETTER_QUEUE}. Run redrive again in a minute."
         )
     return len(sent)
 

@@ -32,7 +32,7 @@ from lab2.stats.server.heartbeat import Heartbeat, as_text
 from lab2.stats.server.idempotency import IdFile, Place, place_of
 from lab2.stats.server.log_row import LogRow, encode_row
 from lab2.stats.server.request_log import RequestLog
-from lab2.terminal import printable
+from lab2.terminal import counted, printable
 from lab2.workers import BatchWorker, PeriodicTask
 
 REQUEST_VISIBILITY_TIMEOUT = 60  # seconds for which a received request is ours alone; renewed while we hold it
@@ -125,8 +125,8 @@ class Server:
 
     def report(self) -> str:
         """Return counts so far, calls per request and what a million such requests would cost."""
-        line = (f"{self.received:,} requests, {self.answered:,} answers, {self.writes:,} log writes, "
-                f"{len(self._leases):,} in hand; {self.meter.total:,} API calls")  # fmt: skip
+        done = [counted(self.received, "request"), counted(self.answered, "answer"), counted(self.writes, "log write")]
+        line = f"{', '.join(done)}, {len(self._leases):,} in hand; {counted(self.meter.total, 'API call')}"
         if self.received:
             line += (f", {self.meter.total / self.received:.2f} a request, "
                      f"${self.meter.dollars / self.received * 1e6:.2f} a million requests")  # fmt: skip
@@ -233,7 +233,7 @@ class Server:
                 for request in requests:
                     request.refused = MAX_REFUSED
                 queue = to.rpartition("/")[2]
-                sentence = f"{queue} does not exist: {len(requests)} answers go to {ANSWER_QUEUE} instead"
+                sentence = f"{queue} does not exist; sent to {ANSWER_QUEUE} instead: {counted(len(requests), 'answer')}"
                 log_event("private_queue_missing", sentence, queue=queue, answers=len(requests))
         again = [request for request, answer in zip(requests, answers, strict=True) if answer in failed]
         if to != self.answers:  # it may be set up to take nothing: no thread waits for it

@@ -15,7 +15,7 @@ from lab2.aws.sqs import Message, batches
 from lab2.stats.server.log_reader import LogFields, day_of, read_segments
 from lab2.stats.server.log_row import timestamp
 from lab2.stats.server.request_log import objects
-from lab2.terminal import align, column_widths, printable
+from lab2.terminal import align, column_widths, counted, printable
 
 if TYPE_CHECKING:
     from types_boto3_s3.type_defs import ObjectTypeDef
@@ -79,7 +79,7 @@ class Status:
         """What a person should look after, in sentences; none when all is well."""
         found = []
         if count := self.dead_letter_count:
-            found.append(f"{count:,} dead letter{'s' * (count != 1)} on {DEAD_LETTER_QUEUE}.")
+            found.append(f"{counted(count, 'dead letter')} on {DEAD_LETTER_QUEUE}.")
         if self.oldest is not None and self.oldest > OLD:
             found.append(
                 f"The oldest request on {REQUEST_QUEUE} has waited for {self.oldest:,.0f} s. Is a server running?"
@@ -120,7 +120,7 @@ class Status:
         if self.dead_letters:
             lines.append("Why they failed is in the server's log, by id. Put them back after a fix: server.py redrive")
         log, about = self.log, "about " * self.log.estimated
-        lines.append(f"Log of {log.day}: {about}{log.requests:,} request{'s' * (log.requests != 1)}")
+        lines.append(f"Log of {log.day}: {about}{counted(log.requests, 'request')}")
         if log.last:
             lines[-1] += f"; {about}{log.last_hour:,} in the last hour, {log.per_minute:,.1f} a minute now"
             lines.append(f"Last: {printable(json.dumps(log.last))[:200]}")
