@@ -101,6 +101,10 @@ def connect(options: argparse.Namespace, run: Run, stack: ExitStack) -> Connecti
 
 
 def ask(conversation: Conversation, options: argparse.Namespace) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(
+            line_buffering=True
+        )  # a pipe of both streams has what was typed before what is said to it
     remark(fitted("Type up to 10 numbers, 0 or larger; an empty line sends the message."), sys.stdout)
     conversation.ask_and_answer()
     return 0 if conversation.fine else 1

@@ -165,6 +165,24 @@ def test_ctrl_c_while_aws_is_away_says_how_to_send_what_was_typed(world: World) 
         assert exit_code(person) == 1
 
 
+def test_a_message_that_sqs_may_have_taken_is_not_called_unsent(proxied: World, proxy: Proxy) -> None:
+    proxy.on("SendMessageBatch", Fault(lost=True), times=ALWAYS)
+    code, _, errors = client(proxied, "--wait", "1", "3", "5.5")
+    assert code == 2 and "Not sent" not in errors and len(bodies(proxied)) >= 1
+    assert "The client stopped. The message may have been sent. If it was, the next run as me@here shows" in errors
+    assert errors.endswith("To send it again as a new message: client.py 3 5.5\n")
+
+    with typing(proxied) as person:
+        person.expect("Number 1")
+        person.sendline("3")
+        person.expect("Number 2")
+        person.sendline("")
+        person.expect("Sending fails; retrying")
+        person.sendintr()
+        person.expect("The message may have been sent")
+        person.expect("waiting for 1 answer")
+
+
 def test_an_outage_while_typing_is_waited_for(proxied: World, proxy: Proxy, server: object) -> None:
     cuts = [proxy.on(call, Fault(cut=True), times=ALWAYS) for call in ("GetQueueUrl", "SendMessageBatch")]
     with typing(proxied) as person:
@@ -442,6 +460,12 @@ def test_a_script_is_asked_nothing_and_its_input_is_left_to_it(world: World) -> 
     done = subprocess.run(["sh", "-c", loop], input="1\n2\n", env=env, capture_output=True, text=True)
     assert done.stdout == "got 1\ngot 2\n"
     assert "Send it later with: client.py 2\n" in done.stderr
+
+
+def test_in_one_pipe_an_entry_comes_before_its_rejection(world: World) -> None:
+    process = world.start("client.py", "--client", ME, env={"PYTHONUNBUFFERED": ""}, stderr=subprocess.STDOUT)
+    output, _ = process.communicate("seven\n", timeout=PATIENCE)
+    assert output.index("Number 1 of 10 (Enter ends): seven") < output.index("Rejected: ") < output.index("Number 2")
 
 
 def test_a_refused_receive_does_not_end_the_dialogue(proxied: World, proxy: Proxy) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from lab2.errors import InvalidInput, TryLater, UserError, internal_error
 from lab2.stats.client.background_connection import BackgroundConnection
-from lab2.stats.client.prompt import Prompt, fitted, say_input_ended
+from lab2.stats.client.prompt import Prompt, fitted, how_to_resend, say_input_ended
 from lab2.stats.client.run import Run
 from lab2.stats.series import MAX_NUMBERS, parse_number, plainly
 from lab2.system.keyboard import ask, drop_typed_ahead, edit_lines, typed_ahead
@@ -109,10 +109,10 @@ class Conversation:
         id = self.run.new_id()
         try:
             while not self._deliver(id, numbers):
-                self.reconnect(numbers)
+                self.reconnect(numbers, id)
         except KeyboardInterrupt:
             self.fine = False
-            print(f"\nNot sent. Send it later with: client.py {plainly(numbers)}", end="", file=sys.stderr)
+            print(f"\n{self._how_to_resend(numbers, id)}", end="", file=sys.stderr)
             raise
         self._poll(GLANCE)
         deadline = time.monotonic() + GLANCE
@@ -137,9 +137,12 @@ class Conversation:
 
             persist(send, OutageReporter("Sending"), deadline - time.monotonic())
         except Exception as problem:
-            self._print_problem(problem, numbers)
+            self._print_problem(problem, numbers, id)
             return False
         return True
+
+    def _how_to_resend(self, numbers: Sequence[float], id: str) -> str:
+        return how_to_resend(numbers, self.client if id in self.sent else None)
 
     def _connection(self) -> Connection:
         """Return the connection; who is at a terminal is told if it takes longer."""
@@ -152,7 +155,7 @@ class Conversation:
                 print("Waiting for the connection; Ctrl-C to leave.", file=sys.stderr)
         return self.link.connection(self.patience)
 
-    def reconnect(self, typed: Sequence[float]) -> None:
+    def reconnect(self, typed: Sequence[float], id: str = "") -> None:
         """Ask whether to try again; leave if not, or if nobody is there to ask, showing what was typed."""
         again = False
         if sys.stdin.isatty():  # from a pipe, the next line is a number and no reply
@@ -164,8 +167,9 @@ class Conversation:
             except (EOFError, KeyboardInterrupt):
                 print()
         if not again:
-            unsent = f" Send it later with: client.py {plainly(typed)}" if typed else ""
-            raise UserError(f"The client stopped; nothing more was sent.{unsent}")
+            raise UserError(
+                f"The client stopped. {self._how_to_resend(typed, id) if typed else 'Nothing more was sent.'}"
+            )
         if self._receiver and self.link.problem:
             self._receiver.abandon()
             self._receiver = None
@@ -177,8 +181,7 @@ class Conversation:
         """Print the answers that have come, waiting up to `wait` seconds for one; delete what was printed."""
         from lab2.stats.client.output import AnswerWriter, count_earlier
 
-        rows = []
-        earlier = 0
+        rows, earlier = [], 0
         receiver = self.receiver()
         for found in (received := receiver.take(wait)):
             answer = found.answer
@@ -284,16 +287,14 @@ class Conversation:
             self._said = problem
             self.prompt.tell(str(problem))
 
-    def _print_problem(self, problem: BaseException, typed: Sequence[float]) -> None:
-        """Print a problem that the user does not know of; where it is that of the connecting, and not the user's, raise
-        it after what was typed.
-        """
+    def _print_problem(self, problem: BaseException, typed: Sequence[float], id: str = "") -> None:
+        """Print a problem that the user does not know of; raise a bug of the connecting, after what was typed."""
         if isinstance(problem, UserError):
             if problem is not self._said:
                 print(problem, file=sys.stderr)
         elif problem is self.link.problem:
             if typed:
-                print(f"Not sent. Send it later with: client.py {plainly(typed)}", file=sys.stderr)
+                print(self._how_to_resend(typed, id), file=sys.stderr)
             raise problem
         else:
-            print(f"The message was not sent: {internal_error(problem)}", file=sys.stderr)
+            print(f"Sending the message failed: {internal_error(problem)}", file=sys.stderr)

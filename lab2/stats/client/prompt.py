@@ -6,8 +6,13 @@ import shutil
 import sys
 import textwrap
 
+from lab2.stats.series import plainly
 from lab2.system import keyboard
 from lab2.terminal import counted, printable
+
+TYPE_CHECKING = False  # the first prompt waits for what is imported up here
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Prompt:
@@ -34,6 +39,19 @@ class Prompt:
 def fitted(sentence: str) -> str:
     """Return the sentence in lines that fit the terminal."""
     return textwrap.fill(sentence, shutil.get_terminal_size().columns, subsequent_indent="  ")
+
+
+def how_to_resend(numbers: Sequence[float], next_run: str | None = None) -> str:
+    """Say that a message was not sent and how to send it later; or, with the client of the `next_run`, that it may have
+    been sent: once it was handed to SQS, a lost reply or Ctrl-C leaves that open.
+    """
+    command = f"client.py {plainly(numbers)}"
+    if next_run is None:
+        return f"Not sent. Send it later with: {command}"
+    return (
+        f"The message may have been sent. If it was, the next run as {next_run} shows its answer, unless that is on a "
+        f"private queue. To send it again as a new message: {command}"
+    )
 
 
 def say_input_ended(waiting: int, reply: str, interrupted: bool) -> None:
