@@ -88,8 +88,7 @@ class BatchWorker(Generic[T]):
         self.unit, self.outages, self.reject = unit or size, outages, reject
         self._waiting: dict[Hashable, deque[T]] = {}
         self._oldest = 0.0  # when the item that waits longest came, roughly
-        self._count = 0
-        self._idle = self._threads = self._working = 0
+        self._count = self._idle = self._threads = self._working = 0
         self._hurry = False
         # Apart, so that a call for one is not heard by another: workers, and those who wait for the end.
         lock = threading.RLock()
@@ -240,9 +239,10 @@ class PeriodicTask:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """Call `work` no more; a call under way goes on."""
+    def stop(self, timeout: float = 0.0) -> None:
+        """Call `work` no more; wait up to `timeout` seconds for a call under way."""
         self._stopped.set()
+        self._thread.join(timeout)
 
     def _run(self) -> None:
         pause = self.interval

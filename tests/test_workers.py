@@ -261,6 +261,24 @@ def test_pauses_between_rejections_grow_and_end_with_the_first_success() -> None
     assert not outages.failing and outages.record_rejection() == 0
 
 
+def test_a_periodic_task_that_is_stopped_is_waited_for() -> None:
+    begun, go_on, done = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        go_on.wait()
+        done.set()
+
+    task = PeriodicTask(work, OutageReporter("Renewing"), interval=0.001)
+    task.start()
+    begun.wait()
+    task.stop()  # not for long, where that is not asked for
+    assert not done.is_set()
+    threading.Timer(0.05, go_on.set).start()
+    task.stop(timeout=60.0)
+    assert done.is_set()
+
+
 @pytest.mark.parametrize("error", [KeyError("a bug"), SystemExit(), MemoryError(), away()])
 def test_a_poller_and_a_periodic_task_go_on_after_any_error(
     error: BaseException, monkeypatch: pytest.MonkeyPatch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import signal
 import sys
@@ -11,13 +10,14 @@ from collections.abc import Callable, Iterable, MutableMapping, Sequence
 
 from lab2.errors import UserError, internal_error
 from lab2.system import signals, terminal_mode
+from lab2.system.streams import discard, is_broken, reader_is_gone
 from lab2.terminal import be_quiet, escape_unencodable
 
 INTERNAL_ERROR = 70  # exit code, as EX_SOFTWARE of sysexits.h
 
 TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's start
 if TYPE_CHECKING:
-    from typing import NoReturn, TextIO
+    from typing import NoReturn
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -100,14 +100,15 @@ def run(main: Callable[[], int]) -> NoReturn:
     terminal_mode.keep()
     signals.handle(_end, *signals.ENDING)
     threading.excepthook = lambda failure: _die(failure.exc_value or failure.exc_type())
+    sys.unraisablehook = _end_after_all
     try:
         code = exit_code(main)
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError as error:
-        if not _reader_is_gone(error):
+        if not reader_is_gone(error):
             raise
-        _discard(*filter(_is_broken, (sys.stdout, sys.stderr)))
+        discard(*filter(is_broken, (sys.stdout, sys.stderr)))
         code = 1
     terminal_mode.restore()
     sys.exit(code)
@@ -128,62 +129,49 @@ def exit_code(main: Callable[[], int]) -> int | str | None:
         say_last(f"{_capitalised(str(error))}. Install what is missing: pip install -r requirements.txt")
         return 2
     except Exception as error:
-        if isinstance(error, OSError) and _reader_is_gone(error):
+        if isinstance(error, OSError) and reader_is_gone(error):
             raise
         say_last(_capitalised(internal_error(error)))
         return INTERNAL_ERROR
 
 
-_ending = False
-
-
-def is_ending() -> bool:
-    """Tell whether a signal has come that ends the program.
-
-    Python ignores an exception that ends a callback of a weak reference, of which there are many while modules are
-    imported: so the SystemExit of a signal may be lost.
-    """
-    return _ending
-
-
 def _end(number: int, _: object) -> NoReturn:
     """End the program because of a signal, undoing what is to be undone."""
-    global _ending
-    _ending = True
     if number == getattr(signal, "SIGHUP", None):  # the terminal is gone: what is said on the way must not fail
-        _discard(*(stream for stream in (sys.stdout, sys.stderr) if stream.isatty()))
+        discard(*(stream for stream in (sys.stdout, sys.stderr) if stream.isatty()))
     sys.exit(128 + number)
+
+
+def _end_after_all(lost: sys.UnraisableHookArgs) -> None:
+    """Send a signal once more whose exception Python has ignored, as it does in a callback of a weak reference.
+
+    Of those there are many while modules are imported.
+    """
+    import threading
+
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        number = int(signal.SIGINT)
+    elif isinstance(lost.exc_value, SystemExit) and isinstance(lost.exc_value.code, int):
+        number = lost.exc_value.code - 128
+    else:
+        number = 0
+    if number > 0:
+        again = threading.Timer(0.05, signals.send, [number])  # not now: it would be ignored here too
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _die(error: BaseException) -> None:
     """End the program because a thread of it has died: nobody would do its work. What is not done is not confirmed."""
-    gone = isinstance(error, OSError) and _reader_is_gone(error)
+    gone = isinstance(error, OSError) and reader_is_gone(error)
     try:
         if not gone:
             say_last(_capitalised(internal_error(error)))
     finally:
         terminal_mode.restore()
         os._exit(1 if gone else INTERNAL_ERROR)
-
-
-def _reader_is_gone(error: OSError) -> bool:
-    """Tell whether the reader of our output has gone, as `head` does; Windows calls that an invalid argument."""
-    return isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == errno.EINVAL)
-
-
-def _is_broken(stream: TextIO) -> bool:
-    try:
-        stream.flush()
-    except OSError:
-        return True
-    return False
-
-
-def _discard(*streams: TextIO) -> None:
-    """Drop what is written to these streams from now on."""
-    with open(os.devnull, "wb") as nowhere:
-        for stream in streams:
-            os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def _capitalised(sentence: str) -> str:

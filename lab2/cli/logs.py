@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
+import stat
 import sys
+import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
 
 from lab2.events import LOGGER, log_event
+from lab2.system import signals
+from lab2.system.streams import reader_is_gone
 
 
 def set_up(quiet: bool = False, verbose: bool = False, form: str = "text") -> None:
@@ -27,7 +33,12 @@ def log_fatal(sentence: str) -> bool:
 
 
 class _Lines(logging.Handler):
-    """Writes each event as a line. Unlike a StreamHandler it raises where nobody reads any more, as print does."""
+    """Writes each event as a line.
+
+    Where nobody reads any more it raises in the main thread, as print does. In other threads a line that can't be
+    written is lost, and nothing else: the request that it is about must not fail. Once the reader of a pipe has gone,
+    as `head` does, the program is ended as by kill; not that of a socket, which is journald's, or of a file.
+    """
 
     def __init__(self, form: Callable[[logging.LogRecord], str]) -> None:
         super().__init__()
@@ -35,8 +46,14 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         stream = sys.stdout if record.levelno == logging.INFO else sys.stderr
-        stream.write(self.form(record) + "\n")  # in one piece: several threads may log
-        stream.flush()
+        try:
+            stream.write(self.form(record) + "\n")  # in one piece: several threads may log
+            stream.flush()
+        except OSError as error:
+            if threading.current_thread() is threading.main_thread():
+                raise
+            if stream is sys.stdout and reader_is_gone(error) and stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode):
+                signals.send(signal.SIGTERM)
 
 
 def as_text(record: logging.LogRecord) -> str:

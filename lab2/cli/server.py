@@ -16,7 +16,7 @@ from lab2.aws.retry import OutageReporter, persist
 from lab2.aws.session import AwsSession
 from lab2.cli import logs
 from lab2.cli.commands import Program
-from lab2.cli.common import add_bucket_flag, add_flags, is_ending, prepare, run
+from lab2.cli.common import add_bucket_flag, add_flags, prepare, run
 from lab2.events import log_event, log_outage
 from lab2.stats.server import inspect
 from lab2.stats.server.log_output import print_log
@@ -62,9 +62,11 @@ def program(prog: str | None = None) -> Program:
 def serve(aws: AwsSession, options: argparse.Namespace) -> int:
     with emulator.serving() if options.local else nullcontext():
         server = persist(lambda: Server(aws), OutageReporter("Connecting", log_outage))
-        signals.handle(lambda *_: server.stopping.set(), "SIGINT", "SIGTERM", "SIGBREAK")
-        if is_ending():
-            server.stopping.set()
+
+        def stop(*_: object) -> None:
+            server.stop_requested = True  # only a flag: the thread that this interrupts may hold the lock of an Event
+
+        signals.handle(stop, "SIGINT", "SIGTERM", "SIGBREAK")
         log_event(
             "serving",
             f"Serving {REQUEST_QUEUE}, answering on {ANSWER_QUEUE}, "
@@ -92,6 +94,7 @@ def show_log(aws: AwsSession, options: argparse.Namespace) -> int:
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)  # who reads a pipe gets each row at once
         print_log(follow_log(aws, day), options.output, options.client)
+        return 0
     day = day or day_of(datetime.now(timezone.utc))
     if not print_log(read_log(aws, day), options.output, options.client):
         of_whom = f" of {options.client}" if options.client else ""

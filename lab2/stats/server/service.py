@@ -83,7 +83,7 @@ class Server:
         self.meter.watch(aws.sqs)
         self.meter.watch(aws.s3)
         self.stopping = threading.Event()
-        self.draining = False
+        self.draining = self.stop_requested = False
         self.received = self.answered = self.writes = 0
         self.last_poll = time.monotonic()
         self._logs: dict[str, RequestLog] = {}
@@ -110,13 +110,13 @@ class Server:
         self._beats = PeriodicTask(self._beat, self._outages("Heartbeat"), interval=HEARTBEAT)
 
     def run(self, drain: bool = False) -> None:
-        """Serve until `stopping` is set, or with `drain` until no request is left; UserError where it can't go on."""
+        """Serve until asked to stop, or with `drain` until no request is left; UserError where it can't go on."""
         self.draining = drain
         self._poller.start(patient=not drain)
         self._renewals.start()
         self._beats.start()
-        # On Windows no Ctrl-C is heard before a wait is over.
-        while not self.stopping.wait(1.0 if not drain else 0.05):
+        # In short waits: a signal leaves a flag, and on Windows it is not heard before a wait is over.
+        while not self.stop_requested and not self.stopping.wait(0.5 if not drain else 0.05):
             if drain and not self._poller.running:
                 break
         self._finish()
@@ -291,7 +291,7 @@ class Server:
         for worker in (self._log, self._answer, self._delete):
             worker.flush(max(0.0, deadline - time.monotonic()))
             worker.close()
-        self._renewals.stop()
+        self._renewals.stop(timeout=5.0)  # one that ends after the release would hide its messages once more
         self._beats.stop()
         try:
             self._leases.give_back()

@@ -1,0 +1,32 @@
+"""Standard output and error when their reader has gone."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+TYPE_CHECKING = False  # the client's first prompt waits for what is imported up here
+if TYPE_CHECKING:
+    from typing import TextIO
+
+
+def reader_is_gone(error: OSError) -> bool:
+    """Tell whether the reader of our output has gone, as `head` does; Windows calls that an invalid argument."""
+    return isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == errno.EINVAL)
+
+
+def is_broken(stream: TextIO) -> bool:
+    """Tell whether nothing can be written to a stream any more."""
+    try:
+        stream.flush()
+    except OSError:
+        return True
+    return False
+
+
+def discard(*streams: TextIO) -> None:
+    """Drop what is written to these streams from now on."""
+    with open(os.devnull, "wb") as nowhere:
+        for stream in streams:
+            os.dup2(nowhere.fileno(), stream.fileno())
