@@ -52,8 +52,10 @@ class Leases:
             due = [message for message, until in held if until < now + self.timeout * 2 / 3]
             self._held.update((message.id, (message, now + self.timeout)) for message in due)
         for batch in batches(due):
+            held_still = [each for each in batch if each.id in self._held]  # what was given back is not hidden again
             try:
-                self.queue.change_visibility(batch, self.timeout)
+                if held_still:
+                    self.queue.change_visibility(held_still, self.timeout)
             except Exception:
                 with self._lock:  # so that the next renewal tries them again
                     self._held.update((each.id, (each, now)) for each in batch if each.id in self._held)

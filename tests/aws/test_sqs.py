@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from support.proxy import Fault, Proxy
 from support.world import World
 
-from lab2.aws.sqs import Outgoing, Queue, batches
+from lab2.aws.leases import Leases
+from lab2.aws.sqs import Message, Outgoing, Queue, batches
 from lab2.stats.server.redrive import redrive
 
 
@@ -96,3 +99,18 @@ def test_lists_that_are_absent_and_those_that_are_null_are_empty(
     assert redrive(proxied.aws) == 1
     (message,) = proxied.queue("lab2").receive()
     assert message.attributes.keys() == {"id"}
+
+
+def test_a_renewal_under_way_hides_nothing_that_is_given_back_meanwhile(proxied: World, proxy: Proxy) -> None:
+    queue = proxied.queue("lab2")
+    for _ in range(2):
+        assert queue.send([Outgoing("[1]")] * 10) == []
+    messages: list[Message] = []
+    while len(messages) < 20:
+        messages += queue.receive(visibility=60)
+    leases = Leases(queue, 60)
+    leases.hold(messages, since=time.monotonic() - 50)
+    proxy.on("ChangeMessageVisibilityBatch", Fault(after=leases.give_back))
+    leases.renew()
+    assert proxy.calls["ChangeMessageVisibilityBatch"] == 3  # the renewal of ten, and the release of twenty
+    assert len(queue.receive()) > 0
