@@ -35,8 +35,8 @@ def log_fatal(sentence: str) -> bool:
 class _Lines(logging.Handler):
     """Writes each event as a line.
 
-    Where nobody reads any more it raises in the main thread, as print does. In other threads a line that can't be
-    written is lost, and nothing else: the request that it is about must not fail. Once the reader of a pipe has gone,
+    A line that can't be written is lost, and nothing else: the request that it is about must not fail. Where nobody
+    reads any more it raises in the main thread, as print does. In another thread, once the reader of a pipe has gone,
     as `head` does, the program is ended as by kill; not that of a socket, which is journald's, or of a file.
     """
 
@@ -50,9 +50,11 @@ class _Lines(logging.Handler):
             stream.write(self.form(record) + "\n")  # in one piece: several threads may log
             stream.flush()
         except OSError as error:
+            if not reader_is_gone(error):
+                return
             if threading.current_thread() is threading.main_thread():
                 raise
-            if stream is sys.stdout and reader_is_gone(error) and stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode):
+            if stream is sys.stdout and stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode):
                 signals.send(signal.SIGTERM)
 
 

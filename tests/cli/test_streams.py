@@ -58,7 +58,7 @@ def test_a_server_whose_reader_has_gone_ends_as_if_by_kill(world: World) -> None
     assert server.stderr.read() == ""
 
 
-def test_a_line_that_can_not_be_written_fails_nothing_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_can_not_be_written_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     class Full(io.StringIO):
         def flush(self) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -72,8 +72,7 @@ def test_a_line_that_can_not_be_written_fails_nothing_in_a_thread(monkeypatch: p
     thread.start()
     thread.join()
     assert failures == []
-    with pytest.raises(OSError, match="No space"):
-        logger.info("a line")
+    logger.info("a line")
 
 
 LOSES_A_SIGNAL = """
