@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 from support.client import ME, client, exit_code, put_answer, raised, typing
 from support.proxy import ALWAYS, Fault, Proxy
-from support.world import PATIENCE, ROOT, World, interrupt_the_prompt, until
+from support.world import PATIENCE, ROOT, World, interrupt_the_prompt, tries_of_a_refused_call, until
 
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs import Outgoing
@@ -446,7 +446,7 @@ def test_an_answer_received_while_others_could_not_be_released_is_shown_later(
     put_answer(proxied, "[1]", client="you@there")
     (run := Run()).begin(runs_folder())
     inbox = Inbox(proxied.queue("lab2_1"), ME, run, raised)
-    proxy.on("ChangeMessageVisibilityBatch", Fault(refuse=(403, "AccessDenied")), times=2)  # botocore asks once more
+    proxy.on("ChangeMessageVisibilityBatch", Fault(refuse=(403, "AccessDenied")), times=tries_of_a_refused_call())
     with pytest.raises(ClientError):
         while True:  # until the answer of the other is met
             assert inbox.receive(1) == [], "ours must come together with the other's for this test"

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 from support.client import ME, exit_code, raised, typing
 from support.proxy import ALWAYS, Fault, Proxy
-from support.world import PATIENCE, World, until
+from support.world import PATIENCE, World, tries_of_a_refused_call, until
 
 from lab2.aws.errors import error_code
 from lab2.aws.session import AwsSession
@@ -370,8 +370,10 @@ def test_an_error_that_comes_beside_answers_is_raised_once_they_are_handed_over(
         run = connect(AwsSession(), ME, False, stack)
         private = list(run._left)
         refused = Fault(refuse=(403, "AccessDenied"))
-        of_one = {"times": 2, "only": lambda call: call.fields["QueueUrl"].endswith(private[1])}  # 2: boto3 tries again
-        proxy.on("ReceiveMessage", refused, **of_one)
+        proxy.on(
+            "ReceiveMessage", refused, times=tries_of_a_refused_call(),
+            only=lambda call: call.fields["QueueUrl"].endswith(private[1]),
+        )  # fmt: skip
         found = received(run)
         assert len(found) == 1
         with ThreadPoolExecutor(8) as threads:

@@ -36,7 +36,7 @@ OUTBOX = {
     "S3 write, after": "lab2.aws.append_object:AppendObject._write!",
 }
 DECODER = {
-    "decoder": "lab2.labelling.display.decoder:Decoder.decode",
+    "decoder": "lab2.labelling.display.decoder:Decoder._ask",
     "in the decoder's process": "lab2.labelling.display.pixels:decode",
 }
 
