@@ -106,9 +106,9 @@ def run(main: Callable[[], int]) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError as error:
-        if not reader_is_gone(error):
-            raise
         discard(*filter(is_broken, (sys.stdout, sys.stderr)))
+        if not reader_is_gone(error):
+            say_last(f"The output was not written: {error.strerror}.")
         code = 1
     terminal_mode.restore()
     sys.exit(code)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import io
 import logging
+import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from support.labeller import piped, rows
@@ -97,3 +99,14 @@ def test_a_signal_whose_exception_python_ignores_ends_a_program_all_the_same(nam
     script = LOSES_A_SIGNAL.replace("SIGNAL", name)
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (code, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")
+def test_a_full_disk_under_the_output_is_said_in_a_sentence() -> None:
+    script = "from lab2.cli.common import run\nrun(lambda: print('results') or 0)"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, env=os.environ | {"PYTHONUNBUFFERED": ""}, stdout=full,
+            stderr=subprocess.PIPE, text=True, timeout=PATIENCE,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "The output was not written: No space left on device.\n")
