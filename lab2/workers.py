@@ -242,7 +242,8 @@ class PeriodicTask:
     def stop(self, timeout: float = 0.0) -> None:
         """Call `work` no more; wait up to `timeout` seconds for a call under way."""
         self._stopped.set()
-        self._thread.join(timeout)
+        if self._thread.is_alive():
+            self._thread.join(timeout)
 
     def _run(self) -> None:
         pause = self.interval
