@@ -248,13 +248,12 @@ class PeriodicTask:
     def _run(self) -> None:
         pause = self.interval
         while not self._stopped.wait(pause):
+            pause = self.interval
             try:
                 self.work()
+                self.outages.record_success()
             except BaseException as error:
                 pause = self.outages.record_failure(error)
-            else:
-                self.outages.record_success()
-                pause = self.interval
 
 
 class BackgroundTask(Generic[T]):
