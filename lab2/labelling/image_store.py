@@ -11,11 +11,10 @@ import time
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +89,9 @@ class ImageStore:
 
     def _start_walk(self) -> list[Image]:
         self._place = f"{random.getrandbits(48):012x}"
-        with ThreadPoolExecutor(len(_BETWEEN_OURS)) as threads:  # in one round trip: the user waits
-            beyond = threads.map(lambda after: self._page(after, 1)[0], _BETWEEN_OURS)
-            page = self._next_page()
-        if not all(_OUR_NAME.match(image.name) for image in chain(self._first, page, *beyond)):
+        page = self._next_page()
+        beyond = [image for after in _BETWEEN_OURS for image in self._page(after, 1)[0]]
+        if not all(_OUR_NAME.match(image.name) for image in (*self._first, *page, *beyond)):
             for _ in range(random.randrange(SKIPPED_PAGES)):
                 page = self._next_page()
         return page
