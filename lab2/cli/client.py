@@ -15,6 +15,7 @@ from lab2.stats.client.prompt import fitted
 from lab2.stats.client.run import Run
 from lab2.stats.series import check_series, parse_number
 from lab2.system.machine import host, user
+from lab2.system.streams import flush_each_line
 from lab2.terminal import remark
 
 FORMS = ["text", "json", "csv"]
@@ -101,10 +102,7 @@ def connect(options: argparse.Namespace, run: Run, stack: ExitStack) -> Connecti
 
 
 def ask(conversation: Conversation, options: argparse.Namespace) -> int:
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            line_buffering=True
-        )  # a pipe of both streams has what was typed before what is said to it
+    flush_each_line()  # where one pipe takes both streams, what was typed comes before what is said to it
     remark(fitted("Type up to 10 numbers, 0 or larger; an empty line sends the message."), sys.stdout)
     conversation.ask_and_answer()
     return 0 if conversation.fine else 1

@@ -6,7 +6,6 @@ import argparse
 import sys
 from contextlib import ExitStack, nullcontext
 from datetime import datetime, timezone
-from io import TextIOWrapper
 from typing import NoReturn
 
 from lab2 import __version__
@@ -25,6 +24,7 @@ from lab2.stats.server.redrive import redrive
 from lab2.stats.server.service import MAX_POLLERS, Server
 from lab2.stats.server.status import Status
 from lab2.system import signals
+from lab2.system.streams import flush_each_line
 from lab2.terminal import counted, printable
 
 EPILOG = """\
@@ -91,8 +91,7 @@ def status(aws: AwsSession, options: argparse.Namespace) -> int:
 def show_log(aws: AwsSession, options: argparse.Namespace) -> int:
     day = check_day(options.day) if options.day else ""
     if options.follow:
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(line_buffering=True)  # who reads a pipe gets each row at once
+        flush_each_line()
         print_log(follow_log(aws, day), options.output, options.client)
         return 0
     day = day or day_of(datetime.now(timezone.utc))

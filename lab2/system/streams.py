@@ -1,14 +1,21 @@
-"""Standard output and error when their reader has gone."""
+"""Standard output and error: written line by line, and what to do when their reader has gone."""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 
 TYPE_CHECKING = False  # the client's first prompt waits for what is imported up here
 if TYPE_CHECKING:
     from typing import TextIO
+
+
+def flush_each_line() -> None:
+    """Write each line of standard output at once, into a pipe too."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
 
 
 def reader_is_gone(error: OSError) -> bool:
