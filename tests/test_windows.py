@@ -38,7 +38,7 @@ def test_client_and_server_run_on_windows(windows: World) -> None:
     assert code == 1 and "The next run as ada@ADA-PC will show the answer." in errors
     assert (windows.home / "AppData/Local/lab2/state/runs/ADA-PC").is_dir()
     code, output, errors = run(windows, "server.py", "--drain")
-    assert (code, errors) == (0, "") and "1 answers" in output
+    assert (code, errors) == (0, "") and "1 answer," in output
     code, output, _ = run(windows, "client.py", "4", "--wait", "0.1")
     assert code == 1 and ["earlier", "3", "5.5", "8", "5.5", "5.5", "8", "3"] in [
         row.split() for row in output.splitlines()
