@@ -24,12 +24,12 @@ class Peer:
     requests: int
 
 
-def peers(book: Book, requests: int = 10_000, times: int = 3) -> None:
+def peers(book: Book, requests: int = 20_000, times: int = 3) -> None:
     """All servers side by side, near and far."""
     rows = [
-        Peer("one message a call, log rewritten", ["-m", "bench.baselines", "naive"], requests // 200),
-        Peer("batches of 10, one thread", ["-m", "bench.baselines", "batch"], requests // 20),
-        Peer("batches of 10, 8 threads", ["-m", "bench.baselines", "threads"], requests // 5),
+        Peer("one message a call, log rewritten", ["-m", "bench.baselines", "naive"], requests // 400),
+        Peer("batches of 10, one thread", ["-m", "bench.baselines", "batch"], requests // 40),
+        Peer("batches of 10, 8 threads", ["-m", "bench.baselines", "threads"], requests // 10),
         Peer("bare sockets, signed, nothing checked", ["-m", "bench.bare_sockets"], requests),
         Peer(OURS, SERVER, requests),
     ]

@@ -1,11 +1,12 @@
 """The four hot SQS calls over keep-alive connections of our own, signed by botocore's public SigV4Auth.
 
 Most of a server's processor time was botocore's, which is ready for every service, protocol and signature. SQS speaks
-AWS JSON 1.0: a POST to the endpoint's root. Here it is made over the standard library's http.client: over urllib3 it
-took half as much again, for each wait of a thread in the kernel hands Python's lock to another thread, often on another
-core, and urllib3 has more of them. Anything unusual is left to the boto3 client, which makes that call as if for the
-first time, with its retries and its errors: an HTTP error, a throttle, a connection that fails, a network with a proxy.
-`LAB2_TRANSPORT=boto3` leaves every call to it.
+AWS JSON 1.0: a POST to the endpoint's root, whose response says how long it is. Here that is one send and mostly one
+receive on a connection of the standard library's http.client; each wait of a thread in the kernel hands Python's lock
+to another thread, often on another core, and urllib3 has more of them. Anything unusual is left to the boto3 client,
+which makes that call as if for the first time, with its retries and its errors: an HTTP error, a throttle, a
+connection that fails, a network with a proxy; a service that responds in another way than SQS gets all its calls from
+boto3. `LAB2_TRANSPORT=boto3` leaves every call to it.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import TYPE_CHECKING, Any
+from http.client import HTTPConnection, HTTPException, HTTPSConnection, UnknownProtocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -31,6 +32,8 @@ from urllib3.util import create_urllib3_context, wait_for_read
 from lab2.aws.call_log import log_reply
 
 if TYPE_CHECKING:
+    import socket
+
     from botocore.credentials import Credentials, ReadOnlyCredentials
     from types_boto3_sqs import SQSClient
 
@@ -77,17 +80,19 @@ class SqsTransport:
         check: Callable[[dict[str, Any], dict[str, Any]], bool] = lambda asked, reply: True,
     ) -> dict[str, Any]:
         """Return the reply of SQS. What `check` finds damaged on the way, like what fails, is asked again by boto3."""
-        if self._connections:
+        if connections := self._connections:
             try:
                 headers, body = self.signed(operation, fields)
                 # As botocore announces its own calls: what counts them counts these too.
                 self.client.meta.events.emit(f"before-send.sqs.{operation}", request=None)
-                response, data = self._connections.post(headers, body)
-                log_reply("sqs", operation, response.status, response.headers.get("x-amzn-RequestId", "unknown"))
+                response = connections.post(headers, body)
+                log_reply("sqs", operation, response.status, response.headers.get("x-amzn-requestid", "unknown"))
                 if response.status == 200:
-                    reply: dict[str, Any] = json.loads(data)
+                    reply: dict[str, Any] = json.loads(response.body)
                     if check(fields, reply):
                         return reply
+            except UnknownProtocol:  # not as SQS responds: boto3 can read it, and makes all calls from here
+                self._connections = None
             except (OSError, HTTPException, BotoCoreError, ValueError):
                 pass
         result: dict[str, Any] = by_boto3(**fields)
@@ -116,24 +121,22 @@ class _Connections:
             self._tls.check_hostname = True
             self._tls.load_verify_locations(ca_bundle or get_cert_path(True))
 
-    def post(self, headers: Mapping[str, str], body: bytes) -> tuple[HTTPResponse, bytes]:
-        """Make a call once; raises OSError or HTTPException."""
+    def post(self, headers: Mapping[str, str], body: bytes) -> _Response:
+        """Make a call once; raises OSError, HTTPException or ValueError."""
         connection = self._take()
         try:
             lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
             head = f"POST / HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
             connection.send(head.encode() + body)  # in one piece; HTTPConnection.request would send two
-            response = HTTPResponse(connection.sock, method="POST")
-            response.begin()
-            data = response.read()
+            response = _read_response(connection.sock)
         except BaseException:
             connection.close()
             raise
-        if response.will_close:
+        if response.headers.get("connection", "").lower() == "close":
             connection.close()
         else:
             self._free.append((connection, time.monotonic()))
-        return response, data
+        return response
 
     def _take(self) -> HTTPConnection:
         """Return a connection that is open, the one that was used last: those that are not needed grow old."""
@@ -155,6 +158,39 @@ class _Connections:
         if self._tls:
             return HTTPSConnection(host, self._to.port, timeout=CONNECT_TIMEOUT, context=self._tls)
         return HTTPConnection(host, self._to.port, timeout=CONNECT_TIMEOUT)
+
+
+class _Response(NamedTuple):
+    status: int
+    headers: dict[str, str]  # by name in lower case
+    body: bytes
+
+
+def _read_response(sock: socket.socket) -> _Response:
+    """Read a response, which must say how long it is, as those of SQS do.
+
+    http.client would take a sixth of a request's processor time: it reads headers as those of an email. Raises
+    UnknownProtocol or HTTPException where it does not, OSError where it breaks off, ValueError where it is garbled.
+    """
+    data = b""
+    while (end := data.find(b"\r\n\r\n")) < 0:
+        data += _some(sock)
+    status, *lines = data[:end].decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    if not status.startswith("HTTP/1.1 ") or "content-length" not in headers:
+        raise UnknownProtocol(status) if status[9:12] == "200" else HTTPException(status)  # an error's page may be odd
+    body = data[end + 4 :]
+    while (missing := int(headers["content-length"]) - len(body)) > 0:
+        body += _some(sock)
+    if missing:
+        raise ValueError("more than one response")
+    return _Response(int(status[9:12]), headers, body)
+
+
+def _some(sock: socket.socket) -> bytes:
+    if data := sock.recv(1 << 16):
+        return data
+    raise ConnectionError("closed before the end of a response")
 
 
 class _Signer(SigV4Auth):

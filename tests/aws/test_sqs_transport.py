@@ -6,6 +6,9 @@ import ast
 import re
 import socket
 import threading
+from collections.abc import Sequence
+from contextlib import closing
+from http.client import HTTPException, UnknownProtocol
 from typing import Any
 
 import pytest
@@ -115,37 +118,105 @@ def test_a_message_that_was_damaged_on_the_way_is_received_again(proxied: World,
     assert [message.body for message in until(lambda: queue.receive(wait=1))] == ["[1]"]
 
 
-REPLIES = [
-    b"Content-Length: 2\r\n\r\n{}",
-    b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
-    b"Connection: close\r\n\r\n{}",
-]
+WHOLE = b"HTTP/1.1 200 OK\r\nx-amzn-RequestId: 1\r\ncontent-length: 2\r\n\r\n{}"
 
 
-@pytest.mark.parametrize("reply", REPLIES)
-def test_a_connection_that_was_closed_since_its_last_call_is_not_used_again(
-    reply: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqs_transport, "FRESH", 0.0)
-    closed = threading.Event()
+class Responder:
+    """A service that reads a call on each of its connections, sends it the given pieces, one at a time, and closes it.
 
-    def answer_each_on_a_connection_of_its_own() -> None:
-        for _ in range(2):
-            connection, _ = listener.accept()
+    `calls` has the bodies; `closed` is set when a connection was closed.
+    """
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.calls: list[bytes] = []
+        self.closed = threading.Event()
+        self._pieces = pieces
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._respond, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _respond(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
             with connection:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 asked = b""
-                while not asked.endswith(b"\r\n\r\n{}"):
+                while not asked.endswith(b"}"):
                     asked += connection.recv(1000)
-                connection.sendall(b"HTTP/1.1 200 OK\r\n" + reply)
-            closed.set()
+                self.calls.append(asked.partition(b"\r\n\r\n")[2])
+                for piece in self._pieces:
+                    connection.sendall(piece)
+            self.closed.set()
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=answer_each_on_a_connection_of_its_own, daemon=True).start()
-        connections = sqs_transport._Connections(f"http://127.0.0.1:{listener.getsockname()[1]}", None)
-        for _ in range(2):
-            response, data = connections.post({"Host": "sqs"}, b"{}")
-            assert (response.status, data) == (200, b"{}")
-            assert closed.wait(20)
+
+def responses(pieces: Sequence[bytes], number: int) -> list[sqs_transport._Response]:
+    """Return the responses to so many calls, each of which waits until the connection of the last one was closed."""
+    with closing(Responder(*pieces)) as service:
+        connections = sqs_transport._Connections(service.url, None)
+        made = []
+        for _ in range(number):
+            made.append(connections.post({"Host": "sqs"}, b"{}"))
+            assert service.closed.wait(20)
+        return made
+
+
+@pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
+def test_a_connection_that_was_closed_since_its_last_call_is_not_used_again(
+    close: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqs_transport, "FRESH", 60.0 if close else 0.0)
+    made = responses([WHOLE.replace(b"x-amzn", close + b"x-amzn")], number=2)
+    assert [(response.status, response.body) for response in made] == [(200, b"{}")] * 2
+
+
+def test_a_response_that_comes_byte_by_byte_is_read() -> None:
+    (response,) = responses([bytes([byte]) for byte in WHOLE], number=1)
+    assert response == (200, {"x-amzn-requestid": "1", "content-length": "2"}, b"{}")
+
+
+BROKEN = {
+    "nothing": b"",
+    "in the head": WHOLE[:30],
+    "in the body": WHOLE[:-1],
+    "more than one": WHOLE + WHOLE,
+    "no number": WHOLE.replace(b": 2", b": two"),
+    "no status": WHOLE.replace(b"200 OK", b"fine"),
+    "interim": b"HTTP/1.1 102 Processing\r\n\r\n" + WHOLE,
+    "a page": b"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", BROKEN.values(), ids=BROKEN)
+def test_a_response_that_is_broken_is_an_error_of_its_call_alone(sent: bytes) -> None:
+    with pytest.raises((OSError, ValueError, HTTPException)) as caught:
+        responses([sent], number=1)
+    assert not isinstance(caught.value, UnknownProtocol)  # after which boto3 would make all calls
+
+
+UNLIKE_SQS = {
+    "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "until closed": b"HTTP/1.1 200 OK\r\n\r\n{}",
+    "old": WHOLE.replace(b"HTTP/1.1", b"HTTP/1.0"),
+}
+
+
+@pytest.mark.parametrize("sent", UNLIKE_SQS.values(), ids=UNLIKE_SQS)
+def test_a_service_that_does_not_respond_like_sqs_gets_its_calls_from_boto3(
+    sent: bytes, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Responder(sent)) as service:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", service.url)
+        aws = World(world.env, world.home).aws
+        made = created(aws)
+        for _ in range(3):
+            assert aws.queue_at(f"{service.url}/1/lab2").receive() == []
+        assert (len(made), len(service.calls)) == (3, 4)
 
 
 def test_nothing_private_of_a_library_is_touched() -> None:
