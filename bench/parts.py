@@ -7,40 +7,47 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from itertools import starmap
 from typing import Any
+from unittest.mock import Mock
 
 from bench.book import Book
 from bench.measure import answered, encode_entries, some_series
 from bench.server import SERVER
 from bench.standin import StandIn, standing_in
+from lab2.aws.leases import Leases
+from lab2.aws.retry import OutageReporter
 from lab2.aws.session import AwsSession, Endpoint
-from lab2.aws.sqs import BATCH, Outgoing, Queue, batches
+from lab2.aws.sqs import BATCH, Message, Outgoing, Queue, batches
+from lab2.events import log_outage
 from lab2.stats.protocol import answer_request, encode_answer, encode_request, new_id
 from lab2.stats.server.idempotency import place_of
 from lab2.stats.server.log_index import LogIndex
 from lab2.stats.server.log_row import encode_row
+from lab2.stats.server.request_log import RequestLog
+from lab2.workers import BatchWorker
 
 SAMPLES = 10_000  # requests
-WRITTEN = 500  # rows that a write of the log takes under load, about
+WRITTEN = 2_000  # rows that a write of the log takes under load, about
 
 
 def parts(book: Book) -> None:
     """Each step that a request goes through, timed alone."""
     with standing_in(0) as standin:
         whole = answered(standin, SERVER, 2 * SAMPLES).figures["cpu"]
-        rows = [*computing(), *calling(standin)]
+        rows = [*computing(standin), *calling(standin), ("three workers, leases", handing_over())]
     rest = whole - sum(taken for _, taken in rows)
     book.say(
         "## Where the processor time goes",
         f"Milliseconds a request of server.py, AWS 0 ms away. Each part was run by itself, {SAMPLES:,} times in one "
         "thread, and its calls count by their share of a request (one in ten each of receive, send and delete); the "
-        "rest is what the whole takes more: threads and their hand-over, leases, the writes of the log.",
+        "workers are those of log, answer and delete, with nothing to do. The rest is what the whole takes more: many "
+        "threads wait for the network at once, and each wait hands Python's lock over, often to another core.",
     )
     table = [*rows, ("the rest", rest), ("the whole", whole)]
     book.table(["", "ms/request", "share"], [[name, f"{took:.4f}", f"{took / whole:.0%}"] for name, took in table])
 
 
-def computing() -> list[tuple[str, float]]:
-    """Return the parts that need no AWS, in milliseconds a request."""
+def computing(standin: StandIn) -> list[tuple[str, float]]:
+    """Return the parts that compute, and the log that they are for, in milliseconds a request."""
     now, sent = datetime.now(timezone.utc), time.time()
     asked = [(new_id(), encode_request(some_series())) for _ in range(SAMPLES)]
     answer, answers = timed(answer_request, asked)
@@ -48,28 +55,62 @@ def computing() -> list[tuple[str, float]]:
     written = ((id, "somebody@somewhere", body, text, now) for (id, body), text in zip(asked, bodies, strict=True))
     row, rows = timed(encode_row, written)
     place, _ = timed(place_of, ((id, "", sent) for id, _ in asked))
-    index = LogIndex()
+    aws = session(standin)
+    log, index = RequestLog(aws.s3, aws.bucket, "2026-11-24"), LogIndex()
 
-    def log(some: list[Any]) -> None:
+    def deduplicate(some: list[Any]) -> None:
         index.missing(some)
         index.add(some)
         index.earlier(some)
 
-    deduplicate, _ = timed(log, ((some,) for some in batches(rows, WRITTEN)))
+    def write(some: list[Any]) -> None:
+        log.append(some, since=sent)
+        log.logged.earlier(some)
+
+    compared, _ = timed(deduplicate, ((some,) for some in batches(rows, WRITTEN)))
+    logged, _ = timed(write, ((some,) for some in batches(rows, WRITTEN)))
     return [
         ("decode the request, summarise", answer),
         ("encode the answer", encode),
         ("encode the row of the log", row),
         ("find the log's day", place),
-        ("deduplicate (SQLite)", deduplicate),
+        ("deduplicate (SQLite)", compared),
+        ("write the log", logged - compared),
     ]
+
+
+def handing_over() -> float:
+    """Return the milliseconds a request of the workers that it goes through, without what they do, and its lease."""
+    leases = Leases(Queue(Mock(), ""), 60)
+
+    def forget(messages: list[Message]) -> None:
+        leases.release(messages)
+
+    def reporter() -> OutageReporter:
+        return OutageReporter("Working", log_outage, lambda reason: None)
+
+    delete = BatchWorker(reporter(), forget, size=BATCH, threads=8, linger=1.0)
+    answer = BatchWorker(reporter(), delete.put, size=BATCH, threads=16)
+    log = BatchWorker(reporter(), answer.put, size=WRITTEN, unit=BATCH)
+
+    def receive(messages: list[Message]) -> None:
+        leases.hold(messages)
+        log.put(messages)
+
+    messages = [Message(str(number), "", "", {}, 0.0, 1) for number in range(SAMPLES)]
+    started = time.process_time()
+    for some in batches(messages):
+        receive(some)
+    for worker in (log, answer, delete):
+        worker.flush()
+    return (time.process_time() - started) / SAMPLES * 1000
 
 
 def calling(standin: StandIn) -> list[tuple[str, float]]:
     """Return the parts of the calls of SQS, in milliseconds a request."""
     standin.ask("reset")
     standin.ask("fill", encode_entries(SAMPLES))
-    aws = AwsSession(endpoint=Endpoint(standin.url, "us-east-1", "bench", "bench"))
+    aws = session(standin)
     requests, answers = aws.queue("lab2"), aws.queue("lab2_1")
     transport = aws.sqs_transport
     answer = Outgoing(300 * "x", {"id": new_id(), "client": "somebody@somewhere"})
@@ -85,6 +126,10 @@ def calling(standin: StandIn) -> list[tuple[str, float]]:
         ("send, without the signature", send - sign),
         ("delete, without the signature", delete - sign),
     ]
+
+
+def session(standin: StandIn) -> AwsSession:
+    return AwsSession(endpoint=Endpoint(standin.url, "us-east-1", "bench", "bench"))
 
 
 def timed(work: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> tuple[float, list[Any]]:
