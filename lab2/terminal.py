@@ -103,7 +103,7 @@ class Progress:
     def __call__(self, done: int) -> None:
         now = self.clock()
         if self.total and now > self._due:
-            counts = f" {done:,} of {self.total:,} {self.unit}{self._left(now, done)}"
+            counts = f" {done:,} of {counted(self.total, self.unit)}{self._left(now, done)}"
             width = max(1, min(40, shutil.get_terminal_size().columns - len(counts) - 3))
             filled = width * done // self.total
             bar = "#" * filled + "." * (width - filled)

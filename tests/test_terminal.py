@@ -26,7 +26,7 @@ def test_a_bar_tells_how_long_the_rest_takes_at_the_latest_pace(monkeypatch: pyt
         progress(done)
         return sys.stderr.getvalue()
 
-    with Progress(10_000, "files", clock=lambda: now[0]) as progress:
+    with Progress(10_000, "file", clock=lambda: now[0]) as progress:
         assert shown(0.4, 0) == ""
         assert "0 of 10,000 files\x1b" in shown(1, 0)  # no pace yet
         for second in range(2, 11):
@@ -35,6 +35,9 @@ def test_a_bar_tells_how_long_the_rest_takes_at_the_latest_pace(monkeypatch: pyt
         for second in range(11, 61):
             line = shown(second, 4_500 + second - 10)
         assert "4,550 of 10,000 files, 91 min left" in line
+    now[0] = 0
+    with Progress(1, "file", clock=lambda: now[0]) as progress:
+        assert "0 of 1 file\x1b" in shown(1, 0)
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ class Export:
 
     def _wait_for(self, work: list[Future[None]]) -> None:
         """Show progress until all is done; raise the first error."""
-        with Progress(len(work), "pictures") as progress:
+        with Progress(len(work), "picture") as progress:
             waiting = set(work)
             while waiting:
                 done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_EXCEPTION)

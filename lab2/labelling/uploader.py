@@ -71,7 +71,7 @@ class Uploader:
         self._images.set_result(images)
         for _ in range(min(os.cpu_count() or 1, self.count) - 1):
             self._add_decoder()
-        with Progress(self.count, "files") as progress:
+        with Progress(self.count, "file") as progress:
             while not self._worker.flush(0.1) and not self.failure:
                 progress(len(self.done))
         if self.failure:

@@ -143,7 +143,7 @@ def send_file(connect: Callable[[], Connection], file: SeriesFile, form: str, pa
     show = printer(form, good)
     missing: list[str] = []
     try:
-        with Progress(len(good), "answers") as progress:
+        with Progress(len(good), "answer") as progress:
 
             def tick() -> None:
                 progress(request.received)
