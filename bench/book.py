@@ -24,9 +24,8 @@ class Book:
         self.say(markdown(heads, rows))
 
     def goal(self, what: str, value: float, most: float, unit: str = "", least: bool = False) -> None:
-        """Note a goal: at most (or at `least`) so much, to the digits that are shown."""
-        shown = float(short(value).replace(",", ""))
-        reached = shown >= most if least else shown <= most
+        """Note a goal: at most (or at `least`) so much."""
+        reached = value >= most if least else value <= most
         bound = f"{'at least' if least else 'at most'} {most:g} {unit}".rstrip()
         self.goals.append([what, bound, f"{short(value)} {unit}".rstrip(), "yes" if reached else "**no**"])
 

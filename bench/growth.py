@@ -33,13 +33,14 @@ def requests(book: Book, sizes: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000
                 f"{found['memory']:.0f}",
             ])  # fmt: skip
     last, before = (figures[size] for size in (sizes[-1], sizes[-2]))
-    millions = ", ".join(f"{name} by {last[name] / before[name] - 1:+.1%}" for name in ("calls", "bytes", "cpu"))
+    times = ", ".join(f"{name} {last[name] / before[name]:.3f}" for name in ("calls", "bytes", "cpu"))
     book.say(
         "## Growth: requests",
-        f"So many requests wait and one server answers them, AWS 0 ms away. From {sizes[-2]:,} to {sizes[-1]:,} "
-        f"requests, what one costs changed: {millions}.",
+        "So many requests wait and one server answers them, AWS 0 ms away. What one costs at "
+        f"{sizes[-1]:,}, times that at {sizes[-2]:,}: {times}.",
     )
     book.table(["requests", "calls/request", "B put/request", "CPU ms/request", "memory MB"], rows)
+    book.goal(f"calls a request, {sizes[-1]:,} of them", last["calls"], 0.301)
     book.goal("calls a request, the most to the fewest requests", last["calls"] / figures[sizes[0]]["calls"], 1.05)
     book.plots["requests"] = {
         name: [(size, figures[size][key]) for size in sizes]

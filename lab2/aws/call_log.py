@@ -1,4 +1,4 @@
-"""With --verbose: every reply of AWS, with its request id, which is what AWS's support asks for."""
+"""With --verbose: every reply of AWS, with its request id, which is what AWS's support asks for, and odd replies."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ def log_reply(service: str, operation: str, status: int, request_id: str, retrie
         sentence = f"{service} {operation}: HTTP {status}, request id {printable(request_id)}{again}"
         fields = {"service": service, "operation": operation, "status": status, "request_id": request_id}
         log_event("aws_reply", sentence, logging.DEBUG, **fields, retries=retries)
+
+
+def log_left_to_boto3(service: str, operation: str, reason: str) -> None:
+    """Log that a call that was tried without boto3 is made again by it, and why."""
+    sentence = f"{service} {operation} again, by boto3: {reason}"
+    log_event("left_to_boto3", sentence, logging.DEBUG, service=service, operation=operation, reason=reason)
 
 
 def _log_parsed(event_name: str, parsed: dict[str, Any], **_rest: object) -> None:

@@ -5,8 +5,9 @@ AWS JSON 1.0: a POST to the endpoint's root, whose response says how long it is.
 receive on a connection of the standard library's http.client; each wait of a thread in the kernel hands Python's lock
 to another thread, often on another core, and urllib3 has more of them. Anything unusual is left to the boto3 client,
 which makes that call as if for the first time, with its retries and its errors: an HTTP error, a throttle, a
-connection that fails, a network with a proxy; a service that responds in another way than SQS gets all its calls from
-boto3. `LAB2_TRANSPORT=boto3` leaves every call to it.
+connection that fails, a network with a proxy. A service whose responses are of another kind than those of SQS gets
+all its calls from boto3, the first one twice. `LAB2_TRANSPORT=boto3` leaves every call to it. With --verbose, each
+call that is left to boto3 is said.
 """
 
 from __future__ import annotations
@@ -25,11 +26,10 @@ from urllib.request import getproxies, proxy_bypass
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import BotoCoreError
 from botocore.httpsession import get_cert_path
 from urllib3.util import create_urllib3_context, wait_for_read
 
-from lab2.aws.call_log import log_reply
+from lab2.aws.call_log import log_left_to_boto3, log_reply
 
 if TYPE_CHECKING:
     import socket
@@ -91,10 +91,12 @@ class SqsTransport:
                     reply: dict[str, Any] = json.loads(response.body)
                     if check(fields, reply):
                         return reply
-            except UnknownProtocol:  # not as SQS responds: boto3 can read it, and makes all calls from here
-                self._connections = None
-            except (OSError, HTTPException, BotoCoreError, ValueError):
-                pass
+                reason = f"HTTP {response.status}" if response.status != 200 else "a message was damaged on its way"
+            except UnknownProtocol as error:
+                self._connections, reason = None, f"no response as SQS sends them, {error!r}"
+            except Exception as error:  # boto3 meets the cause again, and says it
+                reason = repr(error)
+            log_left_to_boto3("sqs", operation, reason)
         result: dict[str, Any] = by_boto3(**fields)
         return result
 
@@ -167,23 +169,24 @@ class _Response(NamedTuple):
 
 
 def _read_response(sock: socket.socket) -> _Response:
-    """Read a response, which must say how long it is, as those of SQS do.
+    """Read a response of HTTP/1.1 with a Content-Length, as SQS sends them.
 
-    http.client would take a sixth of a request's processor time: it reads headers as those of an email. Raises
-    UnknownProtocol or HTTPException where it does not, OSError where it breaks off, ValueError where it is garbled.
+    http.client takes several times as long: it reads headers as those of an email, through three layers of files.
+    Raises OSError where the response breaks off, ValueError where it is garbled, HTTPException where it is of another
+    kind: UnknownProtocol where it is no error's, so that the service's next response would be of that kind too.
     """
     data = b""
     while (end := data.find(b"\r\n\r\n")) < 0:
         data += _some(sock)
     status, *lines = data[:end].decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    if not status.startswith("HTTP/1.1 ") or "content-length" not in headers:
-        raise UnknownProtocol(status) if status[9:12] == "200" else HTTPException(status)  # an error's page may be odd
+    if not status.startswith("HTTP/1.1 ") or "content-length" not in headers or "transfer-encoding" in headers:
+        raise _another_kind(status)
     body = data[end + 4 :]
     while (missing := int(headers["content-length"]) - len(body)) > 0:
         body += _some(sock)
     if missing:
-        raise ValueError("more than one response")
+        raise _another_kind(f"{status}, and more after its end")
     return _Response(int(status[9:12]), headers, body)
 
 
@@ -191,6 +194,10 @@ def _some(sock: socket.socket) -> bytes:
     if data := sock.recv(1 << 16):
         return data
     raise ConnectionError("closed before the end of a response")
+
+
+def _another_kind(status: str) -> HTTPException:
+    return UnknownProtocol(status) if status[9:10] in ("1", "2") else HTTPException(status)
 
 
 class _Signer(SigV4Auth):

@@ -6,8 +6,8 @@ import ast
 import re
 import socket
 import threading
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from http.client import HTTPException, UnknownProtocol
 from typing import Any
 
@@ -122,20 +122,23 @@ WHOLE = b"HTTP/1.1 200 OK\r\nx-amzn-RequestId: 1\r\ncontent-length: 2\r\n\r\n{}"
 
 
 class Responder:
-    """A service that reads a call on each of its connections, sends it the given pieces, one at a time, and closes it.
+    """A service that reads one call on each connection, sends a response piece by piece and closes the connection.
 
-    `calls` has the bodies; `closed` is set when a connection was closed.
+    The first call gets the first response, and so on; further ones get the last. `calls` counts the calls; `closed` is
+    set when a connection was closed.
     """
 
-    def __init__(self, *pieces: bytes) -> None:
-        self.calls: list[bytes] = []
+    def __init__(self, *responses: Iterable[bytes]) -> None:
+        self.calls = 0
         self.closed = threading.Event()
-        self._pieces = pieces
+        self._responses = responses
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._respond, daemon=True).start()
 
     def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # which wakes the thread
         self._listener.close()
 
     def _respond(self) -> None:
@@ -148,22 +151,14 @@ class Responder:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 asked = b""
                 while not asked.endswith(b"}"):
-                    asked += connection.recv(1000)
-                self.calls.append(asked.partition(b"\r\n\r\n")[2])
-                for piece in self._pieces:
+                    asked += (some := connection.recv(1000))
+                    if not some:
+                        break
+                response = self._responses[min(self.calls, len(self._responses) - 1)]
+                self.calls += 1
+                for piece in response:
                     connection.sendall(piece)
             self.closed.set()
-
-
-def responses(pieces: Sequence[bytes], number: int) -> list[sqs_transport._Response]:
-    """Return the responses to so many calls, each of which waits until the connection of the last one was closed."""
-    with closing(Responder(*pieces)) as service:
-        connections = sqs_transport._Connections(service.url, None)
-        made = []
-        for _ in range(number):
-            made.append(connections.post({"Host": "sqs"}, b"{}"))
-            assert service.closed.wait(20)
-        return made
 
 
 @pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
@@ -171,52 +166,80 @@ def test_a_connection_that_was_closed_since_its_last_call_is_not_used_again(
     close: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqs_transport, "FRESH", 60.0 if close else 0.0)
-    made = responses([WHOLE.replace(b"x-amzn", close + b"x-amzn")], number=2)
-    assert [(response.status, response.body) for response in made] == [(200, b"{}")] * 2
+    with closing(Responder([WHOLE.replace(b"x-amzn", close + b"x-amzn")])) as service:
+        connections = sqs_transport._Connections(service.url, None)
+        for _ in range(2):
+            response = connections.post({"Host": "sqs"}, b"{}")
+            assert (response.status, response.body) == (200, b"{}")
+            assert service.closed.wait(20)
 
 
 def test_a_response_that_comes_byte_by_byte_is_read() -> None:
-    (response,) = responses([bytes([byte]) for byte in WHOLE], number=1)
+    with closing(Responder([bytes([byte]) for byte in WHOLE])) as service:
+        response = sqs_transport._Connections(service.url, None).post({"Host": "sqs"}, b"{}")
     assert response == (200, {"x-amzn-requestid": "1", "content-length": "2"}, b"{}")
 
 
-BROKEN = {
-    "nothing": b"",
-    "in the head": WHOLE[:30],
-    "in the body": WHOLE[:-1],
-    "more than one": WHOLE + WHOLE,
-    "no number": WHOLE.replace(b": 2", b": two"),
-    "no status": WHOLE.replace(b"200 OK", b"fine"),
-    "interim": b"HTTP/1.1 102 Processing\r\n\r\n" + WHOLE,
-    "a page": b"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+CHUNKED = b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+BROKEN: dict[str, tuple[bytes, type[Exception]]] = {
+    "nothing": (b"", ConnectionError),
+    "in the head": (WHOLE[:30], ConnectionError),
+    "in the body": (WHOLE[:-1], ConnectionError),
+    "no number": (WHOLE.replace(b": 2", b": two"), ValueError),
+    "no status": (WHOLE.replace(b"200 OK", b"fine"), ValueError),
+    "an error's page": (b"HTTP/1.1 503 Busy\r\n" + CHUNKED, HTTPException),
 }
 
 
-@pytest.mark.parametrize("sent", BROKEN.values(), ids=BROKEN)
-def test_a_response_that_is_broken_is_an_error_of_its_call_alone(sent: bytes) -> None:
-    with pytest.raises((OSError, ValueError, HTTPException)) as caught:
-        responses([sent], number=1)
-    assert not isinstance(caught.value, UnknownProtocol)  # after which boto3 would make all calls
+@pytest.mark.parametrize(("sent", "error"), BROKEN.values(), ids=BROKEN)
+def test_a_response_that_is_broken_is_an_error_of_its_call_alone(sent: bytes, error: type[Exception]) -> None:
+    with closing(Responder([sent], [WHOLE])) as service:
+        connections = sqs_transport._Connections(service.url, None)
+        with pytest.raises(error) as caught:
+            connections.post({"Host": "sqs"}, b"{}")
+        assert not isinstance(caught.value, UnknownProtocol)  # after which boto3 would make all calls
+        assert connections.post({"Host": "sqs"}, b"{}").body == b"{}"
 
 
-UNLIKE_SQS = {
-    "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"Messages": [1]}', b'{"Messages": [{"Body": ""}]}', b"\xff"])
+def test_a_reply_that_makes_no_sense_is_asked_again(body: bytes, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with closing(Responder([odd], [WHOLE.replace(b"x-amzn", b"Connection: close\r\nx-amzn")])) as service:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", service.url)
+        queue = World(world.env, world.home).aws.queue_at(f"{service.url}/1/lab2")
+        assert queue.receive() == []
+        assert queue.receive() == []
+        assert service.calls == 2 + 1
+
+
+ANOTHER_KIND = {
+    "chunked": b"HTTP/1.1 200 OK\r\n" + CHUNKED,
+    "chunked, with a length": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + CHUNKED,
     "until closed": b"HTTP/1.1 200 OK\r\n\r\n{}",
     "old": WHOLE.replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "interim": b"HTTP/1.1 100 Continue\r\n\r\n" + WHOLE.replace(b"x-amzn", b"Connection: close\r\nx-amzn"),
 }
 
 
-@pytest.mark.parametrize("sent", UNLIKE_SQS.values(), ids=UNLIKE_SQS)
-def test_a_service_that_does_not_respond_like_sqs_gets_its_calls_from_boto3(
+@pytest.mark.parametrize("sent", ANOTHER_KIND.values(), ids=ANOTHER_KIND)
+def test_a_service_whose_responses_are_of_another_kind_gets_its_calls_from_boto3(
     sent: bytes, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with closing(Responder(sent)) as service:
+    with closing(Responder([sent])) as service:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", service.url)
         aws = World(world.env, world.home).aws
         made = created(aws)
         for _ in range(3):
             assert aws.queue_at(f"{service.url}/1/lab2").receive() == []
-        assert (len(made), len(service.calls)) == (3, 4)
+        assert (len(made), service.calls) == (3, 4)
+
+
+def test_bytes_after_a_response_end_its_connection() -> None:
+    with closing(Responder([WHOLE + WHOLE], [WHOLE])) as service:
+        connections = sqs_transport._Connections(service.url, None)
+        with pytest.raises(UnknownProtocol):
+            connections.post({"Host": "sqs"}, b"{}")
+        assert connections.post({"Host": "sqs"}, b"{}").body == b"{}"
 
 
 def test_nothing_private_of_a_library_is_touched() -> None:

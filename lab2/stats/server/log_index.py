@@ -19,7 +19,7 @@ class LogIndex:
     def __init__(self) -> None:
         self._rows = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         self._rows.execute("PRAGMA synchronous = OFF")
-        self._rows.execute("PRAGMA cache_size = -500")  # KiB; each log has one
+        self._rows.execute("PRAGMA cache_size = -500")  # KiB of cache for a day's log
         self._rows.execute("CREATE TABLE logged (id TEXT PRIMARY KEY, row BLOB)")
         self._lock = threading.Lock()
 
