@@ -43,9 +43,9 @@ def parts(book: Book) -> None:
         "## Where the processor time goes",
         f"Milliseconds a request of server.py, AWS 0 ms away. Each part was run by itself, for {SAMPLES:,} requests; "
         "the calls by one thread, one in ten requests each of receive, send and delete; the workers are those of log, "
-        "answer and delete, with nothing to do. Two cores: what the whole takes more than when it may use one core "
-        f"only, and no thread on another core waits for Python's lock. Medians of {TURNS} for these two. The rest: messages "
-        "become requests and answers, are counted and wait for each other.",
+        "answer and delete, with nothing to do. The rest: messages become requests and answers, are counted, and wait "
+        "for each other. Two cores: what the whole takes more than when it may use one core only, and no thread on "
+        f"another core waits for Python's lock. The whole, and the whole on one core, are medians of {TURNS}.",
     )
     table = [*rows, ("the rest", rest), ("two cores", whole - pinned), ("the whole", whole)]
     book.table(["", "ms/request", "share"], [[name, f"{took:.4f}", f"{took / whole:.0%}"] for name, took in table])
