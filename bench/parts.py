@@ -93,24 +93,18 @@ def handing_over() -> float:
     """Return the milliseconds a request of the workers that it goes through, without what they do, and its lease."""
     leases = Leases(Queue(Mock(), ""), 60)
 
-    def forget(messages: list[Message]) -> None:
-        leases.release(messages)
-
     def reporter() -> OutageReporter:
         return OutageReporter("Working", log_outage, lambda reason: None)
 
-    delete = BatchWorker(reporter(), forget, size=BATCH, threads=8, linger=1.0)
+    delete = BatchWorker(reporter(), leases.release, size=BATCH, threads=8, linger=1.0)
     answer = BatchWorker(reporter(), delete.put, size=BATCH, threads=16)
     log = BatchWorker(reporter(), answer.put, size=WRITTEN, unit=BATCH)
-
-    def receive(messages: list[Message]) -> None:
-        leases.hold(messages)
-        log.put(messages)
 
     messages = [Message(str(number), "", "", {}, 0.0, 1) for number in range(SAMPLES)]
     started = time.process_time()
     for some in batches(messages):
-        receive(some)
+        leases.hold(some)
+        log.put(some)
     for worker in (log, answer, delete):
         worker.flush()
     return (time.process_time() - started) / SAMPLES * 1000

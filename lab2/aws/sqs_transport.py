@@ -182,10 +182,10 @@ def _read_response(sock: socket.socket) -> _Response:
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     if not status.startswith("HTTP/1.1 ") or "content-length" not in headers or "transfer-encoding" in headers:
         raise _another_kind(status)
-    body = data[end + 4 :]
-    while (missing := int(headers["content-length"]) - len(body)) > 0:
+    body, length = data[end + 4 :], int(headers["content-length"])
+    while len(body) < length:
         body += _some(sock)
-    if missing:
+    if len(body) > length:
         raise _another_kind(f"{status}, and more after its end")
     return _Response(int(status[9:12]), headers, body)
 

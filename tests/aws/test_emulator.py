@@ -6,12 +6,11 @@ import os
 import shutil
 import socket
 import stat
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from support.listener import Listener
 from support.project import Project
 from support.world import PATIENCE, ROOT, until
 
@@ -66,25 +65,16 @@ def test_what_was_sent_outlives_the_emulator(project: Project) -> None:
     assert (code, output) == (0, "1 row: 1 right, 0 wrong, 0 twice, 0 torn\n")
 
 
-class Trap:
+class Trap(Listener):
     """Something that is not the emulator: it notes what comes to it, and gives no answer."""
 
     def __init__(self) -> None:
         self.heard: list[bytes] = []
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
-        threading.Thread(target=self._listen, daemon=True).start()
+        super().__init__()
 
-    def _listen(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self._server.accept()
-                with connection, suppress(OSError):
-                    connection.settimeout(PATIENCE)
-                    self.heard.append(connection.recv(100))
-
-    def close(self) -> None:
-        self._server.close()
+    def handle(self, connection: socket.socket) -> None:
+        connection.settimeout(PATIENCE)
+        self.heard.append(connection.recv(100))
 
 
 @pytest.fixture

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import trustme
+from support.listener import Listener
 from support.proxy import Proxy
 from support.world import PATIENCE, World
 
@@ -18,25 +17,16 @@ from lab2.aws.session import AwsSession
 from lab2.errors import UserError
 
 
-class Tunnel:
+class Tunnel(Listener):
     """An HTTP proxy that writes down where it is asked to lead, and leads nowhere."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
-        threading.Thread(target=self._listen, daemon=True).start()
+        super().__init__()
 
-    def _listen(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self._server.accept()
-                with connection:
-                    self.asked.append(connection.recv(1000).decode().split()[1])
-                    connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-
-    def close(self) -> None:
-        self._server.close()
+    def handle(self, connection: socket.socket) -> None:
+        self.asked.append(connection.recv(1000).decode().split()[1])
+        connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
 
 @pytest.fixture

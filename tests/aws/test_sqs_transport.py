@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import logging
 import re
 import socket
 import threading
 from collections.abc import Iterable
-from contextlib import closing, suppress
+from contextlib import closing
 from http.client import HTTPException, UnknownProtocol
 from typing import Any
 
@@ -16,6 +17,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from support.listener import Listener
 from support.proxy import Call, Fault, Proxy
 from support.world import ROOT, World, until
 
@@ -23,6 +25,7 @@ from lab2.aws import sqs_transport
 from lab2.aws.pricing import Meter
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs import Outgoing
+from lab2.events import LOGGER
 
 BODIES = ["[3, 5.5]", "[]", "é\x7f\u2028"]
 
@@ -121,7 +124,7 @@ def test_a_message_that_was_damaged_on_the_way_is_received_again(proxied: World,
 WHOLE = b"HTTP/1.1 200 OK\r\nx-amzn-RequestId: 1\r\ncontent-length: 2\r\n\r\n{}"
 
 
-class Responder:
+class Responder(Listener):
     """A service that reads one call on each connection, sends a response piece by piece and closes the connection.
 
     The first call gets the first response, and so on; further ones get the last. `calls` counts the calls; `closed` is
@@ -132,33 +135,21 @@ class Responder:
         self.calls = 0
         self.closed = threading.Event()
         self._responses = responses
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._respond, daemon=True).start()
+        super().__init__()
 
-    def close(self) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # which wakes the thread
-        self._listener.close()
-
-    def _respond(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection:
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                asked = b""
-                while not asked.endswith(b"}"):
-                    asked += (some := connection.recv(1000))
-                    if not some:
-                        break
-                response = self._responses[min(self.calls, len(self._responses) - 1)]
-                self.calls += 1
-                for piece in response:
-                    connection.sendall(piece)
-            self.closed.set()
+    def handle(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        asked = b""
+        while not asked.endswith(b"}"):
+            asked += (some := connection.recv(1000))
+            if not some:
+                break
+        response = self._responses[min(self.calls, len(self._responses) - 1)]
+        self.calls += 1
+        for piece in response:
+            connection.sendall(piece)
+        connection.close()
+        self.closed.set()
 
 
 @pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
@@ -223,8 +214,10 @@ ANOTHER_KIND = {
 
 @pytest.mark.parametrize("sent", ANOTHER_KIND.values(), ids=ANOTHER_KIND)
 def test_a_service_whose_responses_are_of_another_kind_gets_its_calls_from_boto3(
-    sent: bytes, world: World, monkeypatch: pytest.MonkeyPatch
+    sent: bytes, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(LOGGER, "propagate", True)
+    caplog.set_level(logging.DEBUG, LOGGER.name)
     with closing(Responder([sent])) as service:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", service.url)
         aws = World(world.env, world.home).aws
@@ -232,6 +225,7 @@ def test_a_service_whose_responses_are_of_another_kind_gets_its_calls_from_boto3
         for _ in range(3):
             assert aws.queue_at(f"{service.url}/1/lab2").receive() == []
         assert (len(made), service.calls) == (3, 4)
+    assert sum("sqs ReceiveMessage again, by boto3: " in line for line in caplog.messages) == 1
 
 
 def test_bytes_after_a_response_end_its_connection() -> None:
