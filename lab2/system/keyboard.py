@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from lab2.system import signals
+
 TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's start
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +19,8 @@ def ask(question: str) -> str:
     try:
         if sys.stdin.isatty():
             _standing = question
-        return input(question)
+        with signals.noticed():
+            return input(question)
     finally:
         _standing = ""
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import contextmanager
 
 TYPE_CHECKING = False  # the client's first prompt waits for what is imported up here
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ENDING = ("SIGTERM", "SIGHUP", "SIGBREAK")  # kill, a terminal that is closed; Ctrl-Break and `taskkill` on Windows
+NOTICED = 0.2  # seconds until a signal is, at most, while input is waited for
 
 
 def handle(handler: Callable[[int, object], object], *names: str) -> None:
@@ -29,3 +31,25 @@ def send(number: int) -> None:
         _thread.interrupt_main(signal.Signals(number))  # os.kill would end the program there
     else:
         os.kill(os.getpid(), number)  # wakes a main thread that waits for input, too
+
+
+@contextmanager
+def noticed() -> Iterator[None]:
+    """While the main thread waits for input in here, have Python call the handler of any signal within `NOTICED`.
+
+    Python does so when a signal interrupts the wait. One that comes a moment before it, or to another thread, would be
+    handled at the next key; a timer interrupts the wait again and again. Windows needs none.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    signal.signal(signal.SIGALRM, _interrupted)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, NOTICED, NOTICED)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _interrupted(*_: object) -> None:
+    """Nothing is to be done: Python is awake now, and handles what came before."""

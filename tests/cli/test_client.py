@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 from support.client import ME, client, exit_code, put_answer, raised, typing
 from support.proxy import ALWAYS, Fault, Proxy
-from support.world import PATIENCE, ROOT, World, interrupt_the_prompt, tries_of_a_refused_call, until
+from support.world import PATIENCE, ROOT, World, tries_of_a_refused_call, until
 
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs import Outgoing
@@ -128,7 +128,7 @@ def test_ctrl_c_drops_the_unfinished_message_and_waits_for_the_others(world: Wor
         person.expect("Number 1")
         person.sendline("5")
         person.expect("Number 2")
-        interrupt_the_prompt(person)
+        person.sendintr()
         person.expect("dropped")
         assert bodies(world) == ["[4]"]
         person.sendintr()
@@ -541,7 +541,7 @@ def test_ctrl_c_with_nothing_unfinished_claims_no_loss(world: World) -> None:
         person.expect("Number 2")
         person.sendline("")
         person.expect("Another message")
-        interrupt_the_prompt(person)
+        person.sendintr()
         person.expect_exact("Input ended; waiting for 1 answer. Press Ctrl-C again to leave.")
         person.expect("Not answered yet")
         assert "dropped" not in person.before

@@ -17,7 +17,7 @@ import pytest
 from support.desktop import Desktop, desktop_of
 from support.labeller import HELP, cut, piped, rows, terminal, waiting
 from support.proxy import ALWAYS, Fault, Proxy
-from support.world import PATIENCE, ROOT, World, interrupt_the_prompt, until
+from support.world import PATIENCE, ROOT, World, until
 
 from lab2.aws.resources import LABEL_KEY
 
@@ -154,10 +154,10 @@ def test_ctrl_c_ends_the_round_then_the_program_and_keeps_labels(samples: World)
     child.sendline("1")
     child.expect("Picture 2 of 4")
     child.expect_exact(HELP)
-    interrupt_the_prompt(child)
+    child.sendintr()
     child.expect("1 label safe in S3")
     child.expect("3 quit\r\n> ")
-    interrupt_the_prompt(child)
+    child.sendintr()
     child.expect(pexpect.EOF)
     child.wait()
     assert child.exitstatus == 0

@@ -64,6 +64,27 @@ def test_a_program_that_is_ended_leaves_the_terminal_as_it_was(world: World, pro
     assert edits(person)
 
 
+@pytest.mark.parametrize("program", ["client.py", "hotdog.py"])
+def test_a_signal_that_does_not_interrupt_the_wait_for_a_key_is_noticed_all_the_same(
+    world: World, program: str
+) -> None:
+    """A thread gets it here, as one that comes a moment before the wait would find nothing to interrupt."""
+    (world.home / "sitecustomize.py").write_text(
+        "import signal, sys, threading, time\n"
+        "def end():\n"
+        "    time.sleep(0.2)\n"
+        "    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)\n"
+        "def started(question):\n"
+        "    threading.Thread(target=end, daemon=True).start()\n"
+        "    return given(question)\n"
+        "import builtins\n"
+        "given, builtins.input = input, started\n"
+    )
+    person = terminal(world, program=program, PYTHONPATH=f"{world.home}:{ROOT}")
+    assert exit_code(person) == 128 + signal.SIGTERM
+    assert edits(person)
+
+
 def test_a_thread_that_dies_ends_the_client_and_leaves_the_terminal_as_it_was(world: World) -> None:
     (world.home / "sitecustomize.py").write_text(
         "import threading\nfrom lab2.stats.client.prompt import Prompt\n"

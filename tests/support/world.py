@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pexpect
 import pytest
 
 from lab2.aws.session import AwsSession
@@ -37,16 +36,6 @@ def until(claim: Callable[[], Any], patience: float = PATIENCE) -> Any:
 def tries_of_a_refused_call() -> int:
     """Return how often a hot call of SQS is made that is refused: the transport leaves it to boto3 to make again."""
     return 1 if os.environ.get("LAB2_TRANSPORT") == "boto3" else 2
-
-
-def interrupt_the_prompt(child: pexpect.spawn) -> None:
-    """Press Ctrl-C at a terminal's prompt, once its line is being waited for.
-
-    One that comes between the prompt and the wait, in microseconds, CPython hears with the next key only.
-    """
-    # "running", or a system call and its arguments: here read(0, ...) or select(1, ...)
-    until(lambda: Path(f"/proc/{child.pid}/syscall").read_text().split()[1:2] in (["0x0"], ["0x1"]))
-    child.sendintr()
 
 
 def free_port() -> int:
