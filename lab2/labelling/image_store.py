@@ -54,13 +54,18 @@ class ImageStore:
         self.aws, self.state = aws, state
         self._first: list[Image] = []  # the first page, as it was when last listed
         self._large = False  # whether there are more than a page lists
-        self._place: str | None = None  # the name after which the walk goes on
+        self._place: str | None = None  # the name after which the walk goes on; None: it has not started
+        self._between: list[Image] = []  # before that: images whose names sort between ours
         self._same = defaultdict[str, threading.Lock](threading.Lock)  # by hash: looked for and stored in one go
 
     def open(self) -> None:
-        """Look whether the images can be listed, and list the first; UserError if they can't."""
+        """Look whether the images can be listed, and list what the first `sample` needs; UserError if they can't."""
         self._first, after = self._page("")
         self._large = after is not None
+        if self._large:
+            self._place = self._remembered()
+            if self._place is None:
+                self._between = [image for after in _BETWEEN_OURS for image in self._page(after, 1)[0]]
 
     def sample(self) -> list[Image]:
         """Return up to 1,000 images in random order: all that there are, or the next page of a walk round all names.
@@ -68,14 +73,12 @@ class ImageStore:
         The walk goes on where the last one on this machine stopped, so that whatever the names are, any two images
         have been offered equally often, give or take one. It costs one LIST, however many images there are. The
         first walk of a machine starts at a random hash, where every page of names that upload gave is a random
-        sample. If it finds other names, at the cost of two LISTs of one name, it skips up to 9 pages, a LIST each.
+        sample. If there are other names, for which `open` looks with two LISTs of one name, it skips up to 9 pages.
         """
         if not self._large:
             self.open()
         if not self._large:
             return random.sample(self._first, len(self._first))
-        if self._place is None:
-            self._place = self._remembered()
         page = self._next_page() if self._place is not None else self._start_walk()
         self._remember()
         return random.sample(page, len(page))
@@ -90,8 +93,7 @@ class ImageStore:
     def _start_walk(self) -> list[Image]:
         self._place = f"{random.getrandbits(48):012x}"
         page = self._next_page()
-        beyond = [image for after in _BETWEEN_OURS for image in self._page(after, 1)[0]]
-        if not all(_OUR_NAME.match(image.name) for image in (*self._first, *page, *beyond)):
+        if not all(_OUR_NAME.match(image.name) for image in (*self._first, *page, *self._between)):
             for _ in range(random.randrange(SKIPPED_PAGES)):
                 page = self._next_page()
         return page

@@ -73,7 +73,7 @@ def test_a_large_database_is_sampled_from_a_page(proxied: World, proxy: Proxy) -
     drawn: set[str] = set()
     for _ in range(20):
         sample = [image.name for image in images.sample()]
-        assert len(sample) == len(set(sample)) == 1_000
+        assert len(sample) == len(set(sample)) >= 999  # an entry of the page may be the folder itself
         drawn |= set(sample)
     assert proxy.calls["ListObjectsV2"] <= 41
     assert len(drawn) == 1_100 and "" not in drawn
@@ -112,7 +112,7 @@ def test_images_of_any_names_are_offered_equally_often_for_a_list_a_round(
     offered, drawn, lists = Counter[str](), Counter[str](), list[int]()
     for _ in range(rounds):
         images = ImageStore(proxied.aws, tmp_path)  # as if each round were a run of its own
-        images._large, images._first = True, [Image(name, 1) for name in sorted(names)[:page]]  # what `open` finds
+        images.open()
         before = proxy.calls["ListObjectsV2"]
         sample = [image.name for image in images.sample()]
         lists.append(proxy.calls["ListObjectsV2"] - before)
