@@ -18,7 +18,7 @@ from support.world import World
 
 from lab2.aws.resources import IMAGE_PREFIX
 from lab2.errors import UserError
-from lab2.labelling.image_store import Image, ImageStore, digest, stored_name
+from lab2.labelling.image_store import ImageStore, digest, stored_name
 from lab2.labelling.picture import UnreadableImage
 from lab2.labelling.samples import fill
 from lab2.terminal import printable
