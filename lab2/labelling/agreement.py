@@ -57,12 +57,11 @@ def compared_with_others(images: Iterable[Mapping[str, str]]) -> dict[str, Compa
 
     An image is given as annotator → label. One on which the others are tied, or nobody else voted, does not count.
     """
-    found: dict[str, Comparison] = {}
+    agreed, compared = Counter[str](), Counter[str]()
     for votes in images:
         counts = Counter(votes.values())
+        leads = {label: (count - 1) - (len(votes) - count) for label, count in counts.items()}  # without one's own
         for annotator, label in votes.items():
-            same, different = counts[label] - 1, len(votes) - counts[label]
-            before = found.setdefault(annotator, Comparison())
-            if same != different:
-                found[annotator] = Comparison(before.agreed + (same > different), before.compared + 1)
-    return found
+            agreed[annotator] += leads[label] > 0
+            compared[annotator] += leads[label] != 0
+    return {annotator: Comparison(agreed[annotator], compared[annotator]) for annotator in compared}

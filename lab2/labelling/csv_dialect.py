@@ -22,7 +22,7 @@ HEADER = ",".join(COLUMNS)
 UTF_8, ANSI = "utf-8", "cp1252"  # the second is what Excel on Windows saves as "CSV"
 
 _MARKS = {codecs.BOM_UTF8: UTF_8, codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
+_PART = 2**16  # characters of a file that are split into lines at once: StringIO takes four bytes for each
 _MAX_LINES = 20  # of one row: a name may hold line ends, and a quote that somebody left open spoils no more rows
 
 # What people type for 1 and 0, and what spreadsheets in other languages make of TRUE and FALSE.
@@ -107,7 +107,7 @@ class CsvDialect:
 
         A line with an open quote goes on to the next line with one if that gives the cells that the header names.
         """
-        lines = (match[0] for match in _LINE.finditer(text.replace("\0", "")))  # one at a time: a file may be large
+        lines = _lines(text.replace("\0", ""))
         ahead: deque[str] = deque()
         at = 0
         while (line := ahead.popleft() if ahead else next(lines, None)) is not None:
@@ -121,18 +121,20 @@ class CsvDialect:
                     for _ in range(closing):
                         ahead.popleft()
             cells = _cells(line, self.delimiter)
-            if any(cell.strip() for cell in cells):
+            if "".join(cells).strip():
                 yield start, cells
 
     def label(self, cells: list[str]) -> Label | None:
         """Return the label in the cells of a row, None where it can't be understood."""
-        values = dict(zip(self.columns, map(_without_quote, cells), strict=False))
-        image, meant = values.get("image", ""), label_meant(values.get("label", ""))
+        if self.columns != COLUMNS or len(cells) != len(COLUMNS):
+            values = dict(zip(self.columns, cells, strict=False))
+            cells = [values.get(name, "") for name in COLUMNS]
+        image, label, annotator, timestamp, seconds = map(_without_quote, cells)
+        meant = label_meant(label)
         if not meant or not image.strip():  # an image may start with a space
             return None
-        annotator, timestamp, seconds = (values.get(name, "").strip() for name in COLUMNS[2:])
         # Names come again and again: each is kept once.
-        return Label(intern(image), meant, intern(annotator), timestamp, seconds)
+        return Label(intern(image), meant, intern(annotator.strip()), timestamp.strip(), seconds.strip())
 
     def is_header(self, cells: list[str]) -> bool:
         """Tell whether a row is the header, or that of another file put behind this one."""
@@ -150,7 +152,7 @@ def label_meant(cell: str) -> str | None:
 
 def _without_quote(cell: str) -> str:
     """Return the cell without the ' that `harmless_cell` puts before a formula."""
-    return _FORMULA.sub("", cell) if cell.startswith("'") else cell
+    return _FORMULA.sub("", cell) if cell[:1] == "'" else cell
 
 
 def decode(data: bytes, encoding: str) -> tuple[str, set[str]]:
@@ -172,6 +174,15 @@ def decode(data: bytes, encoding: str) -> tuple[str, set[str]]:
                 lines.append(line.decode(ANSI, "replace"))
                 found |= {ANSI}
         return "".join(lines), found
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines with their ends, which are \\n, \\r or \\r\\n, one at a time: a file may be large."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _PART) + 1 or len(text)
+        yield from io.StringIO(text[start:end], newline="")
+        start = end
 
 
 def _cells(row: str, delimiter: str) -> list[str]:

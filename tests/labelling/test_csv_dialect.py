@@ -84,3 +84,10 @@ def test_a_name_may_hold_line_ends_and_an_open_quote_spoils_its_own_row_only() -
     read = [(before, dialect.label(cells)) for before, cells in dialect.rows(text)]
     assert [label for _, label in read[:3]] == odd and [before for before, _ in read] == [0, 2, 4, 6, 7]
     assert read[4][1] == Label("y.jpg", "0", "bob", "t", "1")
+
+
+@pytest.mark.parametrize("ends", [["\n"], ["\r"], ["\r\n"], ["\n", "\r", "\r\n"]], ids=ascii)
+def test_a_long_file_has_the_rows_of_its_parts(ends: list[str]) -> None:
+    rows = [f"{number}.jpg,1," + number % 700 * "x" for number in range(1_000)]
+    text = "".join(row + ends[number % len(ends)] for number, row in enumerate(rows))
+    assert [(before, ",".join(cells)) for before, cells in CsvDialect().rows(text)] == [*enumerate(rows)]
