@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from queue import Empty, SimpleQueue
 
 import numpy
 import pytest
 from support.desktop import Desktop, desktop_of
-from support.world import PATIENCE, until
+from support.world import PATIENCE, ROOT, until
 
 from lab2.labelling.display.keys import answer_of_key
 from lab2.labelling.display.process import ProcessDied
@@ -176,6 +177,27 @@ def test_keys_act_by_place_and_by_character(desktop: Desktop, monkeypatch: pytes
     desktop.set_layout("us")
     with labelling(desktop, monkeypatch) as labeller:
         press(desktop, labeller, layout, LAYOUTS[layout])
+
+
+@on((1024, 600))
+def test_a_key_with_shift_counts_though_both_are_down_when_the_window_hears_of_shift(
+    desktop: Desktop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The window, which asks for the keys that are down behind each event, asks a second late."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import time\nfrom lab2.labelling.display.x11 import X11Display\n"
+        "down = X11Display.down\nX11Display.down = lambda self: time.sleep(1) or down(self)\n"
+    )
+    desktop.set_layout("us")
+    with labelling(desktop, monkeypatch, PYTHONPATH=f"{tmp_path}:{ROOT}") as labeller:
+        time.sleep(4 * REFLEX)
+        desktop.do("keydown", "Shift_L")
+        time.sleep(1.1)
+        desktop.do("keydown", str(KEYPAD_1))
+        try:
+            assert answered(labeller, "1 on the keypad") == "1"
+        finally:
+            desktop.do("keyup", str(KEYPAD_1), "keyup", "Shift_L")
 
 
 @pytest.mark.long

@@ -45,6 +45,7 @@ class Canvas:
         except OSError:
             self.x11 = None
         self.layout = layout(*self.x11.work_area() if self.x11 else ELSEWHERE)
+        self.silent = sum(1 << place for place in self.x11.keycodes(SILENT)) if self.x11 else 0
         self.held = 0  # keys that have been down since before the last event
 
     def run(self) -> None:
@@ -153,12 +154,12 @@ class Canvas:
             self.open = False
             cv2.destroyAllWindows()
             self._answer("q")
-        elif key == -1:
+        elif key == -1 or key in SILENT:  # behind Shift comes the key that is meant, which may be down already
             self.held &= self._down()
         else:
             down = self._down()
             held, pressed, self.held = self.held, down & ~self.held, down
-            if self._counts(key, held, pressed) and key not in SILENT:
+            if self._counts(key, held, pressed):
                 if answer := answer_of_key(key, self._places(key, pressed)):
                     self._answer(answer)
                 else:
@@ -183,7 +184,7 @@ class Canvas:
         if not self.x11:
             return None
         keysyms = {key, *(ord(small) for small in character_of(key).lower() if small < "\u0100")}  # é may come as É
-        places = {place for keysym in keysyms for place in self.x11.keycodes(keysym)}
+        places = self.x11.keycodes(keysyms)
         return {place for place in places if pressed >> place & 1} or places
 
     def _name(self, key: int) -> str:
@@ -195,7 +196,8 @@ class Canvas:
         self.channel.send({"answer": answer, "seconds": time.monotonic() - self.appeared})
 
     def _down(self) -> int:
-        return self.x11.down() if self.x11 else 0
+        """Return the keys that are down, but for Shift and its like, a bit for each keycode."""
+        return self.x11.down() & ~self.silent if self.x11 else 0
 
     def _visible(self) -> bool:
         """Tell whether the window is there: asked about one that was closed, OpenCV raises or says less than 1."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+from collections.abc import Collection
 
 Area = tuple[int, int, int, int]  # x, y, width, height in pixels
 
@@ -38,12 +39,13 @@ class X11Display:
             raise OSError("the display is gone")
         return int.from_bytes(keys[8:40], "little")
 
-    def keycodes(self, keysym: int) -> set[int]:
-        """Return the keycodes that type this keysym in the layouts of now, with any modifiers."""
+    def keycodes(self, keysyms: Collection[int]) -> set[int]:
+        """Return the keycodes that type one of these keysyms in the layouts of now, with any modifiers."""
         reply = self._ask("get_keyboard_mapping", ctypes.c_uint8(FIRST_KEYCODE), ctypes.c_uint8(KEYCODES))
         each = reply[1] if reply else 0
         symbols = struct.unpack_from(f"={each * KEYCODES}I", reply, 32) if each else ()
-        return {FIRST_KEYCODE + place // each for place, symbol in enumerate(symbols) if symbol == keysym != NO_SYMBOL}
+        wanted = {*keysyms} - {NO_SYMBOL}
+        return {FIRST_KEYCODE + place // each for place, symbol in enumerate(symbols) if symbol in wanted}
 
     def work_area(self) -> Area:
         """Return where windows should be: on the primary monitor, without panels and docks, as far as is known."""
