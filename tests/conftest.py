@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import botocore.loaders
 import hypothesis
 import pytest
 from support.aws_habits import Habits
@@ -29,6 +31,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 os.environ["TERM"] = "xterm"
 os.environ.pop("NO_COLOR", None)
+
+# Sessions of this process share botocore's models: to parse them for each takes a fifth of a second.
+botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
 
 # Input by chance is the same in each run, as that of `chance`, and more of it and another where LAB2_SEED is set.
 hypothesis.settings.register_profile("same", derandomize=True)
