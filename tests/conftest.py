@@ -36,8 +36,9 @@ os.environ.pop("NO_COLOR", None)
 botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
 
 # Input by chance is the same in each run, as that of `chance`, and more of it and another where LAB2_SEED is set.
-hypothesis.settings.register_profile("same", derandomize=True)
-hypothesis.settings.register_profile("other", max_examples=1_000)
+SLOW = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}  # a busy machine is no failure
+hypothesis.settings.register_profile("same", derandomize=True, **SLOW)
+hypothesis.settings.register_profile("other", max_examples=1_000, **SLOW)
 hypothesis.settings.load_profile("other" if os.environ.get("LAB2_SEED") else "same")
 
 

@@ -129,12 +129,15 @@ def test_a_module_is_short_and_hides_none_of_the_standard_library(module: str) -
 def test_the_first_prompt_waits_for_the_standard_library_only_and_for_nothing_slow_in_it(world: World) -> None:
     command = [sys.executable, "-X", "importtime"]
     bare = subprocess.run([*command, "-c", ""], capture_output=True, text=True, timeout=PATIENCE)
-    person = pexpect.spawn(command[0], [*command[1:], str(ROOT / "client.py")], env=world.env, cwd=str(world.home),
-                           encoding="utf-8", timeout=PATIENCE)  # fmt: skip
-    person.expect("Number 1 of 10")
-    imported = set(re.findall(r"\| +(\S+)\r\n", person.before)) - set(re.findall(r"\| +(\S+)\n", bare.stderr))
+    starts = []
+    for _ in range(3):  # on a busy machine what is imported in the background may come before the prompt, at times
+        person = pexpect.spawn(command[0], [*command[1:], str(ROOT / "client.py")], env=world.env, cwd=str(world.home),
+                               encoding="utf-8", timeout=PATIENCE)  # fmt: skip
+        person.expect("Number 1 of 10")
+        starts.append(set(re.findall(r"\| +(\S+)\r\n", person.before)))
+        person.expect(r"\| +boto3\b")
+        person.close(force=True)
+    imported = set.intersection(*starts) - set(re.findall(r"\| +(\S+)\n", bare.stderr))
     assert "argparse" in imported
     assert not imported & SLOW
     assert {name for name in imported if name.split(".")[0] not in {*sys.stdlib_module_names, "lab2"}} == set()
-    person.expect(r"\| +boto3\b")
-    person.close(force=True)

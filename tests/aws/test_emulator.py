@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -141,7 +141,10 @@ def test_it_listens_on_this_machine_only_and_its_folder_is_private(project: Proj
     listener = project.start("client.py", "--listen")
     until(lambda: project.pid("server"))
     emulator = project.pid("emulator")
-    sockets = {Path(f"/proc/{emulator}/fd/{fd}").readlink().name for fd in os.listdir(f"/proc/{emulator}/fd")}
+    sockets = set()
+    for fd in Path(f"/proc/{emulator}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since
+            sockets.add(fd.readlink().name)
     listening = [
         line.split()[1].partition(":")[0]
         for table in ("tcp", "tcp6")

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 import pytest
 from botocore.exceptions import ClientError
-from support.client import ME, client, exit_code, put_answer, raised, typing
+from support.client import ME, WAITING, client, exit_code, put_answer, raised, typing
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, tries_of_a_refused_call, until
 
@@ -33,7 +33,7 @@ def bodies(world: World) -> list[str]:
 
 
 def test_numbers_are_asked_one_by_one_sent_and_answered(world: World, server: object) -> None:
-    with typing(world) as person:
+    with typing(world, program=WAITING) as person:
         person.expect("Number 1 of 10")
         person.sendline("3")
         person.expect("Number 2 of 10")
@@ -185,7 +185,7 @@ def test_a_message_that_sqs_may_have_taken_is_not_called_unsent(proxied: World, 
 
 def test_an_outage_while_typing_is_waited_for(proxied: World, proxy: Proxy, server: object) -> None:
     cuts = [proxy.on(call, Fault(cut=True), times=ALWAYS) for call in ("GetQueueUrl", "SendMessageBatch")]
-    with typing(proxied) as person:
+    with typing(proxied, program=WAITING) as person:
         person.expect("Connecting fails")
         person.sendline("3.5")
         person.expect("Number 2")

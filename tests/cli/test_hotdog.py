@@ -363,7 +363,7 @@ def test_without_a_network_labels_wait_and_are_sent_when_it_is_back(samples: Wor
     child.expect("0 labels safe in S3, 4 waiting on this disk to be sent")
     assert len(waiting(samples)) == 4
     mend()
-    until(labelled(samples, 4))
+    until(lambda: len(rows(samples)) == 4 and not waiting(samples))
     child.sendline("3")
     child.expect("Saving labels works again")
     child.expect(pexpect.EOF)

@@ -201,7 +201,8 @@ def test_answers_go_to_the_private_queue_that_is_named(world: World) -> None:
 
 
 def test_a_private_queue_that_aws_does_not_know_yet_gets_its_answers_and_nobody_waits(world: World) -> None:
-    serve(world)
+    server = world.start("tests/support/with_setting.py", "server.py", "lab2.stats.server.service:APPEARS_WITHIN=20")
+    assert server.stdout and server.stdout.readline()
     (late,) = ask(world, "[1]", reply_to="lab2_1-me-late")
     others = ask(world, *["[2]"] * 12)
     assert set(answers(world, 12)) == set(others)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from support.client import ME, exit_code, put_answer, typing
+from support.client import ME, WAITING, exit_code, put_answer, typing
 from support.labeller import terminal
 from support.pictures import drawing, encoded
 from support.world import PATIENCE, ROOT, World, until
@@ -33,8 +33,8 @@ def test_ctrl_z_gives_the_terminal_back_and_fg_the_question_with_what_was_typed(
                           encoding="utf-8", timeout=PATIENCE)  # fmt: skip
     shell.expect_exact("$ ")
     shell.sendline(f"{sys.executable} {ROOT / 'client.py'} --client {ME} --wait 0")
-    for _ in range(2):
-        shell.expect(r"Number 1 of 10 \(Enter ends\): ")
+    for typed in ("", "1"):
+        shell.expect(r"Number 1 of 10 \(Enter ends\): " + typed)
         until(lambda: not edits(shell))
         shell.send("1")
         shell.expect("1")
@@ -87,8 +87,11 @@ def test_a_signal_that_does_not_interrupt_the_wait_for_a_key_is_noticed_all_the_
 
 def test_a_thread_that_dies_ends_the_client_and_leaves_the_terminal_as_it_was(world: World) -> None:
     (world.home / "sitecustomize.py").write_text(
-        "import threading\nfrom lab2.stats.client.prompt import Prompt\n"
-        "threading.Timer(2, lambda: Prompt().nothing).start()\n"
+        "import builtins, threading\n"
+        "def started(question):\n"
+        "    threading.Timer(1, lambda: started.nothing).start()\n"
+        "    return given(question)\n"
+        "given, builtins.input = input, started\n"
     )
     with typing(world, PYTHONPATH=f"{world.home}:{ROOT}", TERM="xterm") as person:
         person.expect("Number 1 of 10")
@@ -131,7 +134,7 @@ def ignore_hangups() -> None:
 
 
 def test_a_table_fits_the_terminal_after_it_was_resized(world: World, server: object) -> None:
-    with typing(world, columns=120) as person:
+    with typing(world, columns=120, program=WAITING) as person:
         person.expect("Number 1 of 10")
         person.setwinsize(24, 50)
         for number in range(1, 11):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -177,9 +178,11 @@ def test_client(quick: World, proxy: Proxy, call: str, fault: str) -> None:
     assert shown >= 1 if logged else shown == 0
     if "killed" not in fault and call not in ("GetQueueUrl", "ListQueues"):
         assert first.count("41 43") == 1 and second.count("41 43") == 0
-    # A copy, of a request that was sent again because its reply was lost, may be left of a run that has ended.
+    assert re.search(r"^ *1 +7 +7 ", second, re.MULTILINE)
+    # Copies of answers may be left, of a request that was sent again because its reply was lost, or on a slow machine
+    # received again before it was deleted.
     until(lambda: quick.depth("lab2_1")[1] == 0)
-    assert all('"numbers": [41, 43]' in message.body for message in quick.drain("lab2_1"))
+    assert all(re.search(r'"numbers": \[(41, 43|7)\]', message.body) for message in quick.drain("lab2_1"))
     assert quick.depth("lab2_1") == (0, 0)
 
 

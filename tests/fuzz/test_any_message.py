@@ -104,7 +104,7 @@ def test_anything_on_the_request_queue_is_answered_and_gone_and_nobody_else_wait
         (encode_request(numbers), {"id": {"DataType": "String", "StringValue": id}}) for id, numbers in good.items()
     ]
     mixed = chance.sample(bad + asked, k=cases)
-    assert send_any(world, "lab2", mixed) > 0.8 * cases
+    assert send_any(world, "lab2", mixed) > 0.6 * cases
     found: dict[str, str] = {}
 
     def all_answered() -> bool:

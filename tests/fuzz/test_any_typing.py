@@ -11,6 +11,7 @@ import socket
 from collections import Counter
 from contextlib import suppress
 
+from support.client import WAITING
 from support.fuzz import (
     NUMBERS,
     few_and_many,
@@ -77,7 +78,7 @@ def test_anything_typed_is_taken_or_refused_and_what_is_taken_is_sent(
     for number in range(cases):
         typed = any_typing(chance)
         expected = series_in(typed)
-        code, output, errors = run(world, "client.py", "--client", f"typist-{number}", typed=typed)
+        code, output, errors = run(world, *WAITING, "--client", f"typist-{number}", typed=typed)
         rows = [json.loads(line) for body in world.objects("log/").values() for line in body.splitlines()]
         sent = [row["request"] for row in rows if row["client"] == f"typist-{number}"]
         assert Counter(sent) == Counter(expected), (typed, output, errors)

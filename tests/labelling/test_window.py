@@ -180,8 +180,9 @@ def test_keys_act_by_place_and_by_character(desktop: Desktop, monkeypatch: pytes
 
 
 @on((1024, 600))
-def test_a_key_with_shift_counts_though_both_are_down_when_the_window_hears_of_shift(
-    desktop: Desktop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("first", ["keydown Shift_L", "key F5"])
+def test_a_key_counts_though_it_is_down_already_when_the_window_hears_of_the_one_before(
+    desktop: Desktop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, first: str
 ) -> None:
     """The window, which asks for the keys that are down behind each event, asks a second late."""
     (tmp_path / "sitecustomize.py").write_text(
@@ -191,7 +192,7 @@ def test_a_key_with_shift_counts_though_both_are_down_when_the_window_hears_of_s
     desktop.set_layout("us")
     with labelling(desktop, monkeypatch, PYTHONPATH=f"{tmp_path}:{ROOT}") as labeller:
         time.sleep(4 * REFLEX)
-        desktop.do("keydown", "Shift_L")
+        desktop.do(*first.split())
         time.sleep(1.1)
         desktop.do("keydown", str(KEYPAD_1))
         try:

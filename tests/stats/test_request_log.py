@@ -112,9 +112,9 @@ def test_a_server_gets_its_turn_beside_one_that_never_rests(world: World) -> Non
     for number in range(10):
         quiet.append([row(f"quiet {number}", large), row(f"quiet {number} too", large)], SINCE)
         over.wait(quiet.turn)
-    between = max(int(id.split()[1]) for id in logged(world) if id.startswith("loud"))
     over.set()
     writer.join()
+    between = max(int(id.split()[1]) for id in logged(world) if id.startswith("loud"))
     assert loud.turn >= 2 * loud._object.took  # it makes room
     assert between < 20 * 6  # a turn for each is 20
 

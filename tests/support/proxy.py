@@ -121,6 +121,7 @@ class Proxy:
 
         class Server(ThreadingHTTPServer):
             address_family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+            request_queue_size = 128  # a server connects many times at once; with five, some waited for a second
 
         self._server = Server((self.host, 0), Handler)
         self._server.daemon_threads = True

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,14 +39,27 @@ def tries_of_a_refused_call() -> int:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports, all different, that nobody has now."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def start_emulator(home: Path, **environment: str) -> tuple[subprocess.Popen[bytes], str]:
     """Start an emulator that keeps nothing; return its process and its URL."""
-    port = free_port()
+    for _ in range(3):
+        process, url = _start_emulator(home, free_port(), environment)
+        until(lambda: process.poll() is not None or _is_healthy(url))  # noqa: B023
+        if process.poll() is None:
+            return process, url
+    pytest.fail((home / "emulator.log").read_text())  # it is not that another program took the port meanwhile
+
+
+def _start_emulator(home: Path, port: int, environment: dict[str, str]) -> tuple[subprocess.Popen[bytes], str]:
     settings = {"BIND_HOST": "127.0.0.1", "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0",
                 "GATEWAY_PORT": str(port), "TMPDIR": str(home), "LOG_LEVEL": "WARNING",
                 "S3_DATA_DIR": str(home / "s3"), "STATE_DIR": str(home / "state"),
@@ -59,16 +72,13 @@ def start_emulator(home: Path, **environment: str) -> tuple[subprocess.Popen[byt
             stdout=log,
             stderr=log,
         )
-    url = f"http://127.0.0.1:{port}"
+    return process, f"http://127.0.0.1:{port}"
 
-    def healthy() -> bool:
-        assert process.poll() is None, (home / "emulator.log").read_text()
-        with suppress(OSError), urllib.request.urlopen(f"{url}/_ministack/health", timeout=5):
-            return True
-        return False
 
-    until(healthy)
-    return process, url
+def _is_healthy(url: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(f"{url}/_ministack/health", timeout=5):
+        return True
+    return False
 
 
 @dataclass

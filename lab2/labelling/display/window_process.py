@@ -46,7 +46,7 @@ class Canvas:
             self.x11 = None
         self.layout = layout(*self.x11.work_area() if self.x11 else ELSEWHERE)
         self.silent = sum(1 << place for place in self.x11.keycodes(SILENT)) if self.x11 else 0
-        self.held = 0  # keys that have been down since before the last event
+        self.held = 0  # keys that have been down since before the picture appeared, or came too soon after it
 
     def run(self) -> None:
         import cv2
@@ -154,30 +154,32 @@ class Canvas:
             self.open = False
             cv2.destroyAllWindows()
             self._answer("q")
-        elif key == -1 or key in SILENT:  # behind Shift comes the key that is meant, which may be down already
+        elif key == -1 or key in SILENT:
             self.held &= self._down()
         else:
             down = self._down()
-            held, pressed, self.held = self.held, down & ~self.held, down
-            if self._counts(key, held, pressed):
+            pressed = down & ~self.held
+            if self._counts(key, down):
                 if answer := answer_of_key(key, self._places(key, pressed)):
                     self._answer(answer)
                 else:
                     self.refusal = f"{self._name(key)} is not an answer.   {HELP}"
                     self._draw()
 
-    def _counts(self, key: int, held: int, pressed: int) -> bool:
+    def _counts(self, key: int, down: int) -> bool:
         """Tell whether this event is a key that was pressed for the picture on the screen.
 
-        `held` are the keys that were down at the last event, `pressed` those that came since.
+        Of the keys that are `down` now, one that is not held may be that of an event still to come.
         """
         now = time.monotonic()
+        is_early = now - self.appeared < REFLEX
         if self.x11:
-            repeated = bool(held) and not pressed
+            repeated = bool(self.held) and not down & ~self.held
         else:
             repeated = key == self.last_key and now - self.last_event < LONGEST_REPEAT_DELAY
+        self.held = down if is_early else self.held & down
         self.last_key, self.last_event = key, now
-        return not repeated and now - self.appeared >= REFLEX
+        return not (repeated or is_early)
 
     def _places(self, key: int, pressed: int) -> set[int] | None:
         """Return the keycodes that may have typed the key: those that were just pressed, if that can be."""

@@ -119,7 +119,7 @@ class Conversation:
         while id in self.waiting and time.monotonic() < deadline:
             self.listen(GLANCE)
         if id in self.waiting and self.form == "text":
-            remark(f"Message {self.sent[id]} was sent; its answer is shown when it arrives.", sys.stdout)
+            remark(fitted(f"Message {self.sent[id]} was sent; its answer is shown when it arrives."), sys.stdout)
 
     def _deliver(self, id: str, numbers: list[float]) -> bool:
         """Send one message, through outages of up to `patience` seconds; if that fails, say why and return False."""
