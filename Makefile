@@ -1,6 +1,7 @@
 # Everything from a bare machine: `make run`, `make label`, `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+unexport PYTHONDONTWRITEBYTECODE # with it every start of a program compiles all its modules
 PYTEST := $(BIN)/pytest -n 4 --dist worksteal # on two cores too: much of a test is waiting
 
 FUZZ_SEED := $(or $(LAB2_SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))

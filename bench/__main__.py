@@ -55,4 +55,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a program compiles its modules once, not at each start
     sys.exit(main())

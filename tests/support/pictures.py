@@ -30,8 +30,10 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 def bomb() -> bytes:
     """Return a PNG of 400 megapixels in 400 KB."""
-    deflate = zlib.compressobj(9)
-    rows = b"".join(deflate.compress(bytes(20_001)) for _ in range(20_000)) + deflate.flush()
+    deflate, part = zlib.compressobj(9, wbits=-15), bytes(20_001) * 100
+    packed = deflate.compress(part) + deflate.flush(zlib.Z_FULL_FLUSH)  # which may stand there again and again
+    checksum = struct.pack(">HH", 200 * len(part) % 65_521, 1)
+    rows = b"\x78\x9c" + packed * 200 + deflate.flush() + checksum
     header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
