@@ -56,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if {"world", "project", "desktop"} & set(fixtures):
             test = item.location[0], item.name.partition("[")[0]
             cases[test] += not item.get_closest_marker("long")
-            if cases[test] > ALWAYS:
+            if cases[test] > ALWAYS or "chance" in fixtures:  # `make fuzz` runs these
                 item.add_marker("long")
 
 

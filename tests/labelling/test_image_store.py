@@ -92,14 +92,15 @@ def put_keys(world: World, emulator: str, count: int, style: str) -> list[str]:
     return names
 
 
-@pytest.mark.timeout(600)  # the long one puts 10,000 objects
+@pytest.mark.long
+@pytest.mark.timeout(600)  # the last one puts 10,000 objects
 @pytest.mark.parametrize(
     ("style", "count", "rounds"),
     [
         ("IMG_{:05}.jpg", 500, 500),
         ("2026{:05}.jpg", 500, 500),
         ("photo ({}).jpg", 500, 500),
-        pytest.param("beach {:05}.jpg", 10_000, 200, marks=pytest.mark.long),
+        ("beach {:05}.jpg", 10_000, 200),
     ],
 )
 def test_images_of_any_names_are_offered_equally_often_for_a_list_a_round(

@@ -29,7 +29,7 @@ def until(claim: Callable[[], Any], patience: float = PATIENCE) -> Any:
     while not (value := claim()):
         if time.monotonic() > deadline:
             pytest.fail(f"still not so after {patience} s")
-        time.sleep(0.02)
+        time.sleep(0.05)
     return value
 
 
