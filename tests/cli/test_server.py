@@ -49,9 +49,9 @@ def log(world: World) -> list[dict[str, Any]]:
     return [json.loads(line) for body in world.objects("log/").values() for line in body.splitlines()]
 
 
-def serve(world: World, *args: str) -> subprocess.Popen[str]:
-    """Start a server and wait until it serves."""
-    server = world.start("server.py", *args)
+def serve(world: World, *args: str, program: tuple[str, ...] = ("server.py",)) -> subprocess.Popen[str]:
+    """Start a server and wait until it serves; `program` is what is started, and what it is given first."""
+    server = world.start(*program, *args)
     assert server.stdout
     assert "Serving lab2" in server.stdout.readline()
     return server
@@ -201,8 +201,8 @@ def test_answers_go_to_the_private_queue_that_is_named(world: World) -> None:
 
 
 def test_a_private_queue_that_aws_does_not_know_yet_gets_its_answers_and_nobody_waits(world: World) -> None:
-    server = world.start("tests/support/with_setting.py", "server.py", "lab2.stats.server.service:APPEARS_WITHIN=20")
-    assert server.stdout and server.stdout.readline()
+    patient = "tests/support/with_setting.py", "server.py", "lab2.stats.server.service:APPEARS_WITHIN=20"
+    serve(world, program=patient)
     (late,) = ask(world, "[1]", reply_to="lab2_1-me-late")
     others = ask(world, *["[2]"] * 12)
     assert set(answers(world, 12)) == set(others)

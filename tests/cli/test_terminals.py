@@ -27,6 +27,19 @@ def edits(terminal: pexpect.spawn) -> bool:
     return bool(termios.tcgetattr(terminal.child_fd)[3] & termios.ICANON)
 
 
+def do_at_the_prompt(world: World, code: str) -> None:
+    """Have a thread of a program, with the world's home on its path, run `code` when a line has been waited for."""
+    (world.home / "sitecustomize.py").write_text(
+        "import builtins, signal, threading\n"
+        "def act():\n"
+        f"    {code}\n"
+        "def started(question):\n"
+        "    threading.Timer(1, act).start()\n"
+        "    return given(question)\n"
+        "given, builtins.input = input, started\n"
+    )
+
+
 def test_ctrl_z_gives_the_terminal_back_and_fg_the_question_with_what_was_typed(world: World) -> None:
     """The shell here is one that sets no mode itself."""
     shell = pexpect.spawn("sh", ["-i"], env=world.env | {"TERM": "xterm", "PS1": "$ "}, cwd=str(world.home),
@@ -69,30 +82,14 @@ def test_a_signal_that_does_not_interrupt_the_wait_for_a_key_is_noticed_all_the_
     world: World, program: str
 ) -> None:
     """A thread gets it here, as one that comes a moment before the wait would find nothing to interrupt."""
-    (world.home / "sitecustomize.py").write_text(
-        "import signal, sys, threading, time\n"
-        "def end():\n"
-        "    time.sleep(0.2)\n"
-        "    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)\n"
-        "def started(question):\n"
-        "    threading.Thread(target=end, daemon=True).start()\n"
-        "    return given(question)\n"
-        "import builtins\n"
-        "given, builtins.input = input, started\n"
-    )
+    do_at_the_prompt(world, "signal.pthread_kill(threading.get_ident(), signal.SIGTERM)")
     person = terminal(world, program=program, PYTHONPATH=f"{world.home}:{ROOT}")
     assert exit_code(person) == 128 + signal.SIGTERM
     assert edits(person)
 
 
 def test_a_thread_that_dies_ends_the_client_and_leaves_the_terminal_as_it_was(world: World) -> None:
-    (world.home / "sitecustomize.py").write_text(
-        "import builtins, threading\n"
-        "def started(question):\n"
-        "    threading.Timer(1, lambda: started.nothing).start()\n"
-        "    return given(question)\n"
-        "given, builtins.input = input, started\n"
-    )
+    do_at_the_prompt(world, "raise AttributeError")
     with typing(world, PYTHONPATH=f"{world.home}:{ROOT}", TERM="xterm") as person:
         person.expect("Number 1 of 10")
         until(lambda: not edits(person))

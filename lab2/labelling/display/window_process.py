@@ -159,22 +159,22 @@ class Canvas:
         else:
             down = self._down()
             pressed = down & ~self.held
-            if self._counts(key, down):
+            if self._counts(key, pressed, down):
                 if answer := answer_of_key(key, self._places(key, pressed)):
                     self._answer(answer)
                 else:
                     self.refusal = f"{self._name(key)} is not an answer.   {HELP}"
                     self._draw()
 
-    def _counts(self, key: int, down: int) -> bool:
+    def _counts(self, key: int, pressed: int, down: int) -> bool:
         """Tell whether this event is a key that was pressed for the picture on the screen.
 
-        Of the keys that are `down` now, one that is not held may be that of an event still to come.
+        Of the keys that are `down` now, those not held were `pressed`; one may be that of an event still to come.
         """
         now = time.monotonic()
         is_early = now - self.appeared < REFLEX
         if self.x11:
-            repeated = bool(self.held) and not down & ~self.held
+            repeated = bool(self.held) and not pressed
         else:
             repeated = key == self.last_key and now - self.last_event < LONGEST_REPEAT_DELAY
         self.held = down if is_early else self.held & down
