@@ -6,7 +6,7 @@ PYTEST := $(BIN)/pytest -n 4 --dist worksteal # on two cores too: much of a test
 
 FUZZ_SEED := $(or $(LAB2_SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 
-QUEUES := tests/aws/test_sqs.py tests/cli/test_server.py tests/crash/test_stats.py
+QUEUES := tests/aws/sqs/test_message_queue.py tests/cli/test_server.py tests/crash/test_stats.py
 
 HABITUAL := tests/cli/test_client.py tests/cli/test_client_runs.py tests/cli/test_server.py
 

@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any
 
 from lab2.stats.protocol import answer_request, encode_answer
-from lab2.stats.server.log_row import encode_row
+from lab2.stats.server.log.row import encode_row
 
 BUCKET = "lab2"
 KEY = "log/all.jsonl"

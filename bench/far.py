@@ -24,9 +24,9 @@ sys.path[:0] = [str(ROOT / "tests")]
 from support.proxy import Call, Proxy  # noqa: E402
 from support.world import World, start_emulator  # noqa: E402 - found through the line above
 
-from lab2.aws import emulator  # noqa: E402
 from lab2.aws.resources import IMAGE_PREFIX  # noqa: E402
 from lab2.aws.session import AwsSession  # noqa: E402
+from lab2.local import emulator  # noqa: E402
 
 TRIP = 0.1  # seconds to S3 and back
 SETUP = 2  # round trips before the first call on a new connection: TCP and TLS 1.3

@@ -15,9 +15,9 @@ from bench.standin import StandIn, standing_in
 from bench.upload import run
 from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
 from lab2.aws.session import AwsSession
-from lab2.labelling.csv_dialect import HEADER
-from lab2.labelling.label import Clock, Label
-from lab2.labelling.label_file import LabelFile, as_row
+from lab2.labelling.labels.csv_dialect import HEADER
+from lab2.labelling.labels.label import Clock, Label
+from lab2.labelling.labels.label_file import LabelFile, as_row
 
 LABELS = 20  # appended at each length of the file
 

@@ -24,10 +24,10 @@ from bench.measure import until
 from bench.standin import ROOT
 from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
 from lab2.aws.session import AwsSession
-from lab2.labelling.csv_dialect import HEADER
-from lab2.labelling.display import pixels
-from lab2.labelling.label import Clock, Label
-from lab2.labelling.outbox import Outbox
+from lab2.labelling.labels.csv_dialect import HEADER
+from lab2.labelling.labels.label import Clock, Label
+from lab2.labelling.labels.outbox import Outbox
+from lab2.labelling.pictures.decoding import decode as decoding
 
 SEEN = 0.4  # seconds that a picture is looked at before its key
 SCRIPT = ROOT / "bench" / "script_everybody_writes.py"
@@ -190,9 +190,9 @@ def decode(book: Book) -> None:
     box = 960, 640
     for what, width, height in (("1-megapixel", 1200, 833), ("24-megapixel", 6000, 4000)):
         data = photo(1, width, height)
-        reduced = [timed(lambda: pixels.decode(data, *box)) for _ in range(7)]  # noqa: B023
-        with patch.object(pixels, "_reduction", lambda _: cv2.IMREAD_COLOR):
-            whole = [timed(lambda: pixels.decode(data, *box)) for _ in range(5)]  # noqa: B023
+        reduced = [timed(lambda: decoding.decode(data, *box)) for _ in range(7)]  # noqa: B023
+        with patch.object(decoding, "_reduction", lambda _: cv2.IMREAD_COLOR):
+            whole = [timed(lambda: decoding.decode(data, *box)) for _ in range(5)]  # noqa: B023
         ratio = part(whole, 0.5) / part(reduced, 0.5)
         rows.append([f"{what} JPEG of {len(data) / 1e6:.1f} MB", ms(reduced, 0.5), ms(whole, 0.5), f"{ratio:.2f}"])
     book.say("## Labelling: decoding", "A JPEG to the size of the window; reduced, as hotdog.py does it, and whole.")

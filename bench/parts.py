@@ -15,16 +15,16 @@ from bench.book import Book
 from bench.measure import answered, encode_entries, some_series
 from bench.server import SERVER
 from bench.standin import StandIn, standing_in
-from lab2.aws.leases import Leases
 from lab2.aws.retry import OutageReporter
 from lab2.aws.session import AwsSession, Endpoint
-from lab2.aws.sqs import BATCH, Message, Outgoing, Queue, batches
+from lab2.aws.sqs.leases import Leases
+from lab2.aws.sqs.message_queue import BATCH, Message, Outgoing, Queue, batches
 from lab2.events import log_outage
 from lab2.stats.protocol import answer_request, encode_answer, encode_request, new_id
-from lab2.stats.server.idempotency import place_of
-from lab2.stats.server.log_index import LogIndex
-from lab2.stats.server.log_row import encode_row
-from lab2.stats.server.request_log import RequestLog
+from lab2.stats.server.log.idempotency import place_of
+from lab2.stats.server.log.index import LogIndex
+from lab2.stats.server.log.row import encode_row
+from lab2.stats.server.log.segments import RequestLog
 from lab2.workers import BatchWorker
 
 SAMPLES = 10_000  # requests

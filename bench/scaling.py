@@ -25,8 +25,8 @@ from botocore.exceptions import ClientError
 from bench.book import Book
 from bench.standin import ROOT
 from lab2.aws.pricing import price
-from lab2.stats.server import request_log
-from lab2.stats.server.request_log import RequestLog
+from lab2.stats.server.log import segments
+from lab2.stats.server.log.segments import RequestLog
 from lab2.stats.server.service import MAX_HELD
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -230,10 +230,10 @@ def virtual(clock: Clock) -> Iterator[None]:
     pool = SimpleNamespace(map=clock.map)
     with (
         patch.multiple(
-            request_log, time=clock, ThreadPoolExecutor=lambda _: nullcontext(pool), LogIndex=Index,
-            SEALED_BYTES=request_log.SEALED_BYTES // SCALE, MAX_WRITE_BYTES=request_log.MAX_WRITE_BYTES // SCALE,
+            segments, time=clock, ThreadPoolExecutor=lambda _: nullcontext(pool), LogIndex=Index,
+            SEALED_BYTES=segments.SEALED_BYTES // SCALE, MAX_WRITE_BYTES=segments.MAX_WRITE_BYTES // SCALE,
         ),
-        patch("lab2.aws.append_object.time", clock),
+        patch("lab2.aws.s3.append_object.time", clock),
     ):  # fmt: skip
         yield
 

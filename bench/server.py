@@ -16,11 +16,11 @@ from bench.book import Book
 from bench.measure import answered, dollars, environment, medians, of_client, some_series, working
 from bench.standin import S3, StandIn, standing_in
 from lab2.aws.session import AwsSession
-from lab2.aws.sqs import Outgoing
+from lab2.aws.sqs.message_queue import Outgoing
 from lab2.stats.client.connection import Connection, connect
 from lab2.stats.protocol import answer_request, encode_answer, encode_request, new_id
-from lab2.stats.server.log_row import encode_row
-from lab2.stats.server.request_log import RequestLog
+from lab2.stats.server.log.row import encode_row
+from lab2.stats.server.log.segments import RequestLog
 
 SERVER = ["server.py"]
 MONTH = 30 * 86_400  # seconds

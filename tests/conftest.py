@@ -21,10 +21,10 @@ from support.project import Project
 from support.proxy import Proxy
 from support.world import PATIENCE, ROOT, World, start_emulator
 
-from lab2.aws.emulator import REGION, deploy
 from lab2.aws.resources import LABEL_KEY
 from lab2.aws.session import AwsSession
-from lab2.labelling.samples import fill
+from lab2.labelling.pictures.samples import fill
+from lab2.local.emulator import REGION, deploy
 
 # What we start finds signals and terminal as at a person's: a shell's "&", nohup and CI leave others.
 signal.signal(signal.SIGINT, signal.default_int_handler)

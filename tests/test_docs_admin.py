@@ -13,8 +13,8 @@ from support.world import PATIENCE, ROOT, World
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.stats.protocol import answer_request, encode_answer
-from lab2.stats.server.log_row import encode_row
-from lab2.stats.server.request_log import RequestLog
+from lab2.stats.server.log.row import encode_row
+from lab2.stats.server.log.segments import RequestLog
 
 SECTION = (ROOT / "docs" / "operations.md").read_text().partition("## Remove a picture, or")[2].partition("\n## ")[0]
 pytestmark = pytest.mark.long  # each `aws` starts a Python

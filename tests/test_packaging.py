@@ -16,7 +16,7 @@ import pytest
 from support.world import PATIENCE, ROOT, free_port
 
 from lab2 import __version__
-from lab2.aws import emulator
+from lab2.local import emulator
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -22,11 +22,11 @@ from support.world import PATIENCE, ROOT, World
 
 from lab2.aws.resources import DEPLOY, LABEL_KEY
 from lab2.cli import client, hotdog, server
-from lab2.labelling.csv_dialect import HEADER
+from lab2.labelling.labels.csv_dialect import HEADER
 from lab2.stats.protocol import answer_request, encode_answer
-from lab2.stats.server.log_output import print_log
-from lab2.stats.server.log_reader import LogLine
-from lab2.stats.server.log_row import encode_row
+from lab2.stats.server.log.output import print_log
+from lab2.stats.server.log.reader import LogLine
+from lab2.stats.server.log.row import encode_row
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {page.name: page.read_text() for page in PAGES}

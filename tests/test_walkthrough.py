@@ -11,7 +11,7 @@ import pytest
 from support.aws_cli import install
 from support.world import PATIENCE, ROOT
 
-from lab2.aws.emulator import REGION
+from lab2.local.emulator import REGION
 
 PAGE = (ROOT / "docs" / "walkthrough.md").read_text()
 PROGRAM = re.compile(r"```python\n(.*?)```", re.DOTALL)

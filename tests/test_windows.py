@@ -9,7 +9,7 @@ from support.pictures import drawing, encoded
 from support.project import Project
 from support.world import PATIENCE, ROOT, World
 
-from lab2.labelling.samples import fill
+from lab2.labelling.pictures.samples import fill
 
 PLAYED = {
     "PYTHONPATH": str(ROOT / "tests" / "support" / "windows"),

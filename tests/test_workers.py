@@ -15,9 +15,9 @@ from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import ClientError, EndpointConnectionError
 from support.world import until
 
-from lab2.aws.errors import user_errors
-from lab2.aws.poller import Poller
+from lab2.aws.failures import user_errors
 from lab2.aws.retry import FEW_REJECTIONS, OutageReporter, is_passing, persist
+from lab2.aws.sqs.poller import Poller
 from lab2.errors import UserError
 from lab2.workers import BatchWorker, PeriodicTask
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from lab2.cli import client, hotdog, server  # noqa: E402
-from lab2.cli.commands import Parser  # noqa: E402
+from lab2.cli.parser import Parser  # noqa: E402
 
 PAGE = ROOT / "docs" / "cli.md"
 PROGRAMS = {"client.py": client.program, "server.py": server.program, "hotdog.py": hotdog.program}

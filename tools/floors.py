@@ -23,8 +23,8 @@ from collections.abc import Iterator  # noqa: E402
 
 from support.world import PATIENCE, start_emulator  # noqa: E402
 
-from lab2.aws import emulator  # noqa: E402
 from lab2.aws.session import AwsSession  # noqa: E402
+from lab2.local import emulator  # noqa: E402
 
 REQUIREMENTS = (ROOT / "requirements.txt").read_text().split()
 LOWEST = [line.replace(">=", "==") for line in REQUIREMENTS]

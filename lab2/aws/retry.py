@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn, TypeVar
 
-from lab2.aws.errors import MISSING_QUEUE_CODES, error_code, explain
+from lab2.aws.failures import MISSING_QUEUE_CODES, error_code, explain
 from lab2.errors import TryLater, UserError, internal_error
 
 T = TypeVar("T")

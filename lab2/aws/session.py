@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import cached_property
 
-from lab2.aws.errors import (
+from lab2.aws.failures import (
     BAD_CONFIGURATION,
     DENIED_CODES,
     MFA,
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_sqs import SQSClient
 
-    from lab2.aws.sqs import Queue
-    from lab2.aws.sqs_transport import SqsTransport
+    from lab2.aws.sqs.message_queue import Queue
+    from lab2.aws.sqs.transport import SqsTransport
 
     class Endpoint(NamedTuple):
         """Where AWS is, and as whom: no variable, profile, configuration file or proxy changes it."""
@@ -105,7 +105,7 @@ class AwsSession:
     @cached_property
     def sqs_transport(self) -> SqsTransport:
         """The hot calls of SQS, quicker than by the boto3 client."""
-        from lab2.aws.sqs_transport import SqsTransport, is_proxied
+        from lab2.aws.sqs.transport import SqsTransport, is_proxied
 
         core = self.botocore_session
         proxied = not self.endpoint and is_proxied(self.sqs.meta.endpoint_url)
@@ -141,7 +141,7 @@ class AwsSession:
         return self.queue_at(self.queue_url(name))
 
     def queue_at(self, url: str) -> Queue:
-        from lab2.aws.sqs import Queue
+        from lab2.aws.sqs.message_queue import Queue
 
         return Queue(self.sqs_transport, url)
 

@@ -7,8 +7,8 @@ import io
 import sys
 from contextlib import ExitStack, suppress
 
-from lab2.cli.commands import Program
 from lab2.cli.common import add_flags, add_output_flag, prepare, run
+from lab2.cli.parser import Program
 from lab2.errors import InvalidInput
 from lab2.stats.client.conversation import POLL, Conversation
 from lab2.stats.client.prompt import fitted
@@ -92,8 +92,8 @@ def parse_options() -> argparse.Namespace:
 
 def connect(options: argparse.Namespace, run: Run, stack: ExitStack) -> Connection:
     """Return the connection of `run` that the options ask for; `stack` gets what to undo at the end."""
-    from lab2.aws import emulator
     from lab2.aws.session import AwsSession
+    from lab2.local import emulator
     from lab2.stats.client import connection
 
     endpoint = stack.enter_context(emulator.running("lab2.cli.server")) if options.local else None

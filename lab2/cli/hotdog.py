@@ -12,24 +12,24 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
-from lab2.aws import emulator
 from lab2.aws.retry import OutageReporter, persist
 from lab2.aws.session import AwsSession
-from lab2.cli.commands import Program
 from lab2.cli.common import add_bucket_flag, add_flags, add_output_flag, prepare, run
+from lab2.cli.parser import Program
 from lab2.errors import UserError, internal_error
-from lab2.labelling import samples
-from lab2.labelling.contact_sheet import MAX_PICTURES, write_sheet
-from lab2.labelling.export import Export
-from lab2.labelling.image_store import ImageStore
-from lab2.labelling.label import clean_name
-from lab2.labelling.label_studio import TASKS, encode_tasks
-from lab2.labelling.local_files import completions, given_paths, typed_paths
-from lab2.labelling.report import Report
+from lab2.labelling.labels.label import clean_name
+from lab2.labelling.pictures import samples
+from lab2.labelling.pictures.image_store import ImageStore
+from lab2.labelling.pictures.local_files import completions, given_paths, typed_paths
+from lab2.labelling.pictures.uploader import UPLOADS, upload
+from lab2.labelling.results.contact_sheet import MAX_PICTURES, write_sheet
+from lab2.labelling.results.export import Export
+from lab2.labelling.results.label_studio import TASKS, encode_tasks
+from lab2.labelling.results.report import Report
+from lab2.labelling.results.training_set import TIES, Split, TrainingSet
 from lab2.labelling.round import label_round
 from lab2.labelling.session import LAST_EFFORT, Session
-from lab2.labelling.training_set import TIES, Split, TrainingSet
-from lab2.labelling.uploader import UPLOADS, upload
+from lab2.local import emulator
 from lab2.system.keyboard import ask, edit_lines
 from lab2.system.machine import state_folder
 from lab2.terminal import counted, printable

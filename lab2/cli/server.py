@@ -9,20 +9,20 @@ from datetime import datetime, timezone
 from typing import NoReturn
 
 from lab2 import __version__
-from lab2.aws import emulator
 from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
 from lab2.aws.retry import OutageReporter, persist
 from lab2.aws.session import AwsSession
 from lab2.cli import logs
-from lab2.cli.commands import Program
 from lab2.cli.common import add_bucket_flag, add_flags, prepare, run
+from lab2.cli.parser import Program
 from lab2.events import log_event, log_outage
-from lab2.stats.server import inspect
-from lab2.stats.server.log_output import print_log
-from lab2.stats.server.log_reader import check_day, day_of, follow_log, read_log
+from lab2.local import emulator
+from lab2.stats.server.log import verify as log_verify
+from lab2.stats.server.log.output import print_log
+from lab2.stats.server.log.reader import check_day, day_of, follow_log, read_log
+from lab2.stats.server.monitor.status import Status
 from lab2.stats.server.redrive import redrive
 from lab2.stats.server.service import MAX_POLLERS, Server
-from lab2.stats.server.status import Status
 from lab2.system import signals
 from lab2.system.streams import flush_each_line
 from lab2.terminal import counted, printable
@@ -79,7 +79,7 @@ def serve(aws: AwsSession, options: argparse.Namespace) -> int:
 
 
 def verify(aws: AwsSession, options: argparse.Namespace) -> int:
-    return 1 if inspect.verify(aws, options.day) else 0
+    return 1 if log_verify.verify(aws, options.day) else 0
 
 
 def status(aws: AwsSession, options: argparse.Namespace) -> int:

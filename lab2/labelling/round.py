@@ -9,11 +9,11 @@ from contextlib import suppress
 
 from lab2.aws.retry import OutageReporter
 from lab2.errors import UserError
-from lab2.labelling.display.process import ProcessDied
-from lab2.labelling.image_store import PAGE, Image
-from lab2.labelling.label import Clock, Label, by_image
-from lab2.labelling.picture import Picture
+from lab2.labelling.labels.label import Clock, Label, by_image
+from lab2.labelling.pictures.image_store import PAGE, Image
+from lab2.labelling.pictures.picture import Picture
 from lab2.labelling.session import LAST_EFFORT, Session
+from lab2.system.worker_process import ProcessDied
 from lab2.terminal import counted, printable
 from lab2.workers import BackgroundTask
 

@@ -9,20 +9,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from lab2.aws.errors import user_errors
+from lab2.aws.failures import user_errors
 from lab2.aws.resources import LABEL_KEY
 from lab2.aws.retry import OutageReporter, persist
 from lab2.errors import UserError
-from lab2.labelling.display.decoder import Decoder
-from lab2.labelling.display.process import ProcessDied
 from lab2.labelling.display.screen import Screen
 from lab2.labelling.display.terminal_screen import TerminalScreen
 from lab2.labelling.display.window import Window
-from lab2.labelling.image_store import ImageStore
-from lab2.labelling.label import Votes
-from lab2.labelling.label_file import LabelFile
-from lab2.labelling.outbox import Outbox
-from lab2.labelling.outbox_file import labels_wait
+from lab2.labelling.labels.label import Votes
+from lab2.labelling.labels.label_file import LabelFile
+from lab2.labelling.labels.outbox import Outbox
+from lab2.labelling.labels.outbox_file import labels_wait
+from lab2.labelling.pictures.decoding.decoder import Decoder
+from lab2.labelling.pictures.image_store import ImageStore
+from lab2.system.worker_process import ProcessDied
 from lab2.terminal import MOMENT, counted, remark
 from lab2.workers import BackgroundTask
 

@@ -16,8 +16,8 @@ import pytest
 from botocore.exceptions import ClientError
 from support.world import PATIENCE, ROOT, World, start_emulator
 
-from lab2.aws import emulator
 from lab2.aws.session import AwsSession
+from lab2.local import emulator
 
 TEMPLATE = (ROOT / "aws.yaml").read_text()
 ACCOUNT = "123456789012"

@@ -18,7 +18,7 @@ from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, tries_of_a_refused_call, until
 
 from lab2.aws.session import AwsSession
-from lab2.aws.sqs import Outgoing
+from lab2.aws.sqs.message_queue import Outgoing
 from lab2.stats.client.batch import BatchRequest
 from lab2.stats.client.connection import connect
 from lab2.stats.client.inbox import Inbox

@@ -18,9 +18,9 @@ from support.client import ME, exit_code, raised, typing
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, World, tries_of_a_refused_call, until
 
-from lab2.aws.errors import error_code
+from lab2.aws.failures import error_code
 from lab2.aws.session import AwsSession
-from lab2.aws.sqs import Outgoing, batches
+from lab2.aws.sqs.message_queue import Outgoing, batches
 from lab2.stats.client.batch import MANY
 from lab2.stats.client.connection import CUT_OFF, LOOK_SOON, Connection, connect
 from lab2.stats.client.inbox import TAKEOVER, Inbox

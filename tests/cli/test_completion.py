@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab2.cli import client, hotdog, server
-from lab2.cli.commands import Program
+from lab2.cli.parser import Program
 
 PROGRAMS = {"lab2-client": client.program, "lab2-server": server.program, "lab2-hotdog": hotdog.program}
 

@@ -13,7 +13,7 @@ import pytest
 from support.client import client
 from support.world import PATIENCE, World
 
-from lab2.aws.sqs import Outgoing
+from lab2.aws.sqs.message_queue import Outgoing
 from lab2.cli import logs
 from lab2.events import LOGGER, log_event, log_outage
 

@@ -15,9 +15,9 @@ from support.proxy import ALWAYS, Call, Fault, Proxy
 from support.world import PATIENCE, World, until
 
 from lab2 import __version__
-from lab2.aws.sqs import Message, Outgoing, batches
+from lab2.aws.sqs.message_queue import Message, Outgoing, batches
 from lab2.stats.protocol import decode_answer, encode_request, new_id
-from lab2.stats.server.log_row import encode_row
+from lab2.stats.server.log.row import encode_row
 from lab2.stats.server.service import MAX_DAYS, Server
 
 

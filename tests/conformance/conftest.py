@@ -12,9 +12,9 @@ import boto3
 import pytest
 from support.world import ROOT
 
-from lab2.aws.emulator import REGION
 from lab2.aws.session import AwsSession
 from lab2.errors import UserError
+from lab2.local.emulator import REGION
 
 STACK = {"StackName": "lab2-conformance"}
 # No identities: whoever runs this has all rights that it needs. The bucket is another than that of a stack in use.

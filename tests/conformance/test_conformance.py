@@ -15,10 +15,10 @@ import pytest
 from botocore.exceptions import ClientError
 from support.world import PATIENCE, ROOT, until
 
-from lab2.aws.append_object import COPY_FROM, AppendObject
-from lab2.aws.errors import EXISTS_CODES, MISSING_KEY_CODES, RACE_CODES, error_code
+from lab2.aws.failures import EXISTS_CODES, MISSING_KEY_CODES, RACE_CODES, error_code
+from lab2.aws.s3.append_object import COPY_FROM, AppendObject
 from lab2.aws.session import AwsSession
-from lab2.aws.sqs import Message, Outgoing, Queue
+from lab2.aws.sqs.message_queue import Message, Outgoing, Queue
 from lab2.errors import UserError
 
 pytestmark = pytest.mark.long  # `make conformance` runs it, on more than the emulator of all tests

@@ -12,23 +12,23 @@ from support.bugs import BAD, ERRORS, assert_explained, buggy
 from support.proxy import Fault, Proxy
 from support.world import PATIENCE, World, until
 
-from lab2.aws.sqs import Outgoing, batches
+from lab2.aws.sqs.message_queue import Outgoing, batches
 from lab2.stats.protocol import decode_answer, encode_request, new_id
 
 # Where the bug is, and whether it shows once or for one request at each try.
 TARGETS = {
     "handler": "lab2.stats.server.service:answer_request",
-    "index, asked": "lab2.stats.server.log_index:LogIndex.missing",
-    "index, told": "lab2.stats.server.log_index:LogIndex.add",
-    "index, answers": "lab2.stats.server.log_index:LogIndex.earlier",
-    "log writer, before": "lab2.stats.server.request_log:RequestLog.append",
-    "log writer, after": "lab2.stats.server.request_log:RequestLog.append!",
-    "S3 write, after": "lab2.aws.append_object:AppendObject._write!",
-    "sender, before": "lab2.aws.sqs:Queue.send",
-    "sender, after": "lab2.aws.sqs:Queue.send!",
-    "deleter": "lab2.aws.sqs:Queue.delete",
-    "receiver": "lab2.aws.sqs:Queue.receive",
-    "leases": "lab2.aws.leases:Leases.hold!",
+    "index, asked": "lab2.stats.server.log.index:LogIndex.missing",
+    "index, told": "lab2.stats.server.log.index:LogIndex.add",
+    "index, answers": "lab2.stats.server.log.index:LogIndex.earlier",
+    "log writer, before": "lab2.stats.server.log.segments:RequestLog.append",
+    "log writer, after": "lab2.stats.server.log.segments:RequestLog.append!",
+    "S3 write, after": "lab2.aws.s3.append_object:AppendObject._write!",
+    "sender, before": "lab2.aws.sqs.message_queue:Queue.send",
+    "sender, after": "lab2.aws.sqs.message_queue:Queue.send!",
+    "deleter": "lab2.aws.sqs.message_queue:Queue.delete",
+    "receiver": "lab2.aws.sqs.message_queue:Queue.receive",
+    "leases": "lab2.aws.sqs.leases:Leases.hold!",
 }
 OF_ONE_REQUEST = ["handler", "index, asked", "index, answers", "log writer, before", "sender, before"]
 

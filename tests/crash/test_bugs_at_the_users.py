@@ -13,33 +13,36 @@ from support.faults import first_always
 from support.labeller import rows, waiting
 from support.world import PATIENCE, ROOT, World, until
 
-from lab2.aws.sqs import Outgoing
+from lab2.aws.sqs.message_queue import Outgoing
 from lab2.stats.protocol import answer_request, encode_answer
 
 CLIENT = {
     "receiver, before": "lab2.stats.client.connection:Connection.receive",
-    "receiver, after": "lab2.aws.sqs:Queue.receive!",
+    "receiver, after": "lab2.aws.sqs.message_queue:Queue.receive!",
     "looks for earlier answers": "lab2.stats.client.connection:Connection._look",
     "whose it is": "lab2.stats.client.inbox:Inbox._is_for_us",
     "reader of answers": "lab2.stats.client.inbox:decode_answer",
-    "leases": "lab2.aws.leases:Leases.renew",
-    "deleter, before": "lab2.aws.sqs:Queue.delete",
-    "deleter, after": "lab2.aws.sqs:Queue.delete!",
+    "leases": "lab2.aws.sqs.leases:Leases.renew",
+    "deleter, before": "lab2.aws.sqs.message_queue:Queue.delete",
+    "deleter, after": "lab2.aws.sqs.message_queue:Queue.delete!",
 }
-SENDER = {"sender, before": "lab2.aws.sqs:Queue.send", "sender, after": "lab2.aws.sqs:Queue.send!"}
+SENDER = {
+    "sender, before": "lab2.aws.sqs.message_queue:Queue.send",
+    "sender, after": "lab2.aws.sqs.message_queue:Queue.send!",
+}
 OUTBOX = {
-    "outbox": "lab2.labelling.outbox:Outbox._save",
-    "outbox file, asked": "lab2.labelling.outbox_file:OutboxFile.take",
-    "outbox file, told": "lab2.labelling.outbox_file:OutboxFile.remove",
-    "label file": "lab2.labelling.label_file:LabelFile.append",
-    "label file, after": "lab2.labelling.label_file:LabelFile.append!",
-    "index, asked": "lab2.labelling.label_file:LabelIndex.missing",
-    "index, told": "lab2.labelling.label_file:LabelIndex.add",
-    "S3 write, after": "lab2.aws.append_object:AppendObject._write!",
+    "outbox": "lab2.labelling.labels.outbox:Outbox._save",
+    "outbox file, asked": "lab2.labelling.labels.outbox_file:OutboxFile.take",
+    "outbox file, told": "lab2.labelling.labels.outbox_file:OutboxFile.remove",
+    "label file": "lab2.labelling.labels.label_file:LabelFile.append",
+    "label file, after": "lab2.labelling.labels.label_file:LabelFile.append!",
+    "index, asked": "lab2.labelling.labels.label_file:LabelIndex.missing",
+    "index, told": "lab2.labelling.labels.label_file:LabelIndex.add",
+    "S3 write, after": "lab2.aws.s3.append_object:AppendObject._write!",
 }
 DECODER = {
-    "decoder": "lab2.labelling.display.decoder:Decoder._ask",
-    "in the decoder's process": "lab2.labelling.display.pixels:decode",
+    "decoder": "lab2.labelling.pictures.decoding.decoder:Decoder._ask",
+    "in the decoder's process": "lab2.labelling.pictures.decoding.decode:decode",
 }
 
 
@@ -140,7 +143,7 @@ def test_labels_are_saved_once_though_the_outbox_has_a_bug_for_a_while(samples: 
 
 
 def test_a_label_that_a_bug_keeps_from_the_disk_is_refused_and_the_menu_goes_on(samples: World) -> None:
-    target = "lab2.labelling.outbox_file:OutboxFile.add"
+    target = "lab2.labelling.labels.outbox_file:OutboxFile.add"
     labeller = buggy(samples, "hotdog.py", target, "RuntimeError", 1, "", "--display", "terminal")
     output, errors = labeller.communicate("2\n1\n2\n0\n0\n0\n0\n3\n", timeout=PATIENCE)
     assert labeller.returncode == 1 and "4 labels safe in S3" in output

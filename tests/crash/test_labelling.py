@@ -21,10 +21,10 @@ from support.labeller import rows, waiting
 from support.proxy import ALWAYS, Call, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
-from lab2.aws.append_object import COPY_FROM
 from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
-from lab2.labelling.csv_dialect import HEADER
-from lab2.labelling.label import Label
+from lab2.aws.s3.append_object import COPY_FROM
+from lab2.labelling.labels.csv_dialect import HEADER
+from lab2.labelling.labels.label import Label
 
 ANSWER_QUEUE = ["1", "0", "u", "1", "1", "0"]  # five labels of four pictures
 SAMPLE = (ROOT / "underbase" / "b5ee1b165ac3-IMG_0417.jpg").read_bytes()

@@ -19,7 +19,7 @@ from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
 from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
-from lab2.aws.sqs import Outgoing
+from lab2.aws.sqs.message_queue import Outgoing
 from lab2.stats.protocol import new_id
 
 OPERATIONS = ["Query", "ListQueues", "GetQueueUrl", "SendMessageBatch", "ReceiveMessage", "DeleteMessageBatch",

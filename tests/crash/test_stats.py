@@ -16,7 +16,7 @@ from support.faults import FAULTS, at_each_call
 from support.proxy import ALWAYS, Call, Fault, Proxy
 from support.world import PATIENCE, World, until
 
-from lab2.aws.sqs import Outgoing, batches
+from lab2.aws.sqs.message_queue import Outgoing, batches
 from lab2.stats.client.batch import MANY
 from lab2.stats.protocol import decode_answer, encode_request, new_id
 

@@ -13,8 +13,8 @@ from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World
 
 from lab2.aws.resources import IMAGE_PREFIX
-from lab2.labelling.image_store import digest
-from lab2.labelling.uploader import UPLOADS
+from lab2.labelling.pictures.image_store import digest
+from lab2.labelling.pictures.uploader import UPLOADS
 
 SAMPLE = (ROOT / "underbase" / "b5ee1b165ac3-IMG_0417.jpg").read_bytes()
 MAX_MEMORY = 120  # MB of one process; it takes about 60, however many pictures there are

@@ -36,11 +36,11 @@ from lab2.stats.protocol import (
     new_id,
 )
 from lab2.stats.series import parse_number
-from lab2.stats.server.idempotency import place_of
-from lab2.stats.server.log_index import LogIndex
-from lab2.stats.server.log_output import print_log
-from lab2.stats.server.log_reader import read_log
-from lab2.stats.server.log_row import decode_row, encode_row
+from lab2.stats.server.log.idempotency import place_of
+from lab2.stats.server.log.index import LogIndex
+from lab2.stats.server.log.output import print_log
+from lab2.stats.server.log.reader import read_log
+from lab2.stats.server.log.row import decode_row, encode_row
 
 
 @few_and_many(300, 3_000)

@@ -19,9 +19,9 @@ from support.pictures import drawing, encoded
 from support.world import World
 
 from lab2.aws.resources import LABEL_KEY
-from lab2.labelling.csv_dialect import HEADER, CsvDialect
-from lab2.labelling.image_store import stored_name
-from lab2.labelling.label import Label, clean_name
+from lab2.labelling.labels.csv_dialect import HEADER, CsvDialect
+from lab2.labelling.labels.label import Label, clean_name
+from lab2.labelling.pictures.image_store import stored_name
 from lab2.terminal import printable
 
 

@@ -21,9 +21,9 @@ from support.fuzz import (
 from support.pictures import chunk, drawing, encoded
 from support.variants import saved
 
-from lab2.labelling.display.decoder import Decoder
-from lab2.labelling.display.jpeg import DAMAGED, INCOMPLETE
-from lab2.labelling.picture import UnreadableImage
+from lab2.labelling.pictures.decoding.decoder import Decoder
+from lab2.labelling.pictures.decoding.jpeg import DAMAGED, INCOMPLETE
+from lab2.labelling.pictures.picture import UnreadableImage
 
 CASES = Path(__file__).resolve().parent.parent / "cases"
 

@@ -13,7 +13,7 @@ from support.proxy import Fault, Proxy
 from support.world import World
 
 from lab2.aws.resources import LABEL_KEY
-from lab2.labelling.image_store import PAGE
+from lab2.labelling.pictures.image_store import PAGE
 from lab2.labelling.round import usefulness
 
 

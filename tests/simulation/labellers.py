@@ -22,11 +22,11 @@ from simulation.schedule import SKEW, World
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.errors import UserError
-from lab2.labelling.csv_dialect import HEADER, CsvDialect
-from lab2.labelling.label import Label
-from lab2.labelling.label_file import LabelFile
-from lab2.labelling.outbox import Outbox
-from lab2.labelling.outbox_file import OutboxFile
+from lab2.labelling.labels.csv_dialect import HEADER, CsvDialect
+from lab2.labelling.labels.label import Label
+from lab2.labelling.labels.label_file import LabelFile
+from lab2.labelling.labels.outbox import Outbox
+from lab2.labelling.labels.outbox_file import OutboxFile
 
 FAILURES = (ClientError, BotoCoreError, UserError)
 COPY_FROM, OVERLAP = 700, 64  # bytes instead of 5 MiB and 256
@@ -167,10 +167,10 @@ def simulated() -> Iterator[None]:
 
     with ExitStack() as patches:
         for target, value in {
-            "lab2.aws.append_object.COPY_FROM": COPY_FROM,
-            "lab2.aws.append_object.OVERLAP": OVERLAP,
-            "lab2.labelling.outbox.BatchWorker": Unthreaded,
-            "lab2.labelling.outbox.OutboxFile": SteppedFile,
+            "lab2.aws.s3.append_object.COPY_FROM": COPY_FROM,
+            "lab2.aws.s3.append_object.OVERLAP": OVERLAP,
+            "lab2.labelling.labels.outbox.BatchWorker": Unthreaded,
+            "lab2.labelling.labels.outbox.OutboxFile": SteppedFile,
         }.items():
             patches.enter_context(patch(target, value))
         yield

@@ -22,8 +22,8 @@ from simulation.fakes import S3, SQS, Bucket, Queues
 from simulation.schedule import SKEW, World
 
 from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
-from lab2.aws.sqs import Queue
-from lab2.stats.server.idempotency import DAY
+from lab2.aws.sqs.message_queue import Queue
+from lab2.stats.server.log.idempotency import DAY
 from lab2.stats.server.service import Server
 
 SEALED_BYTES = 500  # instead of 16 KiB
@@ -209,10 +209,10 @@ def simulated() -> Iterator[None]:
     """Small segments, no threads, and the clock of the world."""
     with ExitStack() as patches:
         for target, value in {
-            "lab2.stats.server.request_log.SEALED_BYTES": SEALED_BYTES,
-            "lab2.stats.server.request_log.ThreadPoolExecutor": InTurn,
-            "lab2.stats.server.request_log.time": SimpleNamespace(sleep=lambda _: current[0].world.step()),
-            "lab2.stats.server.idempotency.ThreadPoolExecutor": InTurn,
+            "lab2.stats.server.log.segments.SEALED_BYTES": SEALED_BYTES,
+            "lab2.stats.server.log.segments.ThreadPoolExecutor": InTurn,
+            "lab2.stats.server.log.segments.time": SimpleNamespace(sleep=lambda _: current[0].world.step()),
+            "lab2.stats.server.log.idempotency.ThreadPoolExecutor": InTurn,
             "lab2.stats.server.service.BatchWorker": Waiting,
             "lab2.stats.server.service.datetime": Clock,
         }.items():

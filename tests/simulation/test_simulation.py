@@ -18,11 +18,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from simulation import labellers, servers
 from support.world import ROOT
 
-from lab2.aws.append_object import AppendObject
-from lab2.labelling.label import Label, LabelOrder
-from lab2.labelling.outbox import Outbox
-from lab2.labelling.outbox_file import OutboxFile
-from lab2.stats.server.idempotency import CLOCK_ERROR, Place
+from lab2.aws.s3.append_object import AppendObject
+from lab2.labelling.labels.label import Label, LabelOrder
+from lab2.labelling.labels.outbox import Outbox
+from lab2.labelling.labels.outbox_file import OutboxFile
+from lab2.stats.server.log.idempotency import CLOCK_ERROR, Place
 from lab2.stats.server.service import Server
 
 SUBJECTS = {"labellers": labellers, "servers": servers}
@@ -124,18 +124,21 @@ def deleted_too_early(self: Server, requests: Any, write: Callable[[Server, Any]
 BREAKAGES: dict[str, tuple[ModuleType, dict[str, Any]]] = {
     "writes without a condition": (labellers, {"simulation.fakes.Bucket.conditional": False}),
     "log writes without a condition": (servers, {"simulation.fakes.Bucket.conditional": False}),
-    "no look after a lost reply": (labellers, {"lab2.aws.append_object.AppendObject.try_append": blind_try_append}),
-    "a file that crosses 5 MiB is not read": (labellers, {"lab2.aws.append_object.AppendObject._open": open_unread}),
-    "the last row wins": (labellers, {"lab2.labelling.label.LabelOrder.count": last_row_wins}),
+    "no look after a lost reply": (labellers, {"lab2.aws.s3.append_object.AppendObject.try_append": blind_try_append}),
+    "a file that crosses 5 MiB is not read": (labellers, {"lab2.aws.s3.append_object.AppendObject._open": open_unread}),
+    "the last row wins": (labellers, {"lab2.labelling.labels.label.LabelOrder.count": last_row_wins}),
     "another's labels are sent without a look at the file": (
         labellers,
-        {"lab2.labelling.outbox_file.OutboxFile.take": lambda self: (self.labels(), False)},
+        {"lab2.labelling.labels.outbox_file.OutboxFile.take": lambda self: (self.labels(), False)},
     ),
     "another's labels are looked for once, even where that failed": (
         labellers,
-        {"lab2.labelling.outbox_file.OutboxFile.take": taken_as_its_own},
+        {"lab2.labelling.labels.outbox_file.OutboxFile.take": taken_as_its_own},
     ),
-    "labels leave the disk before they are in S3": (labellers, {"lab2.labelling.outbox.Outbox._save": saved_too_early}),
+    "labels leave the disk before they are in S3": (
+        labellers,
+        {"lab2.labelling.labels.outbox.Outbox._save": saved_too_early},
+    ),
     "a window of 15 minutes": (
         servers,
         {
@@ -146,11 +149,11 @@ BREAKAGES: dict[str, tuple[ModuleType, dict[str, Any]]] = {
     ),
     "an id without a date is filed by each server for itself": (
         servers,
-        {"lab2.stats.server.idempotency.IdFile.place": lambda self, key, sent: Place(servers.date(sent), 0.0)},
+        {"lab2.stats.server.log.idempotency.IdFile.place": lambda self, key, sent: Place(servers.date(sent), 0.0)},
     ),
     "sealed segments of others are not read": (
         servers,
-        {"lab2.stats.server.request_log.RequestLog._read_back": lambda self, since: None},
+        {"lab2.stats.server.log.segments.RequestLog._read_back": lambda self, since: None},
     ),
     "deleted before it is logged": (servers, {"lab2.stats.server.service.Server._write": deleted_too_early}),
 }

@@ -14,8 +14,8 @@ from typing import Any
 import jmespath
 from support.world import ROOT
 
-from lab2.aws.emulator import deploy
 from lab2.aws.session import AwsSession
+from lab2.local.emulator import deploy
 
 
 def install(folder: Path, env: dict[str, str]) -> dict[str, str]:

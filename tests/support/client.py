@@ -10,7 +10,7 @@ from typing import NoReturn
 import pexpect
 from support.world import PATIENCE, ROOT, World
 
-from lab2.aws.sqs import Outgoing
+from lab2.aws.sqs.message_queue import Outgoing
 from lab2.stats.client.run import Run, runs_folder
 from lab2.stats.protocol import answer_request, encode_answer
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support.world import PATIENCE, World
 
-from lab2.aws.sqs import batches
+from lab2.aws.sqs.message_queue import batches
 from lab2.stats.protocol import (
     Answer,
     answer_request,

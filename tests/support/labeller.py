@@ -16,8 +16,8 @@ from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World
 
 from lab2.aws.resources import LABEL_KEY
-from lab2.labelling.csv_dialect import HEADER
-from lab2.labelling.label import Label
+from lab2.labelling.labels.csv_dialect import HEADER
+from lab2.labelling.labels.label import Label
 
 HELP = "1 hot dog, 0 not, u back, s skip, q end: "
 

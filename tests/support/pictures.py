@@ -8,7 +8,7 @@ import zlib
 import cv2
 import numpy
 
-from lab2.labelling.picture import Picture
+from lab2.labelling.pictures.picture import Picture
 
 LEFT = numpy.array([0, 0, 200], numpy.uint8)  # red, in OpenCV's order
 

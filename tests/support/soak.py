@@ -26,7 +26,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 from support.world import PATIENCE, ROOT, World, start_emulator  # noqa: E402
 
 from lab2.aws.session import AwsSession  # noqa: E402
-from lab2.aws.sqs import BATCH, Outgoing  # noqa: E402
+from lab2.aws.sqs.message_queue import BATCH, Outgoing  # noqa: E402
 from lab2.stats.protocol import decode_answer, encode_request, new_id  # noqa: E402
 
 INTERVAL = 2.0  # seconds between samples

@@ -4,8 +4,8 @@
 
 PROGRAM is a file, or a module with `-m` right before its name.
 
-TARGET, like `lab2.aws.sqs:Queue.send`, raises ERROR for the first TIMES calls (0: for all) in whose arguments NEEDLE is
-('': in any call). It raises before it does its work, or after it where TARGET ends with `!`.
+TARGET, like `lab2.aws.sqs.message_queue:Queue.send`, raises ERROR for the first TIMES calls (0: for all) in whose
+arguments NEEDLE is ('': in any call). It raises before it does its work, or after it where TARGET ends with `!`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from lab2.aws.session import AwsSession
-from lab2.aws.sqs import Message, Queue
+from lab2.aws.sqs.message_queue import Message, Queue
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 30  # seconds that something expected may take on a busy machine

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from lab2.labelling.display.layout import TEXT
-from lab2.labelling.display.process import quiet_opencv
-from lab2.labelling.picture import Picture
+from lab2.labelling.pictures.picture import Picture
+from lab2.system.worker_process import quiet_opencv
 
 if TYPE_CHECKING:
     import numpy

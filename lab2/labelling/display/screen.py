@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from lab2.labelling.picture import Picture
+from lab2.labelling.pictures.picture import Picture
 
 REFLEX = 0.15  # seconds; nobody sees a picture and answers it faster
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from lab2.labelling.display.keys import answer_of_character
 from lab2.labelling.display.screen import REFLEX
-from lab2.labelling.picture import Picture
+from lab2.labelling.pictures.picture import Picture
 from lab2.system.keyboard import ask, drop_typed_ahead
 from lab2.terminal import draws_over
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from lab2.errors import UserError
-from lab2.labelling.display.process import ProcessDied, WorkerProcess
-from lab2.labelling.picture import Picture
+from lab2.labelling.pictures.picture import Picture
+from lab2.system.worker_process import ProcessDied, WorkerProcess
 
 PATIENCE = 20.0  # seconds for the window to open
 

@@ -11,14 +11,14 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from lab2.labelling.display.decoder import NO_OPENCV
 from lab2.labelling.display.drawing import write
 from lab2.labelling.display.keys import HELP, SILENT, answer_of_key, character_of
 from lab2.labelling.display.layout import TEXT, layout
-from lab2.labelling.display.process import Channel, quiet_opencv
 from lab2.labelling.display.screen import REFLEX
 from lab2.labelling.display.window import PATIENCE
 from lab2.labelling.display.x11 import X11Display
+from lab2.labelling.pictures.decoding.decoder import NO_OPENCV
+from lab2.system.worker_process import Channel, quiet_opencv
 
 if TYPE_CHECKING:
     import numpy

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
-from lab2.aws.errors import user_errors
-from lab2.aws.poller import Poller
+from lab2.aws.failures import user_errors
 from lab2.aws.resources import ANSWER_QUEUE
 from lab2.aws.retry import OutageReporter
-from lab2.aws.sqs import BATCH
+from lab2.aws.sqs.message_queue import BATCH
+from lab2.aws.sqs.poller import Poller
 from lab2.errors import UserError
 from lab2.stats.client.connection import Connection, Series
 from lab2.stats.client.inbox import ReceivedAnswer

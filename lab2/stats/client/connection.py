@@ -10,10 +10,10 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 
-from lab2.aws.errors import MISSING_QUEUE_CODES, error_code, user_errors
+from lab2.aws.failures import MISSING_QUEUE_CODES, error_code, user_errors
 from lab2.aws.resources import ANSWER_QUEUE, REQUEST_QUEUE
 from lab2.aws.session import AwsSession
-from lab2.aws.sqs import Outgoing, batches
+from lab2.aws.sqs.message_queue import Outgoing, batches
 from lab2.errors import UserError
 from lab2.stats.client.inbox import Inbox, ReceivedAnswer
 from lab2.stats.client.run import Run, runs_folder

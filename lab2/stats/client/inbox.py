@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lab2.aws.leases import Leases
-from lab2.aws.sqs import Message, Queue
+from lab2.aws.sqs.leases import Leases
+from lab2.aws.sqs.message_queue import Message, Queue
 from lab2.errors import InvalidInput
 from lab2.stats.client.run import Run, run_of
 from lab2.stats.protocol import Answer, decode_answer

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from lab2.aws.errors import user_errors
-from lab2.aws.poller import Poller
+from lab2.aws.failures import user_errors
 from lab2.aws.resources import ANSWER_QUEUE
 from lab2.aws.retry import OutageReporter
-from lab2.aws.sqs import batches
+from lab2.aws.sqs.message_queue import batches
+from lab2.aws.sqs.poller import Poller
 from lab2.errors import UserError, internal_error
 from lab2.stats.client.connection import Connection
 from lab2.stats.client.inbox import ReceivedAnswer

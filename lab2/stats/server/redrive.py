@@ -12,12 +12,12 @@ import base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lab2.aws.errors import user_errors
+from lab2.aws.failures import user_errors
 from lab2.aws.resources import DEAD_LETTER_QUEUE, REQUEST_QUEUE
 from lab2.aws.session import AwsSession
-from lab2.aws.sqs import BATCH
+from lab2.aws.sqs.message_queue import BATCH
 from lab2.errors import UserError
-from lab2.stats.server.idempotency import IdFile
+from lab2.stats.server.log.idempotency import IdFile
 from lab2.terminal import counted
 
 if TYPE_CHECKING:

@@ -16,22 +16,22 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from lab2.aws.errors import MISSING_QUEUE_CODES, error_code
-from lab2.aws.leases import Leases
-from lab2.aws.poller import Poller
+from lab2.aws.failures import MISSING_QUEUE_CODES, error_code
 from lab2.aws.pricing import Meter
 from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
 from lab2.aws.retry import OutageReporter, describe, is_outage, is_passing
 from lab2.aws.session import AwsSession
-from lab2.aws.sqs import BATCH, Message, Outgoing
+from lab2.aws.sqs.leases import Leases
+from lab2.aws.sqs.message_queue import BATCH, Message, Outgoing
+from lab2.aws.sqs.poller import Poller
 from lab2.errors import UserError, internal_error
 from lab2.events import log_event, log_outage
 from lab2.stats.protocol import MAX_CHARACTERS, answer_request, encode_answer
-from lab2.stats.server.arrivals import Arrivals
-from lab2.stats.server.heartbeat import Heartbeat, as_text
-from lab2.stats.server.idempotency import IdFile, Place, place_of
-from lab2.stats.server.log_row import LogRow, encode_row
-from lab2.stats.server.request_log import RequestLog
+from lab2.stats.server.log.idempotency import IdFile, Place, place_of
+from lab2.stats.server.log.row import LogRow, encode_row
+from lab2.stats.server.log.segments import RequestLog
+from lab2.stats.server.monitor.heartbeat import Heartbeat, as_text
+from lab2.stats.server.pacing import Arrivals
 from lab2.terminal import counted, printable
 from lab2.workers import BatchWorker, PeriodicTask
 

@@ -1,0 +1,1 @@
+"""Labels: from a key press to a row of the label file."""

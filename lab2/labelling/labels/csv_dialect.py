@@ -1,0 +1,195 @@
+"""How a label file writes its rows: columns, delimiter, line ends, encoding; what people may call a label."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from itertools import islice
+from sys import intern
+
+from lab2.aws.resources import LABEL_KEY
+from lab2.errors import UserError
+from lab2.labelling.labels.label import Label
+from lab2.terminal import harmless_cell
+
+COLUMNS = ("image", "label", "annotator", "timestamp", "seconds")
+HEADER = ",".join(COLUMNS)
+UTF_8, ANSI = "utf-8", "cp1252"  # the second is what Excel on Windows saves as "CSV"
+
+_MARKS = {codecs.BOM_UTF8: UTF_8, codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_PART = 2**16  # characters of a file that are split into lines at once: StringIO takes four bytes for each
+_MAX_LINES = 20  # of one row: a name may hold line ends, and a quote that somebody left open spoils no more rows
+
+# What people type for 1 and 0, and what spreadsheets in other languages make of TRUE and FALSE.
+_WORDS = {
+    "1": "true yes y hotdog ishotdog wahr ja vrai oui verdadero verdadeiro vero waar sant prawda истина",
+    "0": "false no n not nothotdog notahotdog isnothotdog nohotdog falsch nein faux non falso onwaar falskt fałsz ложь",
+}
+_MEANINGS = {word: label for label, words in _WORDS.items() for word in words.split()}
+_FORMULA = re.compile(r"^'(?='*[=+\-@\t\r])")
+_NUMBER = re.compile(r"0*([01])([.,]0*)?", re.ASCII)  # 1.0 is what pandas writes of a column that had gaps
+
+
+@dataclass(frozen=True, slots=True)
+class CsvDialect:
+    """How a label file writes its rows: spreadsheets change the order, the delimiter, line ends and encoding."""
+
+    columns: tuple[str, ...] = COLUMNS
+    delimiter: str = ","
+    end: str = "\n"
+    encoding: str = UTF_8
+    marked: bool = False  # whether the file starts with a byte order mark, so that its encoding is certain
+
+    @staticmethod
+    def of(head: bytes) -> CsvDialect:
+        """Return the dialect of the file that starts with `head`; UserError where that is not a header of labels.
+
+        A file that is not UTF-16 is taken for UTF-8; its rows may show that it is ANSI.
+        """
+        encoding = next((found for mark, found in _MARKS.items() if head.startswith(mark)), "")
+        marked = bool(encoding)
+        if not marked:
+            encoding = {(True, False): "utf-16-be", (False, True): "utf-16-le"}.get(
+                (head[:1] == b"\0" != head[1:2], head[1:2] == b"\0" != head[:1]), UTF_8
+            )
+        text = head.decode(encoding, "replace").lstrip("\ufeff").replace("\0", "")
+        end = next(iter(re.findall(r"\r\n|\r|\n", text)), "\n")
+        lines = [line for line in re.split(r"\r\n|\r|\n", text) if line.strip()]
+        if lines and re.match(r'"?sep=', lines[0], re.IGNORECASE):
+            del lines[0]  # Excel's own hint
+        if not lines:
+            return CsvDialect(end=end, encoding=encoding, marked=marked)
+        for delimiter in ",;\t":
+            columns = tuple(name.strip().lower() for name in _cells(lines[0], delimiter))
+            if {"image", "label"} <= set(columns):
+                return CsvDialect(columns, delimiter, end, encoding, marked)
+        raise UserError(
+            f"{LABEL_KEY} in the bucket does not start with a header, so no label can be added. "
+            f"Make its first line: {HEADER}"
+        )
+
+    def encode(self, label: Label) -> bytes:
+        """Return the row of a label, without a line end; UserError where the file can't hold it."""
+        if missing := [name for name in COLUMNS[:4] if name not in self.columns]:
+            raise UserError(
+                f"{LABEL_KEY} in the bucket has no column {' and no column '.join(missing)}, so no label can be added. "
+                f"Make its first line: {self.delimiter.join(COLUMNS)} (the rows below may stay as they are)"
+            )
+        text = io.StringIO()
+        writer = csv.writer(text, delimiter=self.delimiter, lineterminator="\r\n")  # a cell with one of these is quoted
+        values = dict(zip(COLUMNS, astuple(label), strict=True))
+        writer.writerow([harmless_cell(values.get(name, "")) for name in self.columns])
+        try:
+            return (
+                text.getvalue()
+                .removesuffix("\r\n")
+                .encode(self.encoding, "strict" if self.encoding == ANSI else "replace")
+            )
+        except UnicodeEncodeError:
+            raise UserError(
+                f"{LABEL_KEY} in the bucket is in Windows-1252, which lacks a character of a new label, so no label is "
+                "added. Save it as CSV UTF-8."
+            ) from None
+
+    def join(self, rows: list[bytes], last: bytes) -> bytes:
+        """Return rows as they are appended to a file that ends with the bytes `last`."""
+        end = self.end.encode(self.encoding)
+        ended = last.endswith(("\n".encode(self.encoding), "\r".encode(self.encoding)))
+        return (b"" if ended else end) + b"".join(row + end for row in rows)
+
+    def rows(self, text: str) -> Iterator[tuple[int, list[str]]]:
+        """Yield each row that is not blank: how many line ends are before it, and its cells.
+
+        A line with an open quote goes on to the next line with one if that gives the cells that the header names.
+        """
+        lines = _lines(text.replace("\0", ""))
+        ahead: deque[str] = deque()
+        at = 0
+        while (line := ahead.popleft() if ahead else next(lines, None)) is not None:
+            start, at = at, at + 1
+            if line.count('"') % 2:
+                ahead.extend(islice(lines, _MAX_LINES - 1 - len(ahead)))
+                closing = next((number for number, other in enumerate(ahead, 1) if other.count('"') % 2), 0)
+                whole = line + "".join(islice(ahead, closing))
+                if len(_cells(whole, self.delimiter)) == len(self.columns):
+                    line, at = whole, start + 1 + closing
+                    for _ in range(closing):
+                        ahead.popleft()
+            cells = _cells(line, self.delimiter)
+            if "".join(cells).strip():
+                yield start, cells
+
+    def label(self, cells: list[str]) -> Label | None:
+        """Return the label in the cells of a row, None where it can't be understood."""
+        if self.columns != COLUMNS or len(cells) != len(COLUMNS):
+            values = dict(zip(self.columns, cells, strict=False))
+            cells = [values.get(name, "") for name in COLUMNS]
+        image, label, annotator, timestamp, seconds = map(_without_quote, cells)
+        meant = label_meant(label)
+        if not meant or not image.strip():  # an image may start with a space
+            return None
+        # Names come again and again: each is kept once.
+        return Label(intern(image), meant, intern(annotator.strip()), timestamp.strip(), seconds.strip())
+
+    def is_header(self, cells: list[str]) -> bool:
+        """Tell whether a row is the header, or that of another file put behind this one."""
+        return tuple(cell.strip().lower() for cell in cells)[: len(self.columns)] == self.columns
+
+
+def label_meant(cell: str) -> str | None:
+    """Return 1 or 0 for what people and spreadsheets write in a cell for it; None for anything else."""
+    if cell in ("1", "0"):
+        return cell
+    if number := _NUMBER.fullmatch(cell.strip()):
+        return number[1]
+    return _MEANINGS.get(re.sub(r"[\s_-]+", "", cell).casefold())
+
+
+def _without_quote(cell: str) -> str:
+    """Return the cell without the ' that `harmless_cell` puts before a formula."""
+    return _FORMULA.sub("", cell) if cell[:1] == "'" else cell
+
+
+def decode(data: bytes, encoding: str) -> tuple[str, set[str]]:
+    """Return the text of rows and the encodings in them: none where all is ASCII, two where rows differ.
+
+    A line that is not UTF-8 where that is expected is taken for ANSI; what that lacks becomes U+FFFD.
+    """
+    if encoding != UTF_8:
+        return data.decode(encoding, "replace"), {encoding}
+    try:
+        return data.decode(), (set() if data.isascii() else {UTF_8})
+    except UnicodeDecodeError:
+        lines, found = [], set()
+        for line in re.split(rb"(?<=[\r\n])", data):
+            try:
+                lines.append(line.decode())
+                found |= set() if line.isascii() else {UTF_8}
+            except UnicodeDecodeError:
+                lines.append(line.decode(ANSI, "replace"))
+                found |= {ANSI}
+        return "".join(lines), found
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines with their ends, which are \\n, \\r or \\r\\n, one at a time: a file may be large."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _PART) + 1 or len(text)
+        yield from io.StringIO(text[start:end], newline="")
+        start = end
+
+
+def _cells(row: str, delimiter: str) -> list[str]:
+    row = row.rstrip("\r\n").lstrip("\ufeff")
+    if '"' not in row:
+        return row.split(delimiter)
+    try:
+        return next(csv.reader(io.StringIO(row, newline=""), delimiter=delimiter), [])
+    except csv.Error:
+        return []

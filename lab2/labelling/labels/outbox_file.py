@@ -1,0 +1,153 @@
+"""Labels on disk until they are safe in S3: a SQLite file, which all programs of a user share."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from pathlib import Path
+
+from lab2.errors import UserError
+from lab2.labelling.labels.label import Label
+
+NAME = "outbox.sqlite3"
+SEVERAL = ""
+BUSY = 10.0  # seconds to wait while another program writes to the file
+# `sender` is the only run that may have sent the label to S3, SEVERAL where others may have, too. A run that wants to
+# send a label of another one marks it so first, and reads the whole label file: see `take`.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS waiting (
+    timestamp TEXT, image TEXT, annotator TEXT, label TEXT, seconds TEXT, sender TEXT,
+    PRIMARY KEY (timestamp, image, annotator)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS taken_over (journal TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+# SQLite's write-ahead log (WAL) needs memory that all processes at the file share, and two machines share none. In a
+# home on the network the rollback journal is used instead, which needs locks only; without them opening the file fails.
+NETWORK = ("nfs", "cifs", "smb", "afs", "9p", "fuse.sshfs")
+
+
+class OutboxFile:
+    """The outbox file in a folder, open; any thread may use it. UserError where no label can be kept there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / NAME
+        self._sender = os.urandom(8).hex()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._removed: set[Label] = set()  # safe in S3, but a full disk kept us from removing them
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self.path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA synchronous = FULL")  # a label is on disk before the next picture is shown
+            if not _is_on_network(folder):
+                with suppress(sqlite3.OperationalError):  # another program at the file is just changing it
+                    self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT")
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(
+                f"Labels can't be kept on this disk ({_reason(error)}: {folder}), so you can't label. "
+                "Make room there, or choose another folder: export XDG_STATE_HOME=..."
+            ) from None
+
+    def add(self, label: Label) -> None:
+        """Return when the label is on disk; UserError where it can't be, and then it is not kept at all."""
+        try:
+            self._insert([label], self._sender)
+        except sqlite3.Error as error:
+            raise UserError(f"This label was not saved: {self.path} can't be written ({_reason(error)}).") from None
+
+    def adopt(self, journal: str, labels: Iterable[Label]) -> None:
+        """Return when the labels of a journal are on disk; a journal of this name is adopted once."""
+        self._insert(labels, SEVERAL, journal)
+
+    def labels(self) -> list[Label]:
+        """Return all labels that wait, of any program, in the order of their time."""
+        return [label for label, _ in self._select()]
+
+    def take(self) -> tuple[list[Label], bool]:
+        """Return the labels to send in the order of their time, and whether any may be in the label file already.
+
+        Call it only once the label file has been looked at: what this run alone may have sent can't have been there
+        before. The others are marked for good: also this run, should it fail, must look again before it sends them.
+        """
+        found = self._select()
+        senders = {sender for _, sender in found}
+        if senders - {self._sender, SEVERAL}:
+            try:
+                with self._lock:
+                    self._db.execute("UPDATE waiting SET sender = ? WHERE sender <> ?", (SEVERAL, self._sender))
+            except sqlite3.Error:  # a full disk: others' labels wait until there is room
+                return [label for label, sender in found if sender == self._sender], False
+        return [label for label, _ in found], bool(senders - {self._sender})
+
+    def remove(self, labels: Iterable[Label]) -> None:
+        """Remove labels that are safe in S3; those that can't be removed now are found there at the next start."""
+        with self._lock:
+            self._removed.update(labels)
+            if self._closed:
+                return
+            identities = [label.identity for label in self._removed]
+            with suppress(sqlite3.Error):
+                with self._db:
+                    self._db.execute("BEGIN IMMEDIATE")
+                    self._db.executemany(
+                        "DELETE FROM waiting WHERE image = ? AND annotator = ? AND timestamp = ?", identities
+                    )
+                self._removed.clear()
+
+    def close(self) -> None:
+        """Close the file; labels that wait stay in it."""
+        with self._lock:
+            self._closed = True
+            self._db.close()
+
+    def _insert(self, labels: Iterable[Label], sender: str, journal: str | None = None) -> None:
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            if journal and not self._db.execute("INSERT OR IGNORE INTO taken_over VALUES (?)", [journal]).rowcount:
+                return
+            self._db.executemany(
+                "INSERT OR IGNORE INTO waiting (timestamp, image, annotator, label, seconds, sender) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                [(each.timestamp, each.image, each.annotator, each.label, each.seconds, sender) for each in labels],
+            )
+
+    def _select(self) -> list[tuple[Label, str]]:
+        with self._lock:
+            if self._closed:
+                return []
+            rows = self._db.execute(
+                "SELECT image, label, annotator, timestamp, seconds, sender FROM waiting "
+                "ORDER BY timestamp, image, annotator"
+            ).fetchall()
+        found = [(Label(*fields), sender) for *fields, sender in rows]
+        return [(label, sender) for label, sender in found if label not in self._removed]
+
+
+def labels_wait(state: Path) -> bool:
+    """Tell whether labels wait for any bucket below the folder `state`."""
+    for path in state.glob(f"*/{NAME}"):
+        with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=BUSY)) as db:
+            if db.execute("SELECT 1 FROM waiting").fetchone():
+                return True
+    return any(state.glob("*/*.jsonl"))
+
+
+def _is_on_network(folder: Path) -> bool:
+    """Tell whether the folder is on a file system of another machine, as far as Linux and Windows say so."""
+    if folder.drive.startswith("\\\\"):  # \\server\share
+        return True
+    try:
+        mounts = [line.split() for line in Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()]
+    except OSError:
+        return False
+    kinds = {fields[1]: fields[2] for fields in mounts}
+    path = folder.resolve()
+    return next((kinds[str(place)] for place in (path, *path.parents) if str(place) in kinds), "").startswith(NETWORK)
+
+
+def _reason(error: OSError | sqlite3.Error) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,1 @@
+"""Pictures: in files, in the bucket, decoded."""

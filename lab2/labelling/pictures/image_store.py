@@ -1,0 +1,216 @@
+"""The images in the bucket, `underbase/<first 12 hex digits of the SHA-256>-<file name>`: sample, fetch, store."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import random
+import re
+import threading
+import time
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lab2.aws.failures import EXISTS_CODES, RACE_CODES, error_code, user_errors
+from lab2.aws.resources import IMAGE_PREFIX
+from lab2.aws.retry import OutageReporter, conflict_backoff, persist
+from lab2.aws.s3.find_key import is_missing
+from lab2.aws.session import AwsSession
+from lab2.errors import UserError, internal_error
+from lab2.labelling.pictures.local_files import MAX_BYTES
+from lab2.labelling.pictures.picture import Picture, UnreadableImage
+from lab2.terminal import JOINERS, printable
+
+_OUR_NAME = re.compile(r"[0-9a-f]{12}-")
+_BETWEEN_OURS = ("9~", "f~")  # our names start with 0 to 9 and a to f; capitals and the other letters sort behind these
+_CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # but for tabs and line ends, which CSV can quote
+PAGE = 1_000  # keys that S3 lists at a time, at most
+SKIPPED_PAGES = 10
+LONGEST_NAME = 100  # characters
+TRIES = 5  # of a PUT while another one of the same key is under way
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image in the bucket: its name within `underbase/` and its size in bytes."""
+
+    name: str
+    size: int
+
+
+class ImageStore:
+    """The images of one bucket. Thread-safe. `state` is a folder of this machine in which the walk is remembered."""
+
+    def __init__(self, aws: AwsSession, state: Path | None = None) -> None:
+        self.aws, self.state = aws, state
+        self._first: list[Image] = []  # the first page, as it was when last listed
+        self._large = False  # whether there are more than a page lists
+        self._place: str | None = None  # the name after which the walk goes on; None: it has not started
+        self._between: list[Image] = []  # before that: images whose names sort between ours
+        self._same = defaultdict[str, threading.Lock](threading.Lock)  # by hash: looked for and stored in one go
+
+    def open(self) -> None:
+        """Look whether the images can be listed, and list what the first `sample` needs; UserError if they can't."""
+        self._first, after = self._page("")
+        self._large = after is not None
+        if self._large:
+            self._place = self._remembered()
+            if self._place is None:
+                self._between = [image for after in _BETWEEN_OURS for image in self._page(after, 1)[0]]
+
+    def sample(self) -> list[Image]:
+        """Return up to 1,000 images in random order: all that there are, or the next page of a walk round all names.
+
+        The walk goes on where the last one on this machine stopped, so that whatever the names are, any two images
+        have been offered equally often, give or take one. It costs one LIST, however many images there are. The
+        first walk of a machine starts at a random hash, where every page of names that upload gave is a random
+        sample. If there are other names, for which `open` looks with two LISTs of one name, it skips up to 9 pages.
+        """
+        if not self._large:
+            self.open()
+        if not self._large:
+            return random.sample(self._first, len(self._first))
+        page = self._next_page() if self._place is not None else self._start_walk()
+        self._remember()
+        return random.sample(page, len(page))
+
+    def all(self) -> Iterator[Image]:
+        """Yield every image, in the order of names, from a LIST for each thousand."""
+        after: str | None = ""
+        while after is not None:
+            page, after = self._page(after)
+            yield from page
+
+    def _start_walk(self) -> list[Image]:
+        self._place = f"{random.getrandbits(48):012x}"
+        page = self._next_page()
+        if not all(_OUR_NAME.match(image.name) for image in (*self._first, *page, *self._between)):
+            for _ in range(random.randrange(SKIPPED_PAGES)):
+                page = self._next_page()
+        return page
+
+    def _next_page(self) -> list[Image]:
+        """Return the images of the next page of the walk; at the end of all names it goes on at their start."""
+        page, after = self._page(self._place or "")
+        if after is None:  # the first images may have changed since, which does no harm: see `fetch`
+            page = list(dict.fromkeys(page + self._first))[:PAGE]
+            after = page[-1].name if page else ""
+        self._place = after
+        return page
+
+    def _remembered(self) -> str | None:
+        with suppress(OSError, UnicodeDecodeError):
+            if self.state:
+                return (self.state / f"{self.aws.bucket}.walk").read_bytes().decode()
+        return None
+
+    def _remember(self) -> None:
+        with suppress(OSError):  # a walk that is forgotten starts again
+            if self.state:
+                self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+                (self.state / f"{self.aws.bucket}.walk").write_bytes((self._place or "").encode())
+
+    def fetch(self, image: Image) -> bytes:
+        """Return the bytes of an image; UnreadableImage where it is no longer there or should not be shown."""
+        if _CONTROL.search(image.name):
+            raise UnreadableImage("its name has control characters")
+        if image.size > MAX_BYTES:
+            raise UnreadableImage(f"it is larger than {MAX_BYTES // 2**20} MB")
+        s3, bucket, key = self.aws.s3, self.aws.bucket, IMAGE_PREFIX + image.name
+        with user_errors(f"image {printable(image.name)}"):
+            try:
+                return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            except ClientError as error:
+                if is_missing(s3, bucket, key, error):
+                    raise UnreadableImage("it is no longer there") from None
+                raise
+
+    def next_picture(
+        self, images: list[Image], decode: Callable[[bytes], Picture], outages: OutageReporter
+    ) -> tuple[Image, Picture] | None:
+        """Take images off the end of the list until one can be shown; None where none can. An outage is waited for."""
+        while images:
+            image = images.pop()
+            try:
+                return image, decode(persist(partial(self.fetch, image), outages))
+            except UnreadableImage as reason:
+                outages.say(f"{printable(image.name)} can't be shown: {reason}.")
+            except UserError:
+                raise
+            except BaseException as error:  # one picture's trouble must not be the others'
+                outages.say(f"{printable(image.name)} can't be shown: {internal_error(error)}.")
+        return None
+
+    def store(self, name: str, data: bytes, check: Callable[[bytes], object] = bool) -> bool:
+        """Store an image under its name; False where it is there already, whatever its name.
+
+        What is not there yet is checked first: UnreadableImage, or what else `check` raises, and it is not stored.
+        """
+        hash = digest(data)
+        with self._same[hash], user_errors(f"bucket {self.aws.bucket}"):
+            reply = self.aws.s3.list_objects_v2(Bucket=self.aws.bucket, Prefix=IMAGE_PREFIX + hash)
+            if any(entry["Size"] == len(data) for entry in reply.get("Contents", ())):
+                return False
+            check(data)
+            self._put(IMAGE_PREFIX + stored_name(name, hash), data)
+        return True
+
+    def _put(self, key: str, data: bytes) -> None:
+        """Put an image where there is none; what is there has the same bytes, for its key has their hash."""
+        kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
+        for attempt in count(1):
+            try:
+                self.aws.s3.put_object(Bucket=self.aws.bucket, Key=key, Body=data, ContentType=kind, IfNoneMatch="*")
+            except Exception as error:
+                if error_code(error) in RACE_CODES and attempt < TRIES:
+                    time.sleep(conflict_backoff(attempt))
+                    continue
+                if error_code(error) not in EXISTS_CODES:
+                    raise  # else it is ours after a lost reply, or another program's
+            return
+
+    def _page(self, after: str, count: int | None = None) -> tuple[list[Image], str | None]:
+        """Return the images of one LIST behind the name `after`, and the name to go on after: None at the end."""
+        with user_errors(f"bucket {self.aws.bucket}"):
+            start: dict[str, Any] = {"StartAfter": IMAGE_PREFIX + after} if after else {}
+            place: dict[str, Any] = {"Bucket": self.aws.bucket, "Prefix": IMAGE_PREFIX, "MaxKeys": count or PAGE}
+            reply = self.aws.s3.list_objects_v2(**place, **start)
+        entries = [Image(entry["Key"][len(IMAGE_PREFIX) :], entry["Size"]) for entry in reply.get("Contents", ())]
+        images = [image for image in entries if image.name and not image.name.endswith("/")]
+        return images, entries[-1].name if reply["IsTruncated"] and entries else None
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+def stored_name(name: str, hash: str) -> str:
+    """Return the name that a file gets within `underbase/`: its hash, and of its own name what is harmless.
+
+    Letters, marks and digits of all scripts stay, and so do emoji; other characters become underscores. Windows can't
+    store a file whose name ends with a dot or a space, so such ends are cut.
+    """
+    name = name.removeprefix(f"{hash}-")  # a file that was stored, and has come back
+    name = "".join(char if _is_kept(char) else "_" for char in unicodedata.normalize("NFC", name))
+    return f"{hash}-{name.rstrip(' .')[-LONGEST_NAME:] or '_'}"
+
+
+def original_name(name: str) -> str:
+    """Return the name of an image without the hash that `stored_name` put before it."""
+    return _OUR_NAME.sub("", name) or name
+
+
+def _is_kept(char: str) -> bool:
+    if char.isascii():
+        return char.isalnum() or char in "_.()+ -"
+    kind = unicodedata.category(char)
+    return kind[0] in "LMN" or kind in ("So", "Sk") or char in JOINERS

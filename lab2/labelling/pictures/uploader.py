@@ -1,0 +1,217 @@
+"""Upload files to the image store: what is not there yet is decoded first, and what can't be shown is left out."""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab2.aws.retry import OutageReporter, is_outage, is_passing
+from lab2.errors import internal_error
+from lab2.labelling.pictures.decoding.decoder import Decoder
+from lab2.labelling.pictures.image_store import ImageStore, digest
+from lab2.labelling.pictures.local_files import files_of, is_picture_name, read_file
+from lab2.labelling.pictures.picture import UnreadableImage
+from lab2.terminal import Progress, printable
+from lab2.workers import BatchWorker
+
+UPLOADS = 16  # at once
+MAX_MEMORY = 256 * 2**20  # bytes of files that are read at once, or one file
+UPLOADED, THERE, LEFT_OUT, SKIPPED = "uploaded", "already there", "left out", "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The outcome of a file: uploaded, already there, left out with the reason, or skipped since it is no picture."""
+
+    path: Path
+    what: str
+    reason: str = ""
+
+
+class Uploader:
+    """An upload of many files: `done` grows until it has an outcome for each, or there is a `failure`.
+
+    The first files are read and decoded while the connection is made.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self.done: list[Outcome] = []
+        self.failure: Exception | None = None
+        self._found_in_folders: set[Path] = set()  # the user did not name them one by one
+        files: list[Path] = []
+        for path in paths:
+            found, folders, hidden = files_of(path)
+            files += found
+            if found != [path]:
+                self._found_in_folders.update(found)
+            self.done += [Outcome(path, SKIPPED)] * hidden
+            self.done += [Outcome(folder, LEFT_OUT, "it is a folder; upload it by itself") for folder in folders]
+        self.count = len(files) + len(self.done)
+        self._images: Future[ImageStore] = Future()
+        self._memory = MemoryBudget(MAX_MEMORY)
+        self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
+        self._decoder_count = 0
+        self._add_decoder()  # only one yet: more would take the CPU from making the connection
+        self._worker = BatchWorker(
+            OutageReporter("Uploading"), self._work, size=1, threads=UPLOADS, reject=self._leave_out
+        )
+        self._closing = False
+        self._worker.put(copies_together(files))
+
+    def run(self, images: ImageStore) -> None:
+        """Upload until all files are done, showing progress; UserError where AWS fails."""
+        self._images.set_result(images)
+        for _ in range(min(os.cpu_count() or 1, self.count) - 1):
+            self._add_decoder()
+        with Progress(self.count, "file") as progress:
+            while not self._worker.flush(0.1) and not self.failure:
+                progress(len(self.done))
+        if self.failure:
+            raise self.failure
+
+    def close(self) -> None:
+        """Start no more files; return when those in progress have an outcome."""
+        self._images.cancel()
+        self._closing = True
+        self._worker.close()
+        self._worker.flush()
+        for _ in range(self._decoder_count):
+            self._decoders.get().close()
+
+    def summary(self) -> str:
+        counts = Counter(outcome.what for outcome in self.done)
+        named = (UPLOADED, THERE, LEFT_OUT, *([SKIPPED] if counts[SKIPPED] else []))
+        line = ", ".join(f"{counts[what]:,} {what}" for what in named)
+        rest = self.count - len(self.done)
+        return f"{line}; {rest:,} not done. Run the same command again to continue." if rest else f"{line}."
+
+    def is_whole(self) -> bool:
+        """Tell whether every picture is in the image store now."""
+        return len(self.done) == self.count and not self.left_out()
+
+    def left_out(self) -> list[str]:
+        return [
+            f"{printable(str(outcome.path))} is left out: {outcome.reason}."
+            for outcome in sorted(self.done, key=lambda outcome: outcome.path)
+            if outcome.what == LEFT_OUT
+        ]
+
+    def _work(self, groups: list[list[Path]]) -> None:
+        (copies,) = groups
+        while copies:
+            self._upload(copies[0])
+            del copies[0]  # only now: what is done again after an outage begins with the file that failed
+            if self._closing:
+                break
+
+    def _upload(self, path: Path) -> None:
+        try:
+            with self._memory.take(_size(path) or 0):
+                data = read_file(path)
+                if checked := not self._images.done():  # there is nothing else to do yet
+                    self._check(data)
+                images = self._images.result()
+                stored = not self.failure and images.store(path.name, data, bool if checked else self._check)
+            if not self.failure:
+                self.done.append(Outcome(path, UPLOADED if stored else THERE))
+        except UnreadableImage as reason:
+            no_picture = path in self._found_in_folders and not is_picture_name(path)
+            self.done.append(Outcome(path, SKIPPED) if no_picture else Outcome(path, LEFT_OUT, str(reason)))
+        except CancelledError:  # closed before there was a connection: it is not done
+            return
+        except Exception as error:
+            if is_passing(error) or not is_outage(error):
+                raise  # it is done again after an outage; a file that is at fault is left out
+            self.failure = error  # raised by `run`
+
+    def _leave_out(self, copies: list[Path], error: BaseException) -> None:
+        self.done.append(Outcome(copies.pop(0), LEFT_OUT, internal_error(error)))
+        if copies:
+            self._worker.put([copies])
+
+    def _add_decoder(self) -> None:
+        self._decoders.put(Decoder())
+        self._decoder_count += 1
+
+    def _check(self, data: bytes) -> None:
+        decoder = self._decoders.get()
+        try:
+            decoder.check(data)
+        finally:
+            self._decoders.put(decoder)
+
+
+class MemoryBudget:
+    """So many bytes of memory for several threads: one that wants more than are left waits, unless it is alone."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._taken = 0
+        self._change = threading.Condition()
+
+    @contextmanager
+    def take(self, size: int) -> Iterator[None]:
+        with self._change:
+            self._change.wait_for(lambda: not self._taken or self._taken + size <= self.size)
+            self._taken += size
+        try:
+            yield
+        finally:
+            with self._change:
+                self._taken -= size
+                self._change.notify_all()
+
+
+def copies_together(files: Iterable[Path]) -> list[list[Path]]:
+    """Return the files in lists of those with the same content, each in the order of their names.
+
+    Programs that upload the same folder at once then all try the same name of a picture first, and it is stored once.
+    Only files of the same size are read for it.
+    """
+    by_size: dict[object, list[Path]] = {}
+    for path in sorted(files):
+        by_size.setdefault(_size(path) or path, []).append(path)
+    groups: list[list[Path]] = []
+    for same_size in by_size.values():
+        by_content: dict[object, list[Path]] = {}
+        for path in same_size:
+            by_content.setdefault(_content(path) if len(same_size) > 1 else path, []).append(path)
+        groups += by_content.values()
+    return groups
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return None
+
+
+def _content(path: Path) -> object:
+    try:
+        return digest(read_file(path))
+    except UnreadableImage:
+        return path
+
+
+def upload(paths: list[Path], connect: Callable[[], ImageStore]) -> int:
+    """Upload files and the files of folders; return 0 if all of them are in the image store now, otherwise 1."""
+    work = Uploader(paths)
+    try:
+        work.run(connect())
+    except KeyboardInterrupt:
+        pass  # the summary says what is left
+    finally:
+        work.close()
+        for line in work.left_out():
+            print(line, file=sys.stderr, flush=True)
+        print(work.summary(), flush=True)
+    return 0 if work.is_whole() else 1

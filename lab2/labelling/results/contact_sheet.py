@@ -1,0 +1,51 @@
+"""A contact sheet: many pictures as one PNG, each with its votes."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lab2.errors import UserError, internal_error
+from lab2.labelling.display.drawing import SIDE, contact_sheet
+from lab2.labelling.pictures.decoding.decoder import Decoder
+from lab2.labelling.pictures.image_store import Image, ImageStore
+from lab2.labelling.pictures.picture import Picture, UnreadableImage
+from lab2.labelling.results.report import Verdict
+from lab2.terminal import counted, printable, remark
+
+MAX_PICTURES = 60
+PLAIN, DISPUTED = (60, 60, 60), (0, 0, 200)  # colours of captions: blue, green, red
+
+
+def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: ImageStore, decoder: Decoder) -> None:
+    """Write a contact sheet of these images to `path`; UserError where there are none or it can't be written."""
+    if not shown:
+        raise UserError(f"There are no pictures for {path}. Upload some first.")
+
+    def load(image: Image) -> Picture | None:
+        try:
+            return decoder.decode(images.fetch(image), SIDE, SIDE)
+        except UnreadableImage:
+            return None
+        except UserError:
+            raise
+        except Exception as error:  # one picture's trouble must not be the others'
+            print(f"{printable(image.name)} can't be shown: {internal_error(error)}.", file=sys.stderr, flush=True)
+            return None
+
+    with ThreadPoolExecutor() as threads:
+        pictures = list(threads.map(load, [image for image, _ in shown]))
+    data = contact_sheet(
+        (picture, _caption(verdict), DISPUTED if verdict.dispute else PLAIN)
+        for picture, (_, verdict) in zip(pictures, shown, strict=True)
+    )
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise UserError(f"{path} can't be written: {error.strerror}. Give another file to --sheet.") from None
+    remark(f"{counted(len(shown), 'picture')} with votes written to {printable(str(path))}.")
+
+
+def _caption(verdict: Verdict) -> str:
+    return f"{verdict.hot_dog} hot dog, {verdict.not_hot_dog} not" if verdict.labels else "no label"

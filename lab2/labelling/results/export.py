@@ -1,0 +1,244 @@
+"""A training set on this disk, as `torchvision` and Hugging Face `datasets` read it: a folder for each class.
+
+A file is written under another name first and then renamed, so what has its name is whole, and an export that was
+interrupted goes on where it stopped. What is there already is not fetched again; it is moved where its label or its
+split has changed, and removed where it no longer belongs to the set.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import threading
+import time
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from lab2.errors import UserError
+from lab2.labelling.pictures.image_store import Image, digest
+from lab2.labelling.pictures.picture import UnreadableImage
+from lab2.labelling.results.training_set import (
+    CLASSES,
+    SPLITS,
+    TIED,
+    Example,
+    Split,
+    TrainingSet,
+    is_exported_name,
+    named_digest,
+)
+from lab2.terminal import Progress, counted, harmless_cell, printable
+
+FETCHES = 16  # at once
+MARKER = ".lab2-export"  # the file that marks a folder that export made; what is being written is beside it
+MARKER_TEXT = "hotdog.py export made this folder; run it again to bring the folder up to date.\n"
+METADATA = "metadata.csv"
+COLUMNS = ("file_name", "label", "votes", "agreement", "key")
+ABANDONED = 3_600  # seconds after which a file that was never renamed is nobody's
+FETCHED, THERE, MOVED = "fetched", "already there", "moved"
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An example that is on the disk now."""
+
+    example: Example
+    path: Path
+    label: str
+    split: str
+    what: str
+
+
+class Export:
+    """One export into a folder. `fetch` returns an image's bytes; UnreadableImage where it has none to be shown."""
+
+    def __init__(self, folder: Path, split: Split, fetch: Callable[[Image], bytes]) -> None:
+        self.folder, self.split, self.fetch = folder, split, fetch
+        self.placed: list[Placed] = []
+        self.left_out: dict[str, str] = {}  # image → reason
+        self.removed = 0
+        self.stopping = threading.Event()  # set when no more is to be fetched: for a fetch that waits
+        self._present: dict[str, Path] = {}  # file name → where it is
+        self._numbers = count()
+
+    def run(self, wanted: TrainingSet) -> None:
+        """Bring the folder up to date; UserError where AWS or this disk fails, and the next run goes on."""
+        with self._disk_errors():
+            self._open()
+            self._present = {_composed(path.name): path for path in self._files()}
+            with ThreadPoolExecutor(FETCHES) as threads:
+                try:
+                    self._wait_for([threads.submit(self._place, example) for example in wanted.examples])
+                except BaseException:
+                    self.stopping.set()
+                    threads.shutdown(wait=False, cancel_futures=True)
+                    raise
+            self._remove_others()
+            self._write_metadata()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file of this name into the folder, and no pictures; UserError where this disk fails."""
+        with self._disk_errors():
+            self._open()
+            self._write(self.folder / name, data)
+
+    def summary(self, wanted: TrainingSet) -> str:
+        """Return what is in the folder, what was done for that, and what is not in it, a sentence a line."""
+        classes, done, parts = (
+            Counter(getattr(placed, field) for placed in self.placed) for field in ("label", "what", "split")
+        )
+        named = (*CLASSES[:2], *(CLASSES[2:] if classes[TIED] else ()))
+        lines = [f"{counted(len(self.placed), 'picture')} in {printable(str(self.folder))}: {_counts(classes, named)}."]
+        if parts.keys() - {""}:
+            lines.append(f"Split: {_counts(parts, [name for name, _ in self.split.parts])}.")
+        lines.append(f"{_counts(done, (FETCHED, THERE, MOVED))}, {self.removed:,} removed.")
+        if wanted.few_votes or wanted.ties:
+            lines.append(f"Not in it: {wanted.few_votes:,} with too few labels, {wanted.ties:,} with a tie.")
+        if wanted.gone:
+            lines.append(f"No longer in the bucket: {wanted.gone:,} of the labelled pictures.")
+        return "\n".join(lines)
+
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            path = printable(str(error.filename or self.folder))
+            raise UserError(
+                f"{path} can't be written: {error.strerror}. Put it right, then run export again."
+            ) from None
+
+    def _open(self) -> None:
+        """Make the folder; UserError where it has files and export did not make it."""
+        marker = self.folder / MARKER
+        if not marker.exists() and self.folder.exists() and any(self.folder.iterdir()):
+            raise UserError(f"{printable(str(self.folder))} has files that export did not write. Name a new folder.")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        marker.write_text(MARKER_TEXT)
+        for path in self.folder.glob(f"{MARKER}-*"):
+            with suppress(FileNotFoundError):  # another export into this folder was done with it
+                if path.stat().st_mtime < time.time() - ABANDONED:
+                    path.unlink()
+
+    def _files(self) -> Iterator[Path]:
+        """Yield the pictures that exports wrote, whatever their class and split are."""
+        for split in ("", *SPLITS):
+            for label in CLASSES:
+                with suppress(FileNotFoundError):
+                    paths = sorted((self.folder / split / label).iterdir())
+                    yield from (path for path in paths if is_exported_name(path.name))
+
+    def _wait_for(self, work: list[Future[None]]) -> None:
+        """Show progress until all is done; raise the first error."""
+        with Progress(len(work), "picture") as progress:
+            waiting = set(work)
+            while waiting:
+                done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_EXCEPTION)
+                for each in done:
+                    each.result()
+                progress(len(work) - len(waiting))
+
+    def _place(self, example: Example) -> None:
+        """Have the picture where it belongs: as it is there, or moved, or fetched."""
+        for name in example.names:
+            path = self._present.get(name)
+            if path and path.stat().st_size == example.image.size:
+                content = named_digest(name) or digest(path.read_bytes())
+                target = self._target(example, name, content)
+                if target != path:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    path.replace(target)
+                self._note(example, target, content, THERE if target == path else MOVED)
+                return
+        try:
+            data = self.fetch(example.image)
+        except UnreadableImage as reason:
+            self.left_out[example.image.name] = str(reason)
+            return
+        content = digest(data)
+        name = next((name for name in example.names if named_digest(name) == content), example.names[-1])
+        target = self._target(example, name, content)
+        self._write(target, data)
+        self._note(example, target, content, FETCHED)
+
+    def _target(self, example: Example, name: str, content: str) -> Path:
+        return self.folder / self.split.of(content) / example.label / name
+
+    def _note(self, example: Example, path: Path, content: str, what: str) -> None:
+        self.placed.append(Placed(example, path, example.label, self.split.of(content), what))
+
+    def _write(self, path: Path, data: bytes) -> None:
+        """Write a file whole or not at all."""
+        new = self.folder / f"{MARKER}-{os.getpid()}-{next(self._numbers)}"
+        new.write_bytes(data)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.replace(path)
+
+    def _remove_others(self) -> None:
+        kept = {(placed.path.parent, placed.path.name) for placed in self.placed}
+        for path in list(self._files()):
+            if (path.parent, _composed(path.name)) not in kept:
+                path.unlink(missing_ok=True)
+                self.removed += 1
+
+    def _write_metadata(self) -> None:
+        """Write the metadata of each part of the split, and remove that of parts that are no more.
+
+        A part has both class folders even if one is empty: a loader numbers the classes by the folders it finds.
+        """
+        parts = {name for name, _ in self.split.parts}
+        for split in ("", *SPLITS):
+            folder = self.folder / split
+            rows = sorted((placed for placed in self.placed if placed.split == split), key=lambda placed: placed.path)
+            if split in parts:
+                for label in CLASSES[:2]:
+                    (folder / label).mkdir(parents=True, exist_ok=True)
+            if rows:
+                self._write(folder / METADATA, _metadata(rows, folder))
+            elif _is_metadata(folder / METADATA):
+                (folder / METADATA).unlink()
+            for label in CLASSES:
+                if split not in parts or label == TIED:
+                    with suppress(OSError):  # it is not there, or not empty
+                        (folder / label).rmdir()
+            if split not in parts:
+                with suppress(OSError):
+                    folder.rmdir()
+
+
+def _is_metadata(path: Path) -> bool:
+    """Tell whether a file is there and is one that export writes."""
+    head = ",".join(COLUMNS).encode()
+    try:
+        with path.open("rb") as file:
+            return file.read(len(head)) == head
+    except OSError:
+        return False
+
+
+def _metadata(rows: list[Placed], folder: Path) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for placed in rows:
+        example = placed.example
+        name = placed.path.relative_to(folder).as_posix()
+        key = harmless_cell(example.image.name)
+        writer.writerow((name, example.label, len(example.given), round(example.agreement, 4), key))
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _counts(counts: Counter[str], names: Iterable[str]) -> str:
+    return ", ".join(f"{counts[name]:,} {name}" for name in names)
+
+
+def _composed(name: str) -> str:
+    """Return a file name as it was written, where a Mac tells it decomposed."""
+    return unicodedata.normalize("NFC", name)

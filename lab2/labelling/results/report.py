@@ -1,0 +1,211 @@
+"""The report: who labelled and how well they agree, the votes on each image, the labels that are still needed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import median
+
+from lab2.labelling.labels.label import Label, Votes, by_image
+from lab2.labelling.pictures.image_store import original_name
+from lab2.labelling.results.agreement import Comparison, compared_with_others, fleiss_kappa, krippendorff_alpha
+from lab2.terminal import align, column_widths, harmless_cell, printable
+
+ENOUGH_LABELS = 3  # an image with so many labels or more is counted as "3+"
+MAX_DISPUTED = 10  # images that the report names
+FEW_AGREE, MIN_COMPARED = 0.6, 10  # who agrees with the others on a smaller share of so many images or more is named
+
+
+@dataclass(frozen=True, slots=True)
+class Annotator:
+    """What one person did: the number of images labelled, and the median seconds a label took (None: not known).
+
+    `others` is how often the person judged like the majority of the others.
+    """
+
+    name: str
+    labels: int
+    seconds: float | None
+    others: Comparison = field(default_factory=Comparison)
+
+    @property
+    def disagrees(self) -> bool:
+        """Tell whether the person's labels should be looked at."""
+        share = self.others.share
+        return share is not None and share < FEW_AGREE and self.others.compared >= MIN_COMPARED
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The votes on one image."""
+
+    image: str
+    hot_dog: int
+    not_hot_dog: int
+
+    @property
+    def labels(self) -> int:
+        return self.hot_dog + self.not_hot_dog
+
+    @property
+    def majority(self) -> str | None:
+        """Return "1" or "0", or None for a tie."""
+        if self.hot_dog == self.not_hot_dog:
+            return None
+        return "1" if self.hot_dog > self.not_hot_dog else "0"
+
+    @property
+    def dispute(self) -> float:
+        """Return the minority's share of the votes: 0 to 0.5."""
+        return min(self.hot_dog, self.not_hot_dog) / max(1, self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The votes on the images in the bucket, most disputed first, and what each annotator did."""
+
+    annotators: list[Annotator]
+    verdicts: list[Verdict]
+    kappa: float | None
+    alpha: float | None
+
+    @classmethod
+    def of(cls, images: Iterable[str], votes: Votes) -> Report:
+        images = list(images)
+        votes = by_image(votes, images)
+        verdicts = [verdict_of(image, votes.get(image, {}).values()) for image in images]
+        verdicts.sort(key=lambda verdict: (-verdict.dispute, -verdict.labels, verdict.image))
+        given: dict[str, list[Label]] = {}
+        for labels in votes.values():
+            for label in labels.values():
+                given.setdefault(label.annotator, []).append(label)
+        others = compared_with_others(
+            {name: label.label for name, label in votes.get(image, {}).items()} for image in images
+        )
+        annotators = [
+            Annotator(name, len(labels), _median_seconds(labels), others.get(name, Comparison()))
+            for name, labels in given.items()
+        ]
+        annotators.sort(key=lambda annotator: (-annotator.labels, annotator.name))
+        counts = [(verdict.hot_dog, verdict.labels) for verdict in verdicts]
+        return cls(annotators, verdicts, fleiss_kappa(counts), krippendorff_alpha(counts))
+
+    @property
+    def disputed(self) -> list[Verdict]:
+        return [verdict for verdict in self.verdicts if verdict.dispute]
+
+    def coverage(self) -> dict[str, int]:
+        """Return how many images have 0, 1, 2, and 3 or more labels."""
+        counts = Counter(min(verdict.labels, ENOUGH_LABELS) for verdict in self.verdicts)
+        return {f"{labels}{'+' * (labels == ENOUGH_LABELS)}": counts[labels] for labels in range(ENOUGH_LABELS + 1)}
+
+    def needed(self) -> dict[str, int]:
+        """Return how many labels are missing until each image has 1, 2, and 3 of them."""
+        return {
+            str(enough): sum(max(0, enough - verdict.labels) for verdict in self.verdicts)
+            for enough in range(1, ENOUGH_LABELS + 1)
+        }
+
+    def as_csv(self) -> str:
+        """Return a line of CSV per image, under a header."""
+        lines = io.StringIO()
+        writer = csv.writer(lines, lineterminator="\n")
+        writer.writerow(("image", "hot_dog", "not_hot_dog", "majority"))
+        for each in self.verdicts:
+            name = harmless_cell(printable(each.image))
+            writer.writerow((name, each.hot_dog, each.not_hot_dog, each.majority or ""))
+        return lines.getvalue().rstrip("\n")
+
+    def as_json(self) -> str:
+        return json.dumps(
+            {
+                "annotators": [
+                    {
+                        "name": each.name,
+                        "labels": each.labels,
+                        "seconds": each.seconds,
+                        "agreement": each.others.share,
+                        "compared": each.others.compared,
+                        "disagrees": each.disagrees,
+                    }
+                    for each in self.annotators
+                ],
+                "coverage": self.coverage(),
+                "needed": self.needed(),
+                "kappa": self.kappa,
+                "alpha": self.alpha,
+                "images": [asdict(verdict) | {"majority": verdict.majority} for verdict in self.verdicts],
+            },
+            indent=1,
+        )
+
+    def as_text(self, width: int) -> str:
+        """Return the report in lines of at most `width` columns."""
+        majority = Counter(verdict.majority for verdict in self.verdicts if verdict.labels)
+        blocks: list[list[Sequence[object]]] = [
+            [("labels", *self.coverage()), ("pictures", *self.coverage().values())],
+            [("labels wanted each", *self.needed()), ("labels missing", *self.needed().values())],
+            [("majority", "hot dog", "not", "tied"), ("pictures", majority["1"], majority["0"], majority[None])],
+            [("labels", "seconds", "agrees", "annotator")] + [_person(each) for each in self.annotators],
+        ]
+        if self.disputed:
+            blocks.append(
+                [("hot dog", "not", "most disputed")]
+                + [
+                    (each.hot_dog, each.not_hot_dog, printable(original_name(each.image)))
+                    for each in self.disputed[:MAX_DISPUTED]
+                ]
+            )
+        lines = [line for block in blocks for line in (*_aligned(block, width), "")]
+        for each in self.annotators:
+            if each.disagrees:
+                lines += textwrap.wrap(f"Look at the labels of {_name(each)}: {_share(each.others)} agree.", width)
+        if any(each.disagrees for each in self.annotators):
+            lines.append("")
+        lines.append(f"agreement (Fleiss' kappa): {_coefficient(self.kappa)}")
+        lines.append(f"agreement (Krippendorff's alpha): {_coefficient(self.alpha)}")
+        return "\n".join(line if len(line) <= width else f"{line[: width - 1]}…" for line in lines)
+
+
+def _coefficient(value: float | None) -> str:
+    return "not known (too few shared pictures)" if value is None else f"{value:.2f}"
+
+
+def _person(each: Annotator) -> tuple[object, ...]:
+    seconds = "" if each.seconds is None else f"{each.seconds:.1f}"
+    return each.labels, seconds, _share(each.others), _name(each)
+
+
+def _share(others: Comparison) -> str:
+    return "" if others.share is None else f"{others.share:.0%} of {others.compared:,}"
+
+
+def _name(each: Annotator) -> str:
+    return printable(each.name) or "(nobody)"
+
+
+def verdict_of(image: str, labels: Iterable[Label]) -> Verdict:
+    """Return what these labels say of an image."""
+    counts = Counter(label.label for label in labels)
+    return Verdict(image, counts["1"], counts["0"])
+
+
+def _median_seconds(labels: Iterable[Label]) -> float | None:
+    seconds = [label.seconds.replace(",", ".") for label in labels]  # Excel saves a decimal comma in many locales
+    known = [float(each) for each in seconds if each.replace(".", "", 1).isdecimal()]
+    return median(known) if known else None
+
+
+def _aligned(rows: Sequence[Sequence[object]], width: int) -> list[str]:
+    """Return rows as lines with columns to the right, a last one that starts with text to the left."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = column_widths(cells)
+    if not isinstance(rows[-1][-1], int):
+        widths[-1] = 0
+    lines = [align(row, widths, gap=3) for row in cells]
+    return [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines]

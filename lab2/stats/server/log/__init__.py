@@ -1,0 +1,1 @@
+"""The request log: rows, segments, their index, and who reads them."""
