@@ -149,23 +149,28 @@ def test_machines_and_alarms_come_and_go_with_their_parameters(tmp_path: Path, m
         assert status(aws) == "CREATE_COMPLETE"
         assert scaling.describe_auto_scaling_groups()["AutoScalingGroups"] == [] and alarms() == set()
 
-        aws.cloudformation.update_stack(**with_parameters(Servers="2", AlarmEmail="me@example.org"))
+        network = {"Vpc": ec2.describe_vpcs()["Vpcs"][0]["VpcId"]}
+        subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]][:2]
+        network["Subnets"] = ",".join(subnets)
+        aws.cloudformation.update_stack(**with_parameters(Servers="2", AlarmEmail="me@example.org", **network))
         assert status(aws) == "UPDATE_COMPLETE"
         (group,) = scaling.describe_auto_scaling_groups()["AutoScalingGroups"]
-        assert (group["MinSize"], group["MaxSize"]) == (1, 2) and len(group["AvailabilityZones"]) > 1
+        assert (group["MinSize"], group["MaxSize"]) == (1, 2)
+        assert group["VPCZoneIdentifier"] == network["Subnets"]
         (version,) = ec2.describe_launch_template_versions(
             LaunchTemplateId=group["LaunchTemplate"]["LaunchTemplateId"], Versions=[group["LaunchTemplate"]["Version"]]
         )["LaunchTemplateVersions"]
         machine = version["LaunchTemplateData"]
         assert machine["InstanceType"] == "t4g.micro" and machine["MetadataOptions"]["HttpTokens"] == "required"
         assert machine["IamInstanceProfile"]["Arn"].endswith("/lab2-server-us-east-1")
+        assert machine["InstanceInitiatedShutdownBehavior"] == "terminate"
         assert f"s3://{aws.bucket}/deploy " in b64decode(machine["UserData"]).decode()
-        (ports,) = ec2.describe_security_groups(GroupIds=machine["SecurityGroupIds"])["SecurityGroups"]
+        (ports,) = ec2.describe_security_groups(GroupIds=machine["NetworkInterfaces"][0]["Groups"])["SecurityGroups"]
         assert ports["IpPermissions"] == []
         (policy,) = scaling.describe_policies(AutoScalingGroupName=group["AutoScalingGroupName"])["ScalingPolicies"]
         metrics = policy["TargetTrackingConfiguration"]["CustomizedMetricSpecification"]["Metrics"]
         assert [each["Id"] for each in metrics if each["ReturnData"]] == ["backlog"]
-        assert alarms() == {"lab2-dead-letters", "lab2-old-requests"}
+        assert alarms() == {"lab2-dead-letters", "lab2-dead-letters-expire", "lab2-old-requests", "lab2-no-machine"}
         (subscription,) = session.client("sns").list_subscriptions()["Subscriptions"]
         assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "me@example.org")
 
@@ -173,7 +178,9 @@ def test_machines_and_alarms_come_and_go_with_their_parameters(tmp_path: Path, m
         assert status(aws) == "UPDATE_COMPLETE"
         assert scaling.describe_auto_scaling_groups()["AutoScalingGroups"] == [] and alarms() == set()
         with pytest.raises(ClientError, match="CreateIdentities=yes"):
-            aws.cloudformation.update_stack(**with_parameters(Servers="2", CreateIdentities="no"))
+            aws.cloudformation.update_stack(**with_parameters(Servers="2", CreateIdentities="no", **network))
+        with pytest.raises(ClientError, match="Vpc"):
+            aws.cloudformation.update_stack(**with_parameters(Servers="2"))
     finally:
         process.terminate()
         process.wait(PATIENCE)
