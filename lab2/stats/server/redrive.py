@@ -9,7 +9,7 @@ It may be in the log already, on the day on which it was first sent: under that 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lab2.aws.failures import user_errors
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MAX_ATTRIBUTES = 10  # of a message
 POLLS = 3  # empty ones, until it is believed that the queue is empty: a poll may miss messages
 WAIT = 2  # seconds of a poll
+MAX_BATCH_BYTES = 2**20  # bodies and attributes of all messages of a SendMessageBatch, as of one (SQS quotas, 2025)
 
 
 def redrive(aws: AwsSession) -> int:
@@ -41,7 +42,8 @@ def redrive(aws: AwsSession) -> int:
             empty = 0 if messages else empty + 1
             if messages:
                 _file_ids(aws, messages)
-                moved += _move(aws, messages, dead, requests)
+                for batch in _batches(messages):
+                    moved += _move(aws, batch, dead, requests)
     return moved
 
 
@@ -52,6 +54,28 @@ def _file_ids(aws: AwsSession, messages: list[MessageTypeDef]) -> None:
         IdFile(aws.s3, aws.bucket).places(
             [(message["MessageId"], int(message["Attributes"]["SentTimestamp"]) / 1000) for message in nameless]
         )
+
+
+def _batches(messages: list[MessageTypeDef]) -> Iterator[list[MessageTypeDef]]:
+    """Yield the messages in batches that SQS takes: of one mebibyte at most, each at least of one message."""
+    batch: list[MessageTypeDef] = []
+    size = 0
+    for message in messages:
+        own = _size(message)
+        if batch and size + own > MAX_BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(message)
+        size += own
+    yield batch
+
+
+def _size(message: MessageTypeDef) -> int:
+    """Return what a message counts for: the bytes of its body and of its attributes' names, types and values."""
+    attributes = _entry("", message)["MessageAttributes"]
+    values = (value.get("StringValue", "").encode() + value.get("BinaryValue", b"") for value in attributes.values())
+    names = (f"{name}{value['DataType']}".encode() for name, value in attributes.items())
+    return len(message["Body"].encode()) + sum(map(len, values)) + sum(map(len, names))
 
 
 def _move(aws: AwsSession, messages: list[MessageTypeDef], dead: str, requests: str) -> int:

@@ -12,6 +12,7 @@ from lab2.aws.failures import user_errors
 from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs.message_queue import Message, batches
+from lab2.errors import UserError
 from lab2.stats.server.log.reader import LogFields, day_of, read_segments
 from lab2.stats.server.log.row import timestamp
 from lab2.stats.server.log.segments import objects
@@ -61,13 +62,19 @@ class Status:
     oldest: float | None
     dead_letters: list[Message]
     log: LogStatus
+    oldest_unknown: str = ""  # why CloudWatch could not be asked
 
     @classmethod
     def of(cls, aws: AwsSession, now: datetime) -> Status:
         """Return the status; UserError where AWS fails."""
         queues = {name: depth_at(aws, aws.queue_url(name)) for name in QUEUES}
         dead = _dead_letters(aws, queues[DEAD_LETTER_QUEUE].waiting)
-        return cls(now, queues, _oldest(aws, now), dead, log_status(aws, now))
+        oldest, unknown = None, ""
+        try:
+            oldest = _oldest(aws, now)
+        except UserError as problem:  # a policy without CloudWatch, or a store that has none: the rest is known
+            unknown = str(problem)
+        return cls(now, queues, oldest, dead, log_status(aws, now), unknown)
 
     @property
     def dead_letter_count(self) -> int:
@@ -112,7 +119,7 @@ class Status:
         rows += [(name, f"{depth.waiting:,}", f"{depth.in_flight:,}") for name, depth in self.queues.items()]
         lines = [align(row, column_widths(rows)) for row in rows]
         lines.append("SQS counts approximately, up to a minute late.")
-        age = "not known (CloudWatch reports it only for active queues on AWS)"
+        age = f"not known ({self.oldest_unknown or 'CloudWatch reports it only for active queues on AWS'})"
         lines.append(f"Oldest request: {age if self.oldest is None else f'{self.oldest:,.0f} s'}")
         for message in self.dead_letters[:MAX_DEAD_LETTERS]:
             id = message.attributes.get("id", message.id)

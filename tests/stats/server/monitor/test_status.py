@@ -6,7 +6,7 @@ import json
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from support.proxy import Proxy
+from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, World
 
 from lab2 import __version__
@@ -126,3 +126,13 @@ def test_every_dead_letter_is_found_though_receives_are_short_and_all_are_left_v
         found = Status.of(AwsSession(), NOW)
         assert sorted(message.body for message in found.dead_letters) == sorted(bodies)
         assert found.dead_letter_count == 25
+
+
+def test_the_rest_is_told_if_cloudwatch_refuses(proxied: World, proxy: Proxy) -> None:
+    proxy.on("GetMetricStatistics", Fault(refuse=(403, "AccessDenied"), details={"Message": "no"}), times=ALWAYS)
+    found = Status.of(proxied.aws, NOW)
+    assert found.oldest is None and not found.problems
+    assert (
+        "Oldest request: not known (Access to the age of the oldest request in CloudWatch is denied" in found.as_text()
+    )
+    assert json.loads(found.as_json())["oldest_seconds"] is None
