@@ -1,4 +1,4 @@
-"""What README and docs quote of what was measured: `python -m bench` writes it between marks, and a test compares.
+"""What the page on costs quotes of what was measured: `python -m bench` writes it between marks, and a test compares.
 
 A mark is `<!-- bench: NAME -->…<!-- end -->`. NAME is that of a goal, for what was measured of it,
 or `machine SECTION`, or `table SECTION NUMBER` for a table of that section.
@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.standin import ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "docs" / "costs.md"]
+PAGES = [ROOT / "docs" / "explanation" / "costs.md"]
 _MARK = re.compile(r"(<!-- bench: (.+?) -->).*?(<!-- end -->)", re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""Operations: what an administrator types to remove a picture or a client's rows does that, in all versions."""
+"""docs/how-to/erase-data.md: a picture or a client's rows are gone, in all versions."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lab2.stats.protocol import answer_request, encode_answer
 from lab2.stats.server.log.row import encode_row
 from lab2.stats.server.log.segments import RequestLog
 
-SECTION = (ROOT / "docs" / "operations.md").read_text().partition("## Remove a picture, or")[2].partition("\n## ")[0]
+PAGE = (ROOT / "docs" / "how-to" / "erase-data.md").read_text()
 pytestmark = pytest.mark.long  # each `aws` starts a Python
 
 FUNCTIONS, PICTURE, CLIENT = (
-    re.sub("^    ", "", block, flags=re.MULTILINE) for block in re.findall(r"(?:^    .*\n)+", SECTION, re.MULTILINE)
+    re.sub("^    ", "", block, flags=re.MULTILINE) for block in re.findall(r"(?:^    .*\n)+", PAGE, re.MULTILINE)
 )
 
 

@@ -1,4 +1,4 @@
-"""Write docs/cli.md: every command and option of the three programs, as their parsers have them."""
+"""Write docs/reference/cli.md: every command and option of the three programs, as their parsers have them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ sys.path.insert(0, str(ROOT))
 from lab2.cli import client, hotdog, server  # noqa: E402
 from lab2.cli.parser import Parser  # noqa: E402
 
-PAGE = ROOT / "docs" / "cli.md"
+PAGE = ROOT / "docs" / "reference" / "cli.md"
 PROGRAMS = {"client.py": client.program, "server.py": server.program, "hotdog.py": hotdog.program}
 INTRODUCTION = """\
 # Command line
 
-Every command and option, written by `python tools/cli_page.py` from the programs themselves. What they are for, with
-examples, is in [operations](operations.md#the-programs). Options stand before or after the name of their command.
+Every command and option, written by `python tools/cli_page.py` from the programs themselves.
 """
 
 
@@ -27,26 +26,30 @@ def page() -> str:
     """Return the text of the page."""
     programs = [build(name) for name, build in PROGRAMS.items()]
     shared = common(parser for program in programs for parser in program.parsers().values())
-    parts = [INTRODUCTION, "## All programs and commands\n", *table(shared)]
+    parts = [INTRODUCTION, "## All programs\n", *listed(shared)]
     for program in programs:
         here = common(program.parsers().values())
-        parts += [f"## {program.prog}\n", str(program.description), "", *table(without(here, shared))]
+        parts += [
+            f"## {program.prog}\n",
+            " ".join(str(program.description).split()),
+            "",
+            *listed(without(here, shared)),
+        ]
         parts += ["```text", str(program.epilog).strip(), "```", ""]
         for command, parser in program.parsers().items():
-            parts += [f"### {parser.prog}{'' if command else ' without a command'}\n"]
-            if command:
-                parts += [f"    {usage(parser)}\n", str(parser.description), ""]
-            parts += table(without(rows(parser), here))
+            parts += [f"### {usage(parser)}\n", *([str(parser.description), ""] if command else [])]
+            parts += listed(without(rows(parser), here))
     return "\n".join(parts).rstrip() + "\n"
 
 
 def common(parsers: Iterable[Parser]) -> dict[str, str]:
-    """Return the rows that all the parsers have."""
+    """Return the arguments that all the parsers have."""
     first, *others = map(rows, parsers)
     return {typed: meaning for typed, meaning in first.items() if all(typed in other for other in others)}
 
 
 def without(meanings: dict[str, str], said: dict[str, str]) -> dict[str, str]:
+    """Return the arguments that are not said elsewhere on the page."""
     return {typed: meaning for typed, meaning in meanings.items() if typed not in said}
 
 
@@ -57,6 +60,7 @@ def rows(parser: Parser) -> dict[str, str]:
 
 
 def typed(action: argparse.Action) -> str:
+    """Return an argument as it is typed, with a name for its value."""
     value = "|".join(map(str, action.choices)) if action.choices else str(action.metavar or action.dest.upper())
     if not action.option_strings:
         return str(action.metavar or action.dest)
@@ -64,18 +68,15 @@ def typed(action: argparse.Action) -> str:
 
 
 def usage(parser: Parser) -> str:
+    """Return the name of a command and the words that follow it."""
     words = [action for action in parser.arguments if not action.option_strings]
     return " ".join([parser.prog, *(f"[{typed(word)}]" if word.nargs == "?" else typed(word) for word in words)])
 
 
-def table(meanings: dict[str, str]) -> list[str]:
-    """Return the lines of a table, none where it would be empty."""
-    lines = [f"| `{escaped(typed)}` | {escaped(meaning).replace('<', '&lt;')} |" for typed, meaning in meanings.items()]
-    return ["| argument | meaning |", "|---|---|", *lines, ""] if lines else []
-
-
-def escaped(cell: str) -> str:
-    return cell.replace("|", "\\|")
+def listed(meanings: dict[str, str]) -> list[str]:
+    """Return the lines of a list, none if it would be empty."""
+    lines = [f"- `{typed}`: {meaning}".replace("<", "&lt;") for typed, meaning in meanings.items()]
+    return [*lines, ""] if lines else []
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Run the crash matrix, print its table, keep it in docs/matrix.md. With arguments for pytest: print a part of it."""
+"""Run the crash matrix and write tests/crash/RESULTS.md; with arguments for pytest, only print a part of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,12 +16,51 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from support.faults import FAULTS  # noqa: E402
 
+Case = tuple[str, str, bool]  # the name of the test, its file, and whether it passed
 
-def row(case: str) -> str:
-    """Return which row of the table a test case belongs to: its test, and the fault where each call has one in turn."""
-    test, _, parameters = case.removeprefix("test_").rstrip("]").partition("[")
-    call, _, fault = parameters.rpartition("-")
-    return test.replace("_", " ") + (f": {fault}, at each call" if call and fault in FAULTS else "")
+
+def page(cases: Iterable[Case]) -> str:
+    """Return the page: what was killed or disturbed at each call it makes, then the other cases by file."""
+    grid: Counter[object] = Counter()
+    others: Counter[str] = Counter()
+    passed: Counter[object] = Counter()
+    for name, file, fine in cases:
+        test, _, parameters = name.removeprefix("test_").rstrip("]").partition("[")
+        call, _, fault = parameters.rpartition("-")
+        if call and fault in FAULTS:
+            cell: object = (test.replace("_", " "), fault)
+            grid[test.replace("_", " "), fault] += 1
+        else:
+            cell = file
+            others[file] += 1
+        passed[cell] += fine
+
+    def shown(cell: object, count: int) -> str:
+        return str(count) if passed[cell] == count else f"**{passed[cell]} of {count}**"
+
+    tests = sorted({test for test, _ in grid})
+    return "\n".join(
+        [
+            "# The crash matrix",
+            "",
+            f"`make matrix` on {time.strftime('%Y-%m-%d')}: {passed.total()} of {(grid + others).total()} passed.",
+            "Each program meets each fault at each of its calls:",
+            "",
+            f"| cases passed | {' | '.join(FAULTS)} |",
+            f"|---|{'--:|' * len(FAULTS)}",
+            *(
+                f"| {test} | {' | '.join(shown((test, fault), grid[test, fault]) for fault in FAULTS)} |"
+                for test in tests
+            ),
+            "",
+            "And other cases:",
+            "",
+            "| file | cases passed |",
+            "|---|--:|",
+            *(f"| `{file}` | {shown(file, others[file])} |" for file in sorted(others)),
+            "",
+        ]
+    )
 
 
 def main(arguments: list[str]) -> int:
@@ -28,20 +68,12 @@ def main(arguments: list[str]) -> int:
         result = Path(folder) / "result.xml"
         pytest = [sys.executable, "-m", "pytest", "-n4", "--dist=worksteal", "tests/crash", f"--junit-xml={result}"]
         code = subprocess.call([*pytest, *arguments], cwd=ROOT)
-        cases = [(row(case.attrib["name"]), len(case) == 0) for case in ElementTree.parse(result).iter("testcase")]
-    count, passed = Counter(name for name, _ in cases), Counter(name for name, fine in cases if fine)
-    lines = [
-        "# The crash matrix",
-        "",
-        f"`make matrix` on {time.strftime('%Y-%m-%d')}: {passed.total()} of {count.total()} cases passed.",
-        "",
-        "| what happens | cases | passed |",
-        "|---|--:|--:|",
-        *(f"| {name} | {count[name]} | {passed[name]} |" for name in sorted(count)),
-    ]
-    text = "\n".join(lines) + "\n"
+        cases = ElementTree.parse(result).iter("testcase")
+        text = page(
+            (case.attrib["name"], f"{case.attrib['classname'].replace('.', '/')}.py", not len(case)) for case in cases
+        )
     if not arguments:
-        (ROOT / "docs" / "matrix.md").write_text(text)
+        (ROOT / "tests" / "crash" / "RESULTS.md").write_text(text)
     print(text)
     return code
 

@@ -21,7 +21,7 @@ import numpy as np
 import pexpect
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCS = ROOT / "docs"
+DOCS = ROOT / "docs" / "images"
 WIDTH, HEIGHT = 1100, 860
 
 
@@ -66,7 +66,7 @@ class Screen:
         sys.exit(f"No window {name} within 30 s.")
 
     def picture(self, window: str, name: str) -> None:
-        """Save what a window shows as docs/<name>.png."""
+        """Save what a window shows as docs/images/<name>.png."""
         raw = np.fromfile(self.home / "Xvfb_screen0", np.uint8)
         header = raw[:100].view(">u4")  # the XWD file format: sizes and counts, then colours, then pixels
         start = int(header[0]) + 12 * int(header[19])

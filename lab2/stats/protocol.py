@@ -1,4 +1,4 @@
-"""The wire format of docs/protocol.md: a request and the answer to it, encoded and decoded."""
+"""The wire format of docs/reference/protocol.md: a request and the answer to it, encoded and decoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The life of the stack: deployed, failed, taken down and deployed again, as docs/operations.md says."""
+"""The life of the stack: deployed, failed, taken down and deployed again, as docs/how-to/deploy.md says."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.world import PATIENCE, ROOT, World, start_emulator, until
 from lab2.aws.session import AwsSession
 
 TEMPLATE = (ROOT / "aws.yaml").read_text()
-OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "deploy.md").read_text()
 STACK: dict[str, Any] = {"StackName": "lab2"}
 REQUEST: dict[str, Any] = STACK | {"TemplateBody": TEMPLATE, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
 
@@ -60,9 +60,9 @@ def take_down(aws: AwsSession) -> None:
 
 
 def deploy_over(aws: AwsSession) -> None:
-    """Deploy with the bucket that is there, as docs/operations.md has it."""
+    """Deploy with the bucket that is there, as docs/how-to/deploy.md has it."""
     change: dict[str, Any] = STACK | {"ChangeSetName": "again"}
-    (sed,) = re.findall(r"^    (sed .*) aws\.yaml > again\.yaml$", OPERATIONS, re.MULTILINE)
+    (sed,) = re.findall(r"^    (sed .*) aws\.yaml > again\.yaml$", PAGE, re.MULTILINE)
     environment = os.environ | {"BUCKET": aws.bucket}
     named = subprocess.run(f"{sed} aws.yaml", shell=True, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert f"BucketName: {aws.bucket}\n" in named.stdout

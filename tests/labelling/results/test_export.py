@@ -286,7 +286,7 @@ def test_tasks_for_label_studio_name_the_picture_in_s3_and_have_each_label(tmp_p
     assert {f'name="{result["from_name"]}" toName="{result["to_name"]}"', 'value="$image"'} <= set(
         re.findall(r'name="label" toName="\w+"|value="\$\w+"', CONFIG)
     )
-    assert CONFIG in " ".join((ROOT / "docs" / "operations.md").read_text().split())
+    assert CONFIG in " ".join((ROOT / "docs" / "how-to" / "analyse.md").read_text().split())
     with pytest.raises(UserError, match="Name a new folder"):
         Export(tmp_path, Split(), store.fetch).write(TASKS, b"[]")
     assert store.fetched == []

@@ -1,4 +1,4 @@
-"""docs/walkthrough.md: each command, one after the other in one shell, prints what the page says."""
+"""docs/tutorial.md: each command, one after the other in one shell, prints what the page says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.world import PATIENCE, ROOT
 
 from lab2.local.emulator import REGION
 
-PAGE = (ROOT / "docs" / "walkthrough.md").read_text()
+PAGE = (ROOT / "docs" / "tutorial.md").read_text()
 PROGRAM = re.compile(r"```python\n(.*?)```", re.DOTALL)
 NOT_HERE = "pip install"  # starts the one command that is not run: what it installs is there
 TYPED = {"python hotdog.py label --annotator ada": "1\n0\n1\n0\n"}  # what a person types into a command
