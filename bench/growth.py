@@ -17,7 +17,7 @@ from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
 from lab2.aws.session import AwsSession
 from lab2.labelling.labels.csv_dialect import HEADER
 from lab2.labelling.labels.label import Clock, Label
-from lab2.labelling.labels.label_file import LabelFile, as_row
+from lab2.labelling.labels.label_file import LabelFile
 
 LABELS = 20  # appended at each length of the file
 
@@ -81,7 +81,7 @@ def appended(standin: StandIn, size: int) -> dict[str, float]:
     standin.ask("forget")
     started = time.process_time()
     for number in range(LABELS):
-        file.append([as_row(Label(f"{number:012x}-new.jpg", "1", "ada", clock.stamp(), "0.85"))])
+        file.append([Label(f"{number:012x}-new.jpg", "1", "ada", clock.stamp(), "0.85")])
     cpu = time.process_time() - started
     stats = standin.ask("stats")
     return {

@@ -70,7 +70,7 @@ def computing(standin: StandIn) -> list[tuple[str, float]]:
 
     def deduplicate(some: list[Any]) -> None:
         index.missing(some)
-        index.add(some)
+        index.wrote(some)
         index.earlier(some)
 
     def write(some: list[Any]) -> None:

@@ -127,10 +127,16 @@ class Index:
     def __init__(self) -> None:
         self.ids: set[bytes] = set()
 
-    def add(self, rows: Sequence[bytes]) -> None:
+    def wrote(self, rows: Sequence[bytes]) -> None:
         self.ids.update(row.partition(b" ")[0] for row in rows)
 
+    def add(self, body: bytes) -> None:
+        self.wrote(body.splitlines())
+
     replace = add
+
+    def encode(self, rows: Sequence[bytes], size: int, end: bytes) -> bytes:
+        return b"".join(row + b"\n" for row in rows)
 
     def missing(self, rows: Sequence[bytes]) -> list[bytes]:
         return [row for row in rows if row.partition(b" ")[0] not in self.ids]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError
+from support.codec import Rows
 from support.world import PATIENCE, ROOT, until
 
 from lab2.aws.failures import EXISTS_CODES, MISSING_KEY_CODES, RACE_CODES, error_code
-from lab2.aws.s3.append_object import COPY_FROM, AppendObject
+from lab2.aws.s3.append_object import AppendObject
+from lab2.aws.s3.stored_object import COPY_FROM_BYTES, StoredObject
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs.message_queue import Message, Outgoing, Queue
 from lab2.errors import UserError
@@ -31,22 +33,6 @@ REFUSED = EXISTS_CODES | RACE_CODES | MISSING_KEY_CODES
 def needs(ability: str) -> pytest.MarkDecorator:
     """Mark a case that fails, and must fail, where an implementation lacks what it needs."""
     return pytest.mark.xfail(ability in LACKS.split(","), reason=f"no {ability} here", strict=True)
-
-
-class Rows:
-    """A RowIndex that is a set."""
-
-    def __init__(self) -> None:
-        self.rows: dict[bytes, None] = {}
-
-    def add(self, rows: Sequence[bytes]) -> None:
-        self.rows.update(dict.fromkeys(rows))
-
-    def replace(self, rows: Sequence[bytes]) -> None:
-        self.rows = dict.fromkeys(rows)
-
-    def missing(self, rows: Sequence[bytes]) -> list[bytes]:
-        return [row for row in dict.fromkeys(rows) if row not in self.rows]
 
 
 @pytest.fixture
@@ -184,7 +170,7 @@ def test_of_many_who_overwrite_at_once_one_wins(aws: AwsSession, key: str) -> No
 
 def test_many_writers_append_and_each_row_is_there_once(aws: AwsSession, key: str) -> None:
     def write(writer: int) -> None:
-        log = AppendObject(aws.s3, aws.bucket, key, Rows(), b"header\n")
+        log = AppendObject(StoredObject(aws.s3, aws.bucket, key), Rows(b"header\n"))
         for number in range(5):
             log.append([b"%d-%d" % (writer, number)])
 
@@ -195,19 +181,19 @@ def test_many_writers_append_and_each_row_is_there_once(aws: AwsSession, key: st
 
 
 def test_what_others_appended_is_read_as_a_tail(aws: AwsSession, key: str) -> None:
-    one, two = (AppendObject(aws.s3, aws.bucket, key, Rows()) for _ in range(2))
+    one, two = (AppendObject(StoredObject(aws.s3, aws.bucket, key), Rows()) for _ in range(2))
     one.append([b"1"])
     two.append([b"2"])
     one.refresh()
     one.refresh()  # nothing new: 304
-    assert one.seen.missing([b"1", b"2", b"3"]) == [b"3"]
-    assert one.read(2) == b"2\n" and one.read(99) == b""
+    assert one.codec.missing([b"1", b"2", b"3"]) == [b"3"]
+    assert one.store.read(2) == b"2\n" and one.store.read(99) == b""
 
 
 def test_a_big_object_grows_by_a_copy_of_itself(aws: AwsSession, key: str) -> None:
-    lines = b"".join(b"%07d\n" % number for number in range(COPY_FROM // 8 + 1))
+    lines = b"".join(b"%07d\n" % number for number in range(COPY_FROM_BYTES // 8 + 1))
     put(aws, key, lines, IfNoneMatch="*")
-    one, two = (AppendObject(aws.s3, aws.bucket, key, Rows()) for _ in range(2))
+    one, two = (AppendObject(StoredObject(aws.s3, aws.bucket, key), Rows()) for _ in range(2))
     one.refresh(), two.refresh()
     one.append([b"one"])
     two.append([b"two"])  # its knowledge is old: refused once
@@ -215,7 +201,7 @@ def test_a_big_object_grows_by_a_copy_of_itself(aws: AwsSession, key: str) -> No
 
 
 def test_a_missing_key_is_told_by_list(aws: AwsSession, key: str) -> None:
-    log = AppendObject(aws.s3, aws.bucket, key, Rows())
+    log = AppendObject(StoredObject(aws.s3, aws.bucket, key), Rows())
     log.refresh()
     assert log.etag is None and log.size == 0
 

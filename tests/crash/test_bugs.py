@@ -19,7 +19,7 @@ from lab2.stats.protocol import decode_answer, encode_request, new_id
 TARGETS = {
     "handler": "lab2.stats.server.service:answer_request",
     "index, asked": "lab2.stats.server.log.index:LogIndex.missing",
-    "index, told": "lab2.stats.server.log.index:LogIndex.add",
+    "index, told": "lab2.stats.server.log.index:LogIndex.wrote",
     "index, answers": "lab2.stats.server.log.index:LogIndex.earlier",
     "log writer, before": "lab2.stats.server.log.segments:RequestLog.append",
     "log writer, after": "lab2.stats.server.log.segments:RequestLog.append!",

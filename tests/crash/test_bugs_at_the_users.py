@@ -37,7 +37,7 @@ OUTBOX = {
     "label file": "lab2.labelling.labels.label_file:LabelFile.append",
     "label file, after": "lab2.labelling.labels.label_file:LabelFile.append!",
     "index, asked": "lab2.labelling.labels.label_file:LabelIndex.missing",
-    "index, told": "lab2.labelling.labels.label_file:LabelIndex.add",
+    "index, told": "lab2.labelling.labels.label_file:LabelIndex.wrote",
     "S3 write, after": "lab2.aws.s3.append_object:AppendObject._write!",
 }
 DECODER = {

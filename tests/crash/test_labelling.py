@@ -22,7 +22,7 @@ from support.proxy import ALWAYS, Call, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
 from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
-from lab2.aws.s3.append_object import COPY_FROM
+from lab2.aws.s3.stored_object import COPY_FROM_BYTES
 from lab2.labelling.labels.csv_dialect import HEADER
 from lab2.labelling.labels.label import Label
 
@@ -149,7 +149,7 @@ def test_label(pictures: World, proxy: Proxy, call: str, fault: str) -> None:
 
 @pytest.mark.parametrize(("call", "fault"), at_each_call(MULTIPART_CALLS, always=1))
 def test_label_past_five_megabytes(pictures: World, proxy: Proxy, call: str, fault: str) -> None:
-    assert len(MUCH) > COPY_FROM
+    assert len(MUCH) > COPY_FROM_BYTES
     put(pictures, MUCH)
     rounds = go_through(pictures, proxy, (call, "", 2), fault, "CompleteMultipartUpload")
     assert_exactly(pictures, *rounds, old=MUCH)

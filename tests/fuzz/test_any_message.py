@@ -40,7 +40,7 @@ from lab2.stats.server.log.idempotency import place_of
 from lab2.stats.server.log.index import LogIndex
 from lab2.stats.server.log.output import print_log
 from lab2.stats.server.log.reader import read_log
-from lab2.stats.server.log.row import decode_row, encode_row
+from lab2.stats.server.log.row import decode_row, decode_rows, encode_row
 
 
 @few_and_many(300, 3_000)
@@ -88,8 +88,8 @@ def test_any_row_of_the_log_is_known_or_passed_over(chance: random.Random, cases
             any_answer(chance).encode(),
             f'{{"id": {json_ish(chance)}, "answer": 1}}'.encode(),
         ]
-        logged.add(spoilt)
-        logged.missing(spoilt)
+        logged.add(b"\n".join(spoilt))
+        logged.missing(decode_rows(spoilt))
 
 
 @few_and_many(60, 600)

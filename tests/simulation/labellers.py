@@ -59,7 +59,7 @@ class Labels:
 
     def open(self, machine: int, faults: float) -> Outbox:
         outbox = Outbox(self.aws(faults), self.folder / str(machine), lambda _: None)
-        outbox._label_file.sleep = self.world.step
+        outbox._label_file._object.sleep = self.world.step
         return outbox
 
     def run(self) -> list[str]:
@@ -167,8 +167,8 @@ def simulated() -> Iterator[None]:
 
     with ExitStack() as patches:
         for target, value in {
-            "lab2.aws.s3.append_object.COPY_FROM": COPY_FROM,
-            "lab2.aws.s3.append_object.OVERLAP": OVERLAP,
+            "lab2.aws.s3.stored_object.COPY_FROM_BYTES": COPY_FROM,
+            "lab2.aws.s3.append_object.OVERLAP_BYTES": OVERLAP,
             "lab2.labelling.labels.outbox.BatchWorker": Unthreaded,
             "lab2.labelling.labels.outbox.OutboxFile": SteppedFile,
         }.items():

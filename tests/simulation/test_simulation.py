@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from simulation import labellers, servers
 from support.world import ROOT
 
-from lab2.aws.s3.append_object import AppendObject
+from lab2.aws.s3.append_object import AppendObject, Outcome
 from lab2.labelling.labels.label import Label, LabelOrder
 from lab2.labelling.labels.outbox import Outbox
 from lab2.labelling.labels.outbox_file import OutboxFile
@@ -79,22 +79,22 @@ def test_a_seed_is_a_schedule(name: str) -> None:
 # ---- what the simulation is worth: code that is broken on purpose is found --------------------
 
 
-def blind_try_append(self: AppendObject, rows: Any) -> bool:
+def blind_try_append(self: AppendObject[Any], items: Any) -> Outcome:
     """Whatever the reply, what is in the object is not looked at."""
     if not self.known:
         self.refresh()
-    rows = self.seen.missing(rows)
+    missing = self.codec.missing(items)
     try:
-        if rows:
-            self._write(rows)
+        if missing:
+            self._write(missing)
     except (ClientError, BotoCoreError):
         self.known = False
-        return False
-    self.seen.add(rows)
-    return True
+        return Outcome.CONFLICT
+    self.codec.wrote(missing)
+    return Outcome.DURABLE
 
 
-def open_unread(self: AppendObject, open: Callable[[AppendObject], None] = AppendObject._open) -> None:
+def open_unread(self: AppendObject[Any], open: Callable[[AppendObject[Any]], None] = AppendObject._open) -> None:
     """An object that was known to be small is opened like one that is seen for the first time."""
     self.known = False
     open(self)

@@ -1,10 +1,10 @@
-"""One S3 object, many writers, append only: each row is in it exactly once, even if processes are killed at any moment.
+"""One S3 object, many writers, append only: each item is in it exactly once, whenever processes are killed.
 
 S3 can't append, so an append puts the whole object again by a conditional write: If-Match says that nobody else has
-written to it since we last read it (optimistic concurrency). Many rows go into one write (group commit). From 5 MiB
-on S3 itself copies the object as the first part of a multipart upload, and only the new rows travel. After any
-doubtful reply the rows that were added meanwhile are read before anything is written again: boto3 repeats a PUT whose
-response was lost, and the repeated one is refused although the first landed.
+written to it since we last read it (optimistic concurrency). Many items go into one write (group commit). From 5 MiB
+on S3 itself copies the object as the first part of a multipart upload, and only the new items travel. After any
+doubtful reply what was added meanwhile is read before anything is written again: boto3 repeats a PUT whose response was
+lost, and the repeated one is refused although the first landed.
 """
 
 from __future__ import annotations
@@ -13,223 +13,179 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from enum import Enum
+from typing import Generic, Protocol, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lab2.aws.failures import DENIED_CODES, EXISTS_CODES, MISSING_KEY_CODES, RACE_CODES, error_code
 from lab2.aws.retry import conflict_backoff
-from lab2.aws.s3.find_key import find_key, is_missing
+from lab2.aws.s3.stored_object import RANGE_CODES, StoredObject
 
-if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import CompletedPartTypeDef
-
-COPY_FROM = 5 * 2**20  # bytes; S3 accepts a smaller part only as the last one of an upload
-SLOW = 5.0  # seconds of a write; one that took longer hung, and does not predict the next
-OVERLAP = 256  # bytes of a large object that are read again, to tell an append from a replaced object
-RANGE_CODES = {"InvalidRange", "416"}  # the object is shorter
+LONGEST_WRITE_S = 5.0  # a write that took longer hung, and does not predict the next
+OVERLAP_BYTES = 256  # of a large object that are read again, to tell an append from a replaced object
 CONFLICT_CODES = EXISTS_CODES | RACE_CODES | MISSING_KEY_CODES | {"NoSuchUpload"}  # someone else was first
 
-
-class RowIndex(Protocol):
-    """The rows that the object is known to have."""
-
-    def add(self, rows: Sequence[bytes]) -> None:
-        """Note rows that were found at the end of the object, or written there."""
-
-    def replace(self, rows: Sequence[bytes]) -> None:
-        """Note all rows of the object, which was read from its start: perhaps it is not the one of before."""
-
-    def missing(self, rows: Sequence[bytes]) -> list[bytes]:
-        """Return the rows that the object does not have, in their order, each once."""
+Item = TypeVar("Item")
 
 
-class AppendObject:
-    """The rows of one S3 object. Not thread-safe: one thread appends, many rows at a time.
+class Outcome(Enum):
+    """What became of one try to append."""
 
-    A row is bytes without a line end. `header` is written first into a new object.
-    """
+    DURABLE = "every item is in the object, once"
+    CONFLICT = "someone else wrote first; some items may still be missing"
 
-    def __init__(
-        self,
-        s3: S3Client,
-        bucket: str,
-        key: str,
-        seen: RowIndex,
-        header: bytes = b"",
-        sleep: Callable[[float], object] = time.sleep,
-    ) -> None:
-        self.s3, self.bucket, self.key, self.seen, self.header, self.sleep = s3, bucket, key, seen, header, sleep
+
+class Codec(Protocol[Item]):
+    """How items are written as bytes, and which items the object is known to have."""
+
+    def replace(self, body: bytes) -> None:
+        """Note all bytes of the object, which was read from its start: perhaps it is not the one of before."""
+
+    def add(self, body: bytes) -> None:
+        """Note bytes that others added to the end of the object."""
+
+    def wrote(self, items: Sequence[Item]) -> None:
+        """Note items of ours that were added to the end of the object."""
+
+    def missing(self, items: Sequence[Item]) -> list[Item]:
+        """Return the items that the object does not have, in their order, each once."""
+
+    def encode(self, items: Sequence[Item], size: int, end: bytes) -> bytes:
+        """Return what is added for these items to an object of `size` bytes whose last ones are `end`."""
+
+
+class AppendObject(Generic[Item]):
+    """The items in one S3 object. Not thread-safe: one thread appends, many items at a time."""
+
+    def __init__(self, store: StoredObject, codec: Codec[Item], sleep: Callable[[float], object] = time.sleep) -> None:
+        self.store = store
+        self.codec = codec
+        self.sleep = sleep
         self.etag: str | None = None  # None: there is no object
-        self.size = 0
+        self.size = 0  # bytes
         self.known = False  # whether etag and size have ever been looked up
-        self.complete = True  # whether `seen` knows every row, and not only those from our first look on
-        self.took = 0.0  # seconds of the last write, refused or not; SLOW at most
-        self._body: bytearray | None = bytearray()  # the whole object; None from 5 MiB on
-        self._last = b"\n"  # its last bytes, OVERLAP at most
+        self.complete = True  # whether the codec knows every item, and not only those from our first look on
+        self.took = 0.0  # seconds of the last write, refused or not; LONGEST_WRITE_S at most
+        self._body: bytearray | None = bytearray()  # the whole object; None if it is too large to be put whole
+        self._end = b""  # its last bytes, OVERLAP_BYTES at most
 
-    def append(self, rows: Sequence[bytes]) -> None:
-        """Return when all rows are durable in the object, each once; raises what botocore raises.
+    def append(self, items: Sequence[Item]) -> None:
+        """Return when all items are durable in the object, each once; raises what botocore raises.
 
-        After an error some of the rows may be in the object. Appending them again is safe.
+        After an error some of the items may be in the object. Appending them again is safe.
         """
         attempt = 0
-        while not self.try_append(rows):
+        while self.try_append(items) is Outcome.CONFLICT:
             attempt += 1
             self.sleep(conflict_backoff(attempt, self.took))
             self.refresh()  # a small question before many bytes that may be refused once more
 
-    def try_append(self, rows: Sequence[bytes]) -> bool:
-        """Append the rows that are missing, in one conditional write; False where someone else was first."""
+    def try_append(self, items: Sequence[Item]) -> Outcome:
+        """Append the items that are missing, in one conditional write; raises what botocore raises."""
         if not self.known:
             self.refresh()
-        rows = self.seen.missing(rows)
-        if not rows:
-            return True
+        missing = self.codec.missing(items)
+        if not missing:
+            return Outcome.DURABLE
         started, existed = time.monotonic(), self.etag is not None
         try:
-            self._write(rows)
+            self._write(missing)
         except (ClientError, BotoCoreError) as error:
-            self.took = min(SLOW, time.monotonic() - started)
+            self.took = min(LONGEST_WRITE_S, time.monotonic() - started)
             # Whatever the reply was, what is in the object counts.
             self.refresh(exists=error_code(error) in EXISTS_CODES)
-            if not self.seen.missing(rows):
-                return True
+            if not self.codec.missing(missing):
+                return Outcome.DURABLE
             if error_code(error) in CONFLICT_CODES or (existed and self.etag is None):
-                return False  # the object was deleted: some callers get a 403 for that
+                return Outcome.CONFLICT  # the object was deleted: some callers get a 403 for that
             raise
-        self.took = min(SLOW, time.monotonic() - started)
-        self.seen.add(rows)
-        return True
+        self.took = min(LONGEST_WRITE_S, time.monotonic() - started)
+        self.codec.wrote(missing)
+        return Outcome.DURABLE
 
     def refresh(self, exists: bool = False) -> None:
-        """Read what was appended since we last looked, and tell `seen`.
+        """Read what was appended since we last looked, and tell the codec.
 
-        Where S3 has just answered that the object `exists`, it is not asked whether it does. Only the very first look
-        at an object of 5 MiB or more leaves its rows unread: nothing that we are to append can be in it yet.
+        If S3 has just answered that the object `exists`, it is not asked whether it does. Only the very first look at
+        an object that is too large to be put whole leaves its items unread: nothing that we are to append can be in it
+        yet.
         """
         if not self.known or self.etag is None:
             if exists:
                 with suppress(ClientError):  # such as that it was deleted meanwhile
                     return self._read_whole()
             return self._open()
-        overlap = b"" if self._body is not None else self._last  # a small object has an MD5 to tell by
-        span = f"bytes={self.size - len(overlap)}-"
+        overlap = b"" if self._body is not None else self._end  # a small object has an MD5 to tell by
         try:
-            reply = self.s3.get_object(Bucket=self.bucket, Key=self.key, Range=span, IfNoneMatch=self.etag)
+            tail = self.store.read_if_changed(self.size - len(overlap), self.etag)
         except ClientError as error:
-            if error_code(error) in ("304", "NotModified"):
-                return None
             if error_code(error) in MISSING_KEY_CODES | DENIED_CODES | RANGE_CODES:
                 return self._open()  # it is missing, or shorter than it was: not an append
             raise
-        tail = reply["Body"].read()
-        added = tail[len(overlap) :]
-        appended = tail.startswith(overlap) and added != b""
-        if not appended or (self._body is not None and not _is_md5(reply["ETag"], self._body, added)):
+        if tail is None:
+            return None
+        added = tail.body[len(overlap) :]
+        appended = tail.body.startswith(overlap) and added != b""
+        if not appended or (self._body is not None and not _is_md5(tail.etag, self._body, added)):
             return self._open()  # replaced, or appended to by an upload in parts, whose ETag is no MD5
-        self._know(reply["ETag"], self.size + len(added), None if self._body is None else self._body + added, added)
-        self.seen.add(self.split(added))
+        self._know(tail.etag, self.size + len(added), None if self._body is None else self._body + added, added)
+        self.codec.add(added)
         return None
 
     def read_all(self) -> None:
-        """Like `refresh`, and from then on `seen` knows every row, however large the object is."""
+        """Like `refresh`, and from then on the codec knows every item, however large the object is."""
         self.refresh()
         if not self.complete:
             self._read_whole()
 
     def start(self, count: int) -> bytes:
-        """Return the first bytes of the object, as it was when last looked at where it is small."""
-        return self.read(0, count) if self._body is None else bytes(self._body[:count])
+        """Return the first bytes of the object; of one that is put whole, as it was when last looked at."""
+        return self.store.read(0, count) if self._body is None else bytes(self._body[:count])
 
-    def read(self, start: int = 0, end: int | None = None) -> bytes:
-        """Return the bytes of the object from `start` to `end` (exclusive; None: all), b'' where there are none."""
-        try:
-            span = f"bytes={start}-{'' if end is None else end - 1}"
-            body: bytes = self.s3.get_object(Bucket=self.bucket, Key=self.key, Range=span)["Body"].read()
-        except ClientError as error:
-            if error_code(error) in RANGE_CODES or is_missing(self.s3, self.bucket, self.key, error):
-                return b""
-            raise
-        return body
-
-    def split(self, body: bytes) -> list[bytes]:
-        """Return the rows in a part of the object, as `seen` is told them."""
-        return [row for row in body.split(b"\n") if row]
-
-    def join(self, rows: Sequence[bytes], last: bytes) -> bytes:
-        """Return what is written for rows behind an object that ends with the bytes `last`."""
-        return (b"" if last.endswith(b"\n") else b"\n") + b"".join(row + b"\n" for row in rows)
+    def assume_new(self) -> None:
+        """Take it that there is no object yet, which the first write finds out without a question before it."""
+        self.known = True
 
     def _open(self) -> None:
         """Look whether there is an object, and read it, unless it is large and this is the first look at it."""
-        entry = find_key(self.s3, self.bucket, self.key)
+        entry = self.store.find()
         if entry is None:
-            self._know(None, 0, bytearray(), b"\n")
-            self.seen.replace([])
-        elif entry["Size"] >= COPY_FROM and not self.known:
-            end = self.read(entry["Size"] - OVERLAP, entry["Size"])
+            self._know(None, 0, bytearray(), b"")
+            self.codec.replace(b"")
+        elif entry["Size"] >= self.store.largest_put and not self.known:
+            end = self.store.read(entry["Size"] - OVERLAP_BYTES, entry["Size"])
             self.complete = False
             self._know(entry["ETag"], entry["Size"], None, end)
         else:
             self._read_whole()
 
     def _read_whole(self) -> None:
-        reply = self.s3.get_object(Bucket=self.bucket, Key=self.key)
-        body = reply["Body"].read()
-        self.seen.replace(self.split(body))
+        body, etag = self.store.read_whole()
+        self.codec.replace(body)
         self.complete = True
-        self._know(reply["ETag"], len(body), bytearray(body) if len(body) < COPY_FROM else None, body)
+        self._know(etag, len(body), bytearray(body) if len(body) < self.store.largest_put else None, body)
 
     def _know(self, etag: str | None, size: int, body: bytearray | None, tail: bytes) -> None:
-        self.known, self.etag, self.size = True, etag, size
-        self._body = None if size >= COPY_FROM else body
-        self._last = (self._last + tail[-OVERLAP:])[-min(size, OVERLAP) :] if size else b"\n"
+        self.known = True
+        self.etag = etag
+        self.size = size
+        self._body = None if size >= self.store.largest_put else body
+        self._end = (self._end + tail[-OVERLAP_BYTES:])[-min(size, OVERLAP_BYTES) :] if size else b""
 
-    def _write(self, rows: Sequence[bytes]) -> None:
-        addition = self.join(rows, self._last)
-        if self.size == 0:
-            addition = self.header + addition
-        condition: dict[str, Any] = {"IfNoneMatch": "*"} if self.etag is None else {"IfMatch": self.etag}
+    def _write(self, items: Sequence[Item]) -> None:
+        addition = self.codec.encode(items, self.size, self._end)
         if self._body is None:
-            etag = self._copy_and_add(addition, condition)
             body = None
+            etag = self.store.put_behind(addition, self.etag or "")
         else:
             body = self._body + addition
-            etag = self.s3.put_object(Bucket=self.bucket, Key=self.key, Body=bytes(body), **condition)["ETag"]
+            etag = self.store.put(bytes(body), self.etag)
         self._know(etag, self.size + len(addition), body, addition)
-
-    def _copy_and_add(self, addition: bytes, condition: dict[str, Any]) -> str:
-        """Write the object with an addition without sending it: S3 copies what it has (5 GiB at most)."""
-        place: Any = {"Bucket": self.bucket, "Key": self.key}
-        upload: Any = place | {"UploadId": self.s3.create_multipart_upload(**place)["UploadId"]}
-        try:
-            copied = self.s3.upload_part_copy(
-                **upload, PartNumber=1, CopySource=place, CopySourceIfMatch=self.etag or ""
-            )
-            added = self.s3.upload_part(**upload, PartNumber=2, Body=addition)
-            parts: list[CompletedPartTypeDef] = [
-                {"PartNumber": 1, "ETag": copied["CopyPartResult"]["ETag"]},
-                {"PartNumber": 2, "ETag": added["ETag"]},
-            ]
-            reply = self.s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, **condition)
-        except (ClientError, BotoCoreError):
-            self._give_up(upload)
-            raise
-        return str(reply["ETag"])
-
-    def _give_up(self, upload: dict[str, Any]) -> None:
-        with suppress(ClientError, BotoCoreError):  # the bucket's lifecycle rule clears it away after a day
-            self.s3.abort_multipart_upload(**upload)
-
-
-def _rows(body: bytes) -> list[bytes]:
-    return [row for row in body.split(b"\n") if row]
 
 
 def _is_md5(etag: str, *parts: bytes | bytearray) -> bool:
-    """Tell whether the ETag is of these bytes: it is their MD5 where an object was put in one piece."""
+    """Return whether the ETag is of these bytes: it is their MD5 if an object was put in one piece."""
     digest = hashlib.md5(usedforsecurity=False)
     for part in parts:
         digest.update(part)

@@ -2,44 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.aws.s3.append_object import AppendObject
+from lab2.aws.s3.stored_object import StoredObject
 from lab2.aws.session import AwsSession
 from lab2.errors import UserError
 from lab2.labelling.labels.csv_dialect import ANSI, HEADER, UTF_8, CsvDialect, decode
 from lab2.labelling.labels.label import Label, LabelOrder, Votes
 from lab2.terminal import printable
 
-HEAD = 4096  # bytes in which the header of a label file is looked for
+HEAD_BYTES = 4096  # in which the header of a label file is looked for
 _BLANK = b"\xef\xbb\xbf\xff\xfe\0\r\n "
 MAX_NAMED = 10  # rows that are not understood are named by their lines
 
 
-class LabelRow(bytes):
-    """The row of a label, which it remembers."""
-
-    label: Label
-
-
-def as_row(label: Label, dialect: CsvDialect | None = None) -> LabelRow:
-    """Return the row of a label; without a dialect it is blank, and `LabelIndex.missing` writes it."""
-    row = LabelRow(dialect.encode(label) if dialect else b"")
-    row.label = label
-    return row
-
-
 @dataclass
 class LabelIndex:
-    """The rows that the label file is known to have. `head` reads the first bytes of the file.
+    """The labels that the label file is known to have, and how it writes them. `head` reads its first bytes.
 
-    `identities`, by which a row is appended once, are kept where rows are to be appended: a third of the memory.
+    `identities`, by which a label is appended once, are kept if labels are to be appended: a third of the memory.
     """
 
     head: Callable[[], bytes]
     appends: bool = True
+    blank: bool = False  # whether the file is known to hold a byte order mark and line ends at most
     dialect: CsvDialect | None = None
     identities: set[tuple[str, str, str]] = field(default_factory=set)
     votes: Votes = field(default_factory=dict)
@@ -47,34 +37,49 @@ class LabelIndex:
     _order: LabelOrder = field(default_factory=LabelOrder)
     _encodings: set[str] = field(default_factory=set)  # of the rows with more than ASCII
     _ends: int = 0  # line ends in what was read
-    _unread: list[bytes] = field(default_factory=list)  # parts of the file, and rows of ours
+    _unread: list[bytes | Label] = field(default_factory=list)  # parts of the file, and labels of ours
 
-    def add(self, rows: Sequence[bytes]) -> None:
-        self._unread += rows
+    def replace(self, body: bytes) -> None:
+        vars(self).update(vars(LabelIndex(self.head, self.appends, blank=True)))
+        self.add(body)
 
-    def replace(self, rows: Sequence[bytes]) -> None:
-        vars(self).update(vars(LabelIndex(self.head, self.appends, _unread=[*rows])))
+    def add(self, body: bytes) -> None:
+        self.blank = self.blank and not body.strip(_BLANK)
+        if body:
+            self._unread.append(body)
 
-    def missing(self, rows: Sequence[bytes]) -> list[bytes]:
+    def wrote(self, labels: Sequence[Label]) -> None:
+        self.blank = False
+        self._unread += labels
+
+    def missing(self, labels: Sequence[Label]) -> list[Label]:
         assert self.appends
+        self.read()
+        by_identity = {label.identity: label for label in labels}
+        return [label for identity, label in by_identity.items() if identity not in self.identities]
+
+    def encode(self, labels: Sequence[Label], size: int, end: bytes) -> bytes:
         dialect = self.read()
-        labels = {row.label.identity: row.label for row in rows if isinstance(row, LabelRow)}
-        added = [as_row(label, dialect) for identity, label in labels.items() if identity not in self.identities]
-        if len(self._encodings) > 1 and not b"".join(added).isascii():
+        rows = [dialect.encode(label) for label in labels]
+        if len(self._encodings) > 1 and not b"".join(rows).isascii():
             raise UserError(
                 f"{LABEL_KEY} in the bucket is partly in Windows-1252 and partly in UTF-8, so no label with characters "
                 "beyond ASCII is added. Save it as CSV UTF-8."
             )
-        return list(added)
+        if dialect.encoding.startswith("utf-16") and size % 2:
+            raise UserError(f"{LABEL_KEY} in the bucket is UTF-16 and ends in half a character. Save it as CSV UTF-8.")
+        if self.blank:
+            rows.insert(0, HEADER.encode(dialect.encoding))
+        return dialect.join(rows, end if size else b"\n")
 
     def read(self) -> CsvDialect:
         """Take note of the rows that were added; return the dialect of the file. UserError where it has none."""
-        if self.dialect is None or not all(isinstance(row, LabelRow) for row in self._unread):
+        if self.dialect is None or not all(isinstance(part, Label) for part in self._unread):
             self.dialect = CsvDialect.of(self.head())  # somebody else wrote: perhaps the whole file, in another dialect
         for part in self._unread:
-            if isinstance(part, LabelRow):
+            if isinstance(part, Label):
                 self._ends += 1
-                self._count(part.label)
+                self._count(part)
             else:
                 self._read(part, self.dialect)
         self._unread = []
@@ -98,22 +103,48 @@ class LabelIndex:
         self._order.count(self.votes, label)
 
 
-class LabelFile(AppendObject):
-    """The label file of a bucket. Raises what botocore raises; UserError where it is not a file of labels."""
+class LabelFile:
+    """The label file of a bucket. Raises what botocore raises; UserError if it is not a file of labels."""
 
-    def __init__(self, aws: AwsSession, appends: bool = True) -> None:
-        self.rows = LabelIndex(lambda: self.start(HEAD), appends)
-        super().__init__(aws.s3, aws.bucket, LABEL_KEY, self.rows, f"{HEADER}\n".encode())
+    def __init__(self, aws: AwsSession, appends: bool = True, sleep: Callable[[float], object] = time.sleep) -> None:
+        self._index = LabelIndex(self._head, appends)
+        self._object = AppendObject(StoredObject(aws.s3, aws.bucket, LABEL_KEY), self._index, sleep)
+
+    @property
+    def took(self) -> float:
+        """The seconds of the last write."""
+        return self._object.took
+
+    def look(self) -> None:
+        """Look at the file if that was never done: what is there now can't be a label that is made from now on."""
+        if not self._object.known:
+            self._object.refresh()
+
+    def refresh(self) -> None:
+        """Read what was appended since we last looked."""
+        self._object.refresh()
+
+    def read_all(self) -> None:
+        """Know every label in the file, however large it is."""
+        self._object.read_all()
+
+    def append(self, labels: Sequence[Label]) -> None:
+        """Return when all labels are durable in the file, each once."""
+        self.look()
+        plain = all("".join(label.identity).isascii() for label in labels)
+        if not (plain or self._object.complete):
+            self.read_all()  # the encoding of a large file, before the first row that depends on it
+        self._object.append(labels)
 
     def votes(self) -> Votes:
         """Return all labels that count now."""
         self.read_all()
-        self.rows.read()
-        return self.rows.votes
+        self._index.read()
+        return self._index.votes
 
     def warning(self) -> str:
         """Return a sentence that names the rows that are not understood, '' where there are none."""
-        unclear = self.rows.unclear
+        unclear = self._index.unclear
         if not unclear:
             return ""
         lines = f"line{'s' * (len(unclear) > 1)} {', '.join(map(str, list(unclear)[:MAX_NAMED]))}"
@@ -124,22 +155,5 @@ class LabelFile(AppendObject):
             f"({example}). A row needs an image and a label, 1 or 0."
         )
 
-    def try_append(self, rows: Sequence[bytes]) -> bool:
-        """As in `AppendObject`; the encoding of a large file is looked up before the first row that depends on it."""
-        if not self.known:
-            self.refresh()
-        plain = all("".join(row.label.identity).isascii() for row in rows if isinstance(row, LabelRow))
-        if not (plain or self.complete):
-            self.read_all()
-        return super().try_append(rows)
-
-    def split(self, body: bytes) -> list[bytes]:
-        return [body] if body else []  # the dialect, which the index finds, says where rows end
-
-    def join(self, rows: Sequence[bytes], last: bytes) -> bytes:
-        dialect = self.rows.read()
-        if dialect.encoding.startswith("utf-16") and self.size % 2:
-            raise UserError(f"{LABEL_KEY} in the bucket is UTF-16 and ends in half a character. Save it as CSV UTF-8.")
-        if self.size and self._body is not None and not self._body.strip(_BLANK):  # a mark or blank lines, no header
-            rows = [HEADER.encode(dialect.encoding), *rows]
-        return dialect.join(list(rows), last)
+    def _head(self) -> bytes:
+        return self._object.start(HEAD_BYTES)

@@ -12,7 +12,7 @@ from lab2.aws.retry import OutageReporter, is_outage
 from lab2.aws.session import AwsSession
 from lab2.errors import UserError, internal_error
 from lab2.labelling.labels.label import Label
-from lab2.labelling.labels.label_file import LabelFile, as_row
+from lab2.labelling.labels.label_file import LabelFile
 from lab2.labelling.labels.old_journals import take_over_journals
 from lab2.labelling.labels.outbox_file import OutboxFile
 from lab2.terminal import counted
@@ -91,12 +91,11 @@ class Outbox:
 
     def _append(self) -> list[Label]:
         """Return the labels that wait on disk when they are in the label file."""
-        if not self._label_file.known:
-            self._label_file.refresh()
+        self._label_file.look()
         labels, maybe_there = self.file.take()
         if maybe_there or self._in_doubt:
             self._label_file.read_all()
         self._in_doubt = False
-        self._label_file.append([as_row(label) for label in labels])
+        self._label_file.append(labels)
         self._saving.linger = REST * self._label_file.took
         return labels

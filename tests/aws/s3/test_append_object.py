@@ -7,40 +7,26 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from support.codec import Rows
 from support.faults import first_always
 from support.fuzz import few_and_many
 from support.proxy import ALWAYS, Call, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
-from lab2.aws.s3.append_object import COPY_FROM, AppendObject
+from lab2.aws.s3.append_object import AppendObject
+from lab2.aws.s3.stored_object import COPY_FROM_BYTES, StoredObject
 
 KEY = "underbase.csv"
 HEADER = b"image,label\n"
 
 
-class Rows:
-    """What a log remembers its rows in: a set of them."""
-
-    def __init__(self) -> None:
-        self.rows: dict[bytes, None] = {}
-
-    def add(self, rows: Sequence[bytes]) -> None:
-        self.rows.update(dict.fromkeys(rows))
-
-    def replace(self, rows: Sequence[bytes]) -> None:
-        self.rows = dict.fromkeys(rows)
-
-    def missing(self, rows: Sequence[bytes]) -> list[bytes]:
-        return [row for row in dict.fromkeys(rows) if row not in self.rows]
-
-
-def open_log(world: World) -> AppendObject:
-    return AppendObject(world.aws.s3, world.aws.bucket, KEY, Rows(), HEADER)
+def open_log(world: World) -> AppendObject[bytes]:
+    return AppendObject(StoredObject(world.aws.s3, world.aws.bucket, KEY), Rows(HEADER))
 
 
 def rows(world: World) -> list[bytes]:
@@ -105,7 +91,7 @@ def test_two_writers_in_turn_lose_nothing_and_learn_of_each_other(proxied: World
         one.append([b"one %d" % number])
         two.append([b"two %d" % number])
     assert len(rows(proxied)) == len(set(rows(proxied))) == 20
-    assert isinstance(two.seen, Rows) and set(two.seen.rows) >= set(rows(proxied))
+    assert isinstance(two.codec, Rows) and set(two.codec.rows) >= set(rows(proxied))
 
 
 def test_an_append_needs_no_get_when_nobody_else_writes(proxied: World, proxy: Proxy) -> None:
@@ -162,7 +148,7 @@ def test_a_missing_line_end_is_put_before_the_addition(proxied: World) -> None:
     assert rows(proxied) == [b"1", b"2"]
 
 
-BIG = HEADER + b"".join(b"%07d\n" % number for number in range(COPY_FROM // 8 + 1))
+BIG = HEADER + b"".join(b"%07d\n" % number for number in range(COPY_FROM_BYTES // 8 + 1))
 
 
 def test_from_five_mebibytes_on_only_the_new_rows_are_sent(proxied: World, proxy: Proxy) -> None:
@@ -177,11 +163,13 @@ def test_from_five_mebibytes_on_only_the_new_rows_are_sent(proxied: World, proxy
 
 
 def test_an_object_grows_through_five_mebibytes(proxied: World) -> None:
-    put(proxied, BIG[: COPY_FROM - 20] + b"\n")
+    put(proxied, BIG[: COPY_FROM_BYTES - 20] + b"\n")
     log = open_log(proxied)
     for number in range(6):
         log.append([b"new %d" % number])
-    assert proxied.objects(KEY)[KEY] == BIG[: COPY_FROM - 20] + b"\n" + b"".join(b"new %d\n" % n for n in range(6))
+    assert proxied.objects(KEY)[KEY] == BIG[: COPY_FROM_BYTES - 20] + b"\n" + b"".join(
+        b"new %d\n" % n for n in range(6)
+    )
 
 
 @pytest.mark.parametrize(
@@ -209,12 +197,12 @@ def test_two_writers_past_five_mebibytes_lose_nothing(proxied: World) -> None:
 
 def test_one_lost_reply_as_the_object_crosses_five_mebibytes_writes_no_row_twice(proxied: World, proxy: Proxy) -> None:
     """Ours takes it across and its reply is lost; before we look again, somebody else adds a row in parts."""
-    put(proxied, BIG[: COPY_FROM - 8])
+    put(proxied, BIG[: COPY_FROM_BYTES - 8])
     log, other = open_log(proxied), open_log(proxied)
     log.refresh()
     proxy.on("PutObject", Fault(after=lambda: other.append([b"theirs"]), lost=True))
     log.append([b"ours, and across"])
-    assert len(proxied.objects(KEY)[KEY]) > COPY_FROM
+    assert len(proxied.objects(KEY)[KEY]) > COPY_FROM_BYTES
     assert rows(proxied)[-2:] == [b"ours, and across", b"theirs"]
     assert rows(proxied).count(b"ours, and across") == 1
     log.append([b"theirs", b"more"])
@@ -252,7 +240,7 @@ def test_a_large_object_is_read_once_where_it_is_replaced_and_not_where_it_is_ap
     assert proxied.objects(KEY)[KEY].endswith(b"longer than before\nlast\n")
 
 
-@pytest.mark.parametrize("size", [0, COPY_FROM], ids=["small", "copied"])
+@pytest.mark.parametrize("size", [0, COPY_FROM_BYTES], ids=["small", "copied"])
 def test_an_object_that_is_deleted_is_begun_again_though_aws_answers_403(proxied: World, size: int) -> None:
     put(proxied, HEADER + b"1,1\n" + b"2" * size)
     log = open_log(proxied)
@@ -275,10 +263,12 @@ WRITER = """
 import sys
 sys.path[:0] = [{root!r}, {tests!r}, {here!r}]
 from lab2.aws.s3.append_object import AppendObject
+from lab2.aws.s3.stored_object import StoredObject
 from lab2.aws.session import AwsSession
-from test_append_object import HEADER, KEY, Rows
+from support.codec import Rows
+from test_append_object import HEADER, KEY
 aws = AwsSession()
-log = AppendObject(aws.s3, aws.bucket, KEY, Rows(), HEADER)
+log = AppendObject(StoredObject(aws.s3, aws.bucket, KEY), Rows(HEADER))
 for number in range({count}):
     log.append([b"%d-%d" % (int(sys.argv[1]), number)])
 """
@@ -287,7 +277,7 @@ for number in range({count}):
 @pytest.mark.long
 def test_processes_that_append_at_once_write_exactly_their_rows(world: World) -> None:
     count, writers = 12, 6
-    code = WRITER.format(root=str(ROOT), tests=str(ROOT / "tests"), here=str(ROOT / "tests" / "aws"), count=count)
+    code = WRITER.format(root=str(ROOT), tests=str(ROOT / "tests"), here=str(Path(__file__).parent), count=count)
     processes = [
         subprocess.Popen([sys.executable, "-c", code, str(writer)], env=os.environ.copy()) for writer in range(writers)
     ]
@@ -296,7 +286,7 @@ def test_processes_that_append_at_once_write_exactly_their_rows(world: World) ->
     assert sorted(rows(world)) == sorted(expected)
 
 
-def appended(log: AppendObject, row: bytes) -> bool:
+def appended(log: AppendObject[bytes], row: bytes) -> bool:
     """Append a row; False where it failed, as when three faults in a row hit one call."""
     try:
         log.append([row])

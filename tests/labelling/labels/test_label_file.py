@@ -13,10 +13,10 @@ from support.proxy import Proxy
 from support.world import PATIENCE, ROOT, World
 
 from lab2.aws.resources import LABEL_KEY
-from lab2.aws.s3.append_object import COPY_FROM
+from lab2.aws.s3.stored_object import COPY_FROM_BYTES
 from lab2.labelling.labels.csv_dialect import HEADER, CsvDialect
 from lab2.labelling.labels.label import Clock, Label, by_image
-from lab2.labelling.labels.label_file import LabelFile, as_row
+from lab2.labelling.labels.label_file import LabelFile
 from lab2.labelling.labels.outbox import Outbox
 from lab2.labelling.labels.outbox_file import OutboxFile
 
@@ -123,7 +123,7 @@ def test_past_five_megabytes_only_new_rows_travel_and_none_is_doubled(proxied: W
     old = label("left.jpg")
     many = "".join(f"{number:012x}-a.jpg,1,bob,2026-11-23T12:00:00.000Z,\r\n" for number in range(120_000))
     put(proxied, f"\ufeff{HEADER}\r\n{CsvDialect().encode(old).decode()}\r\n{many}")
-    assert len(proxied.objects(LABEL_KEY)[LABEL_KEY]) > COPY_FROM
+    assert len(proxied.objects(LABEL_KEY)[LABEL_KEY]) > COPY_FROM_BYTES
     left = OutboxFile(proxied.home / "labels")
     left.add(old)  # its process died after S3 had the row and before it knew
     left.close()
@@ -143,13 +143,13 @@ def test_past_five_megabytes_only_new_rows_travel_and_none_is_doubled(proxied: W
 @pytest.mark.long
 def test_a_reader_that_stays_open_sees_every_vote_when_the_file_grows_past_five_megabytes(world: World) -> None:
     many = "".join(f"{number:012x}-a.jpg,1,bob,2026-11-23T12:00:00.000Z,\n" for number in range(120_000))
-    most = many[: COPY_FROM - 200].rpartition("\n")[0]
+    most = many[: COPY_FROM_BYTES - 200].rpartition("\n")[0]
     put(world, f"{HEADER}\n{most}\n")
     reader, writer = LabelFile(world.aws), LabelFile(world.aws)
     assert "first.jpg" not in reader.votes()
     for image in ("first.jpg", "second.jpg", "third.jpg", "fourth.jpg"):  # the first ones as a whole, the last in parts
-        writer.append([as_row(label(image, "a person with a long name"))])
-    assert len(world.objects(LABEL_KEY)[LABEL_KEY]) > COPY_FROM
+        writer.append([label(image, "a person with a long name")])
+    assert len(world.objects(LABEL_KEY)[LABEL_KEY]) > COPY_FROM_BYTES
     assert {"first.jpg", "second.jpg", "third.jpg", "fourth.jpg"} < reader.votes().keys()
 
 
@@ -296,11 +296,11 @@ def test_a_large_file_in_windows_1252_gets_rows_in_windows_1252(world: World) ->
     many = "".join(f"{number:012x}-a.jpg;1;bob;2026-11-23T12:00:00.000Z;\r\n" for number in range(120_000))
     data = f"{semicolons(HEADER)}\r\né.jpg;1;bob;;\r\n{many}".encode("cp1252")
     put(world, data)
-    LabelFile(world.aws).append([as_row(label("è.jpg"))])
+    LabelFile(world.aws).append([label("è.jpg")])
     assert world.objects(LABEL_KEY)[LABEL_KEY][len(data) :].startswith("è.jpg;1;eve".encode("cp1252"))
 
 
 def test_a_file_of_blank_lines_gets_a_header(world: World) -> None:
     put(world, "\r\n\r\n")
-    LabelFile(world.aws).append([as_row(label("a.jpg"))])
+    LabelFile(world.aws).append([label("a.jpg")])
     assert LabelFile(world.aws).votes().keys() == {"a.jpg"}

@@ -21,7 +21,7 @@ from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
 from lab2.aws.resources import LABEL_KEY
-from lab2.aws.s3.append_object import COPY_FROM
+from lab2.aws.s3.stored_object import COPY_FROM_BYTES
 from lab2.errors import UserError
 from lab2.labelling.labels.label import Clock, Label
 from lab2.labelling.labels.outbox import Outbox
@@ -176,7 +176,7 @@ def test_a_row_that_another_program_sent_is_not_sent_again_to_a_file_past_five_m
     """Its sender was killed before it removed it, and the first look at a large file leaves its rows unread."""
     row = "%01000d.jpg,1,bob,2026-11-23T12:00:00.000Z,\n"
     put = f"image,label,annotator,timestamp,seconds\n{''.join(row % number for number in range(5_200))}".encode()
-    assert len(put) > COPY_FROM
+    assert len(put) > COPY_FROM_BYTES
     world.aws.s3.put_object(Bucket=world.aws.bucket, Key=LABEL_KEY, Body=put)
     ours, kept = OutboxFile(world.home / "labels"), label()
     ours.add(kept)

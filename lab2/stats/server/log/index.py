@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from lab2.aws.sqs.message_queue import batches
-from lab2.stats.server.log.row import LogRow, _decoded, decode_row
+from lab2.stats.server.log.row import LogRow, decode_row, decode_rows
 
 ROWS_PER_STATEMENT = 100  # rows a statement of sqlite: at each one Python lets another thread go first
 
@@ -23,24 +23,33 @@ class LogIndex:
         self._rows.execute("CREATE TABLE logged (id TEXT PRIMARY KEY, row BLOB)")
         self._lock = threading.Lock()
 
-    def add(self, rows: Sequence[bytes]) -> None:
-        with self._lock:
-            self._rows.execute("BEGIN")
-            with self._rows:
-                for some in batches(_decoded(rows), ROWS_PER_STATEMENT):
-                    values = ", ".join(["(?, ?)"] * len(some))
-                    pairs = [value for row in some for value in (row.id, row)]
-                    self._rows.execute(f"INSERT OR IGNORE INTO logged VALUES {values}", pairs)
+    def add(self, body: bytes) -> None:
+        self._insert(decode_rows(body.split(b"\n")))
 
-    def replace(self, rows: Sequence[bytes]) -> None:
-        self.add(rows)  # the log has many objects: what was in another one still counts
+    def replace(self, body: bytes) -> None:
+        self.add(body)  # the log has many objects: what was in another one still counts
 
-    def missing(self, rows: Sequence[bytes]) -> list[bytes]:
-        first = _first(_decoded(rows))
+    def wrote(self, rows: Sequence[LogRow]) -> None:
+        self._insert(rows)
+
+    def encode(self, rows: Sequence[LogRow], size: int, end: bytes) -> bytes:
+        return (b"\n" if size and not end.endswith(b"\n") else b"") + b"".join(row + b"\n" for row in rows)
+
+    def missing(self, rows: Sequence[LogRow]) -> list[LogRow]:
+        first = _first(rows)
         known: set[str] = set()
         for ids in batches(first, ROWS_PER_STATEMENT):
             known.update(self._select("id IN {}", ids))
         return [row for id, row in first.items() if id not in known]
+
+    def _insert(self, rows: Sequence[LogRow]) -> None:
+        with self._lock:
+            self._rows.execute("BEGIN")
+            with self._rows:
+                for some in batches(rows, ROWS_PER_STATEMENT):
+                    values = ", ".join(["(?, ?)"] * len(some))
+                    pairs = [value for row in some for value in (row.id, row)]
+                    self._rows.execute(f"INSERT OR IGNORE INTO logged VALUES {values}", pairs)
 
     def earlier(self, rows: Sequence[LogRow]) -> list[str | None]:
         """Return for each row the answer that another row gave its request before, None where this one is logged.

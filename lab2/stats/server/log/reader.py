@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lab2.aws.failures import error_code, user_errors
 from lab2.aws.resources import LOG_PREFIX
 from lab2.aws.retry import OutageReporter, persist
-from lab2.aws.s3.append_object import RANGE_CODES
 from lab2.aws.s3.find_key import is_missing
+from lab2.aws.s3.stored_object import RANGE_CODES
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs.message_queue import batches
 from lab2.errors import UserError

@@ -49,6 +49,6 @@ def decode_row(line: bytes) -> LogRow | None:
     return row if "answer" in fields else None
 
 
-def _decoded(rows: Sequence[bytes]) -> list[LogRow]:
-    decoded = (row if isinstance(row, LogRow) else decode_row(row) for row in rows)
-    return [row for row in decoded if row is not None]
+def decode_rows(lines: Sequence[bytes]) -> list[LogRow]:
+    """Return the rows in lines of the log, without those that somebody else wrote."""
+    return [row for row in map(decode_row, lines) if row is not None]

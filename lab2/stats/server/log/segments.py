@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 
 from lab2.aws.resources import LOG_PREFIX
 from lab2.aws.retry import conflict_backoff
-from lab2.aws.s3.append_object import AppendObject
+from lab2.aws.s3.append_object import AppendObject, Outcome
+from lab2.aws.s3.stored_object import StoredObject
 from lab2.aws.sqs.message_queue import batches
 from lab2.stats.server.log.index import LogIndex
+from lab2.stats.server.log.row import LogRow
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -45,7 +47,7 @@ class RequestLog:
         self._object = self._open()
         self._object.refresh()
 
-    def append(self, rows: Sequence[bytes], since: float) -> None:
+    def append(self, rows: Sequence[LogRow], since: float) -> None:
         """Return when all rows are durable, each once; none of their ids was logged before `since` (epoch seconds)."""
         self._read_back(since)
         self._refused = 0
@@ -72,11 +74,11 @@ class RequestLog:
         """
         return min(LONGEST_TURN, (1 + TURN * self._others) * min(LONGEST, self._object.took))
 
-    def _append(self, rows: Sequence[bytes]) -> None:
+    def _append(self, rows: Sequence[LogRow]) -> None:
         for attempt in count(1):
             if self._object.size >= SEALED_BYTES:
                 self._start(self._number + 1)
-            if self._object.try_append(rows):
+            if self._object.try_append(rows) is Outcome.DURABLE:
                 return
             self._refused += 1
             if self._object.size >= SEALED_BYTES:
@@ -90,7 +92,7 @@ class RequestLog:
         newer = (
             []
             if self._object.size < SEALED_BYTES
-            else list(objects(self.s3, self.bucket, self.prefix, self._object.key))
+            else list(objects(self.s3, self.bucket, self.prefix, self._object.store.key))
         )
         if not newer:
             return
@@ -104,10 +106,10 @@ class RequestLog:
         """Continue with a new segment, at first on the assumption that nobody has written to it."""
         self._number = number
         self._object = self._open()
-        self._object.known = True
+        self._object.assume_new()
 
-    def _open(self) -> AppendObject:
-        return AppendObject(self.s3, self.bucket, f"{self.prefix}{self._number:08}.jsonl", self.logged)
+    def _open(self) -> AppendObject[LogRow]:
+        return AppendObject(StoredObject(self.s3, self.bucket, f"{self.prefix}{self._number:08}.jsonl"), self.logged)
 
     def _number_of(self, entry: ObjectTypeDef) -> int:
         return int(entry["Key"].removeprefix(self.prefix)[:8])
@@ -121,7 +123,7 @@ class RequestLog:
     def _read(self, entries: Sequence[ObjectTypeDef]) -> None:
         """Read the rows of these segments."""
         for body in bodies(self.s3, self.bucket, entries):
-            self.logged.add(body.splitlines())
+            self.logged.add(body)
 
 
 def objects(s3: S3Client, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectTypeDef]:
@@ -145,8 +147,8 @@ def bodies(s3: S3Client, bucket: str, entries: Sequence[ObjectTypeDef]) -> Itera
             yield from threads.map(body, some)
 
 
-def _portions(rows: Sequence[bytes]) -> Iterator[list[bytes]]:
-    portion: list[bytes] = []
+def _portions(rows: Sequence[LogRow]) -> Iterator[list[LogRow]]:
+    portion: list[LogRow] = []
     size = 0
     for row in rows:
         if portion and size + len(row) > MAX_WRITE_BYTES:

@@ -69,7 +69,7 @@ def test_neither_long_idleness_nor_a_write_that_hung_makes_a_server_slow(
     idle, busy = open_log(proxied), open_log(proxied)
     for number in range(30):
         busy.append([row(f"{number} {part}", "[1]" + " " * 9_000) for part in range(2)], SINCE)
-    monkeypatch.setattr("lab2.aws.s3.append_object.SLOW", 0.2)
+    monkeypatch.setattr("lab2.aws.s3.append_object.LONGEST_WRITE_S", 0.2)
     monkeypatch.setattr("lab2.stats.server.log.segments.LONGEST", 0.2)
     proxy.on("PutObject", Fault(before=lambda: threading.Event().wait(0.5)), times=ALWAYS)
     idle.append([row("new")], SINCE)

@@ -1,0 +1,95 @@
+"""One key of a bucket: read in parts, and written on the condition that nobody else has written meanwhile."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lab2.aws.failures import error_code
+from lab2.aws.s3.find_key import find_key, is_missing
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import CompletedPartTypeDef, ObjectTypeDef
+
+COPY_FROM_BYTES = 5 * 2**20  # S3 accepts a smaller part only as the last one of an upload
+UNCHANGED_CODES = {"304", "NotModified"}
+RANGE_CODES = {"InvalidRange", "416"}  # the object is shorter
+
+
+class Content(NamedTuple):
+    """Bytes of an object, all or some, and the ETag of the object they are of."""
+
+    body: bytes
+    etag: str
+
+
+class StoredObject:
+    """One key of a bucket. Raises what botocore raises."""
+
+    def __init__(self, s3: S3Client, bucket: str, key: str) -> None:
+        self.s3 = s3
+        self.bucket = bucket
+        self.key = key
+        self.largest_put = COPY_FROM_BYTES  # bytes below which the object is put whole, and from which on in parts
+
+    def find(self) -> ObjectTypeDef | None:
+        """Return the entry (ETag, Size) of the object, None if there is none."""
+        return find_key(self.s3, self.bucket, self.key)
+
+    def read_whole(self) -> Content:
+        reply = self.s3.get_object(Bucket=self.bucket, Key=self.key)
+        return Content(reply["Body"].read(), reply["ETag"])
+
+    def read_if_changed(self, start: int, etag: str) -> Content | None:
+        """Return the bytes from `start` on, None if the object still has this ETag."""
+        try:
+            reply = self.s3.get_object(Bucket=self.bucket, Key=self.key, Range=f"bytes={start}-", IfNoneMatch=etag)
+        except ClientError as error:
+            if error_code(error) in UNCHANGED_CODES:
+                return None
+            raise
+        return Content(reply["Body"].read(), reply["ETag"])
+
+    def read(self, start: int = 0, end: int | None = None) -> bytes:
+        """Return the bytes from `start` to `end` (exclusive; None: all), b'' if there are none."""
+        try:
+            span = f"bytes={start}-{'' if end is None else end - 1}"
+            body: bytes = self.s3.get_object(Bucket=self.bucket, Key=self.key, Range=span)["Body"].read()
+        except ClientError as error:
+            if error_code(error) in RANGE_CODES or is_missing(self.s3, self.bucket, self.key, error):
+                return b""
+            raise
+        return body
+
+    def put(self, body: bytes, etag: str | None) -> str:
+        """Write the whole object if it has this ETag (None: if there is none); return its new ETag."""
+        return self.s3.put_object(Bucket=self.bucket, Key=self.key, Body=body, **_condition(etag))["ETag"]
+
+    def put_behind(self, addition: bytes, etag: str) -> str:
+        """Add bytes to the object if it has this ETag, without sending it: S3 copies what it has (5 GiB at most)."""
+        place: Any = {"Bucket": self.bucket, "Key": self.key}
+        upload: Any = place | {"UploadId": self.s3.create_multipart_upload(**place)["UploadId"]}
+        try:
+            copied = self.s3.upload_part_copy(**upload, PartNumber=1, CopySource=place, CopySourceIfMatch=etag)
+            added = self.s3.upload_part(**upload, PartNumber=2, Body=addition)
+            parts: list[CompletedPartTypeDef] = [
+                {"PartNumber": 1, "ETag": copied["CopyPartResult"]["ETag"]},
+                {"PartNumber": 2, "ETag": added["ETag"]},
+            ]
+            reply = self.s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, **_condition(etag))
+        except (ClientError, BotoCoreError):
+            self._abort(upload)
+            raise
+        return str(reply["ETag"])
+
+    def _abort(self, upload: dict[str, Any]) -> None:
+        with suppress(ClientError, BotoCoreError):  # the bucket's lifecycle rule clears it away after a day
+            self.s3.abort_multipart_upload(**upload)
+
+
+def _condition(etag: str | None) -> dict[str, Any]:
+    """Return the fields of a conditional write: that the object has this ETag, or that there is none."""
+    return {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
