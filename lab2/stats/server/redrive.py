@@ -72,10 +72,11 @@ def _batches(messages: list[MessageTypeDef]) -> Iterator[list[MessageTypeDef]]:
 
 def _size(message: MessageTypeDef) -> int:
     """Return what a message counts for: the bytes of its body and of its attributes' names, types and values."""
-    attributes = _entry("", message)["MessageAttributes"]
-    values = (value.get("StringValue", "").encode() + value.get("BinaryValue", b"") for value in attributes.values())
-    names = (f"{name}{value['DataType']}".encode() for name, value in attributes.items())
-    return len(message["Body"].encode()) + sum(map(len, values)) + sum(map(len, names))
+    size = len(message["Body"].encode())
+    for name, value in (_entry("", message).get("MessageAttributes") or {}).items():
+        content: Any = value.get("BinaryValue") or value.get("StringValue", "").encode()
+        size += len(name.encode()) + len(value["DataType"]) + len(content)
+    return size
 
 
 def _move(aws: AwsSession, messages: list[MessageTypeDef], dead: str, requests: str) -> int:
