@@ -24,11 +24,11 @@ def client(book: Book, messages: int = 10_000) -> None:
         path = write_series(home, messages)
         with working(standin, SERVER):
             standin.ask("forget")
-            seconds, _ = run_clients(standin, [["--file", path]])
+            seconds, _ = run_clients(standin, [["file", path]])
             stats = standin.ask("stats")
         calls = sum(of_client(stats["calls"]).values()) / messages
         bare, prompt = first_prompts(standin)
-    book.say("## Client", f"`client.py --file` with {messages:,} messages, and one server, 10 ms away:")
+    book.say("## Client", f"`client.py file` with {messages:,} messages, and one server, 10 ms away:")
     book.table(
         ["", ""],
         [
@@ -38,7 +38,7 @@ def client(book: Book, messages: int = 10_000) -> None:
             ["an interpreter that prints one line, ms", f"{bare * 1e3:.0f}"],
         ],
     )
-    book.goal("client --file, calls a message", calls, 0.33)
+    book.goal("client file, calls a message", calls, 0.33)
     book.goal("first prompt after the interpreter's own start", (prompt - bare) * 1e3, 50, "ms")
 
 
@@ -51,7 +51,8 @@ def run_clients(standin: StandIn, arguments: Sequence[Sequence[str]], limit: flo
             with open(f"{home}/{at}", "wb") as output:
                 processes.append(
                     subprocess.Popen(
-                        [sys.executable, "-u", "client.py", "--json", *each], env=environment(standin), cwd=ROOT,
+                        [sys.executable, "-u", "client.py", *each, "--output", "json"],
+                        env=environment(standin), cwd=ROOT,
                         stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL,
                     )
                 )  # fmt: skip
@@ -104,7 +105,7 @@ def clients(book: Book, each: int = 100, limit: float = 600.0) -> None:
                 standin.ask("reset")
                 with working(standin, SERVER):
                     standin.ask("forget")
-                    arguments = [["--file", path, "--client", f"client{at}", *flags] for at in range(number)]
+                    arguments = [["file", path, "--client", f"client{at}", *flags] for at in range(number)]
                     seconds, shown = run_clients(standin, arguments, limit)
                     calls = standin.ask("stats")["calls"]
                 mine = sum(of_client(calls).values())

@@ -29,7 +29,7 @@ MAY_IMPORT = {
 POSIX_ONLY = {"fcntl", "grp", "pwd", "resource", "termios", "tty"}
 DRAW_OR_DECODE = ("lab2.labelling.display.", "lab2.labelling.pictures.decoding.")
 SHADOWS = {"platform", "queue", "select", "signal", "statistics"}  # of the standard library
-SLOW = {"csv", "dataclasses", "datetime", "inspect", "json", "random", "typing"}  # several milliseconds each
+SLOW = {"csv", "dataclasses", "datetime", "inspect", "json", "random"}  # several milliseconds each
 
 
 @dataclass(frozen=True)

@@ -135,8 +135,8 @@ def test_pandas_and_duckdb_read_the_log_and_the_labels(tmp_path: Path, capsys: p
 def test_help_fits_80_columns(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     program = PROGRAMS[name](name)
-    assert "exit codes:" in program.format_help()
-    for parser in program.parsers().values():
+    assert "exit codes:" in program.unnamed.format_help()
+    for parser in program.parsers():
         assert max(map(len, parser.format_help().splitlines())) <= 80
 
 

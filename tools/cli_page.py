@@ -25,19 +25,20 @@ Every command and option, written by `python tools/cli_page.py` from the program
 def page() -> str:
     """Return the text of the page."""
     programs = [build(name) for name, build in PROGRAMS.items()]
-    shared = common(parser for program in programs for parser in program.parsers().values())
+    shared = common(parser for program in programs for parser in program.parsers())
     parts = [INTRODUCTION, "## All programs\n", *listed(shared)]
     for program in programs:
-        here = common(program.parsers().values())
+        here = common(program.parsers())
         parts += [
             f"## {program.prog}\n",
-            " ".join(str(program.description).split()),
+            " ".join(str(program.unnamed.description).split()),
             "",
             *listed(without(here, shared)),
         ]
-        parts += ["```text", str(program.epilog).strip(), "```", ""]
-        for command, parser in program.parsers().items():
-            parts += [f"### {usage(parser)}\n", *([str(parser.description), ""] if command else [])]
+        parts += ["```text", str(program.unnamed.epilog).strip(), "```", ""]
+        for parser in program.parsers():
+            described = [] if parser is program.unnamed else [str(parser.description), ""]
+            parts += [f"### {usage(parser)}\n", *described]
             parts += listed(without(rows(parser), here))
     return "\n".join(parts).rstrip() + "\n"
 
@@ -55,8 +56,7 @@ def without(meanings: dict[str, str], said: dict[str, str]) -> dict[str, str]:
 
 def rows(parser: Parser) -> dict[str, str]:
     """Return the meaning of each argument by how it is typed."""
-    shown = [action for action in parser.arguments if action.help != argparse.SUPPRESS]
-    return {typed(action): str(action.help) % {"prog": parser.prog} for action in shown}
+    return {typed(action): str(action.help) % {"prog": parser.prog} for action in parser.arguments}
 
 
 def typed(action: argparse.Action) -> str:

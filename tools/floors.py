@@ -97,7 +97,7 @@ def main_jobs(python: Path, env: dict[str, str], home: Path) -> None:
     try:
         expect(" 5.5 ", run("client.py", "3", "5.5", "8"))
         expect(" 5.5 ", run("client.py", "--private-answers", "3", "5.5", "8"))
-        expect('"median": 1.5', run("client.py", "--file", "-", "--json", typed=SERIES * 20))
+        expect('"median": 1.5', run("client.py", "file", "-", "--output", "json", typed=SERIES * 20))
     finally:
         server.terminate()
         if server.wait(PATIENCE):

@@ -6,27 +6,26 @@ import argparse
 import io
 import sys
 from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, NoReturn
 
-from lab2.cli.common import add_flags, add_output_flag, prepare, run
-from lab2.cli.parser import Program
+from lab2.cli.flags import add_output_option, apply_common_options, common_options
+from lab2.cli.parser import Parser, Program
+from lab2.cli.run import run
 from lab2.errors import InvalidInput
 from lab2.stats.client.conversation import POLL, Conversation
 from lab2.stats.client.prompt import fitted
 from lab2.stats.client.run import Run
-from lab2.stats.series import check_series, parse_number
+from lab2.stats.series import MAX_NUMBERS, parse_number
 from lab2.system.machine import host, user
 from lab2.system.streams import flush_each_line
 from lab2.terminal import remark
 
 FORMS = ["text", "json", "csv"]
-WAIT = 60.0  # seconds to wait for outstanding answers
+DEFAULT_WAIT_S = 60.0
 
 # The first prompt waits for the imports above only: boto3 alone takes 0.2 s, dataclasses 15 ms.
 # The rest is imported in the background, by `connect`, or where it is used.
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
-
     from lab2.stats.client.connection import Connection
 
 EPILOG = """\
@@ -41,49 +40,52 @@ exit codes:
 
 
 def program(prog: str | None = None) -> Program:
-    """Return the parser: client.py without a command asks; numbers without a command are sent."""
-    program = Program(ask, __doc__.replace("lab2, ", "lab2,\n"), EPILOG, [add_answer_flags, add_flags], prog)
-    add_wait_flag(program)
-    program.set_defaults(output="text")
-    parser = program.command("send", send, "send numbers as one message and print its answer", unnamed=True)
-    parser.add_argument("numbers", nargs="+", metavar="NUMBER", help="1 to 10 numbers, 0 or larger, like 3 5.5 8")
-    add_output_flag(parser, FORMS)
-    add_wait_flag(parser)
-    parser = program.command("file", send_lines, "send one message per line of a file", old_flag="--file")
+    """Return the parser: client.py without a command asks for numbers, or sends those that it is given."""
+    program = Program(ask_or_send, __doc__.replace("lab2, ", "lab2,\n"), EPILOG, [common_options()], prog)
+    parser = program.unnamed
+    parser.usage = "%(prog)s [options] [NUMBER ...]\n       %(prog)s COMMAND [options]"
+    parser.add_argument("numbers", nargs="*", metavar="NUMBER", type=number, help="numbers to send as one message")
+    add_answer_options(parser)
+    parser = program.command("send", send, "send numbers as one message and print its answer")
+    parser.add_argument("numbers", nargs="+", metavar="NUMBER", type=number,
+                        help="1 to 10 numbers, 0 or larger, like 3 5.5 8")  # fmt: skip
+    add_answer_options(parser)
+    parser = program.command("file", send_lines, "send one message per line of a file")
     parser.add_argument("path", metavar="PATH", help="a text or CSV file; '-' for standard input")
     parser.add_argument("--delimiter", choices=[",", ";", "tab", "space"],
                         help="what separates the numbers (default: found in the file)")  # fmt: skip
     parser.add_argument("--decimal", choices=[".", ","], help="what marks decimals (default: found in the file)")
-    add_output_flag(parser, FORMS, old_flags=["csv", "json"])
-    add_wait_flag(parser)
-    parser = program.command("listen", listen, "take no input; show answers until Ctrl-C", old_flag="--listen")
-    add_output_flag(parser, FORMS)
-    parser.set_defaults(wait=WAIT)
+    add_answer_options(parser)
+    parser = program.command("listen", listen, "take no input; show answers until Ctrl-C")
+    add_answer_options(parser, waits=False)
     return program
 
 
-def add_answer_flags(parser: argparse.ArgumentParser) -> None:
+def add_answer_options(parser: Parser, waits: bool = True) -> None:
+    """Add the options of what shows answers; what does not wait for them has no --wait."""
+    add_output_option(parser, FORMS)
     parser.add_argument("--client", metavar="NAME", default=f"{user()}@{host()}",
                         help="client name; answers are addressed to it (default: user@host)")  # fmt: skip
     parser.add_argument("--private-answers", action="store_true", help="receive answers on a temporary private queue")
+    parser.set_defaults(wait=DEFAULT_WAIT_S)
+    if waits:
+        parser.add_argument("--wait", metavar="SECONDS", type=float, default=DEFAULT_WAIT_S,
+                            help="how long to wait for outstanding answers (default: 60)")  # fmt: skip
 
 
-def add_wait_flag(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--wait", metavar="SECONDS", type=float, default=WAIT,
-                        help="how long to wait for outstanding answers (default: 60)")  # fmt: skip
+def number(typed: str) -> float:
+    try:
+        return parse_number(typed)
+    except InvalidInput as reason:
+        raise argparse.ArgumentTypeError(f"{reason}; give 1 to 10 numbers, like 3 5.5 8") from None
 
 
 def parse_options() -> argparse.Namespace:
-    parser = program()
-    options = parser.parse()
-    error = parser.parser_of(options.command).error
-    if options.command == "send":
-        try:
-            options.numbers = [parse_number(typed) for typed in options.numbers]
-            check_series(options.numbers)
-        except InvalidInput as reason:
-            error(f"{reason}; give 1 to 10 numbers, like 3 5.5 8")
-    if options.command == "file" and options.delimiter == options.decimal == ",":
+    options = program().parse()
+    error = options.parser.error
+    if options.run is not send_lines and len(vars(options).get("numbers", ())) > MAX_NUMBERS:
+        error(f"these are {len(options.numbers)} numbers; give 1 to 10 numbers, like 3 5.5 8")
+    if options.run is send_lines and options.delimiter == options.decimal == ",":
         error("a comma can't both separate numbers and mark decimals; choose another --delimiter")
     if not 0 < len(options.client) <= 200 or not options.client.isprintable():
         error("--client takes a name of 1 to 200 printable characters")
@@ -106,6 +108,10 @@ def ask(conversation: Conversation, options: argparse.Namespace) -> int:
     remark(fitted("Type up to 10 numbers, 0 or larger; an empty line sends the message."), sys.stdout)
     conversation.ask_and_answer()
     return 0 if conversation.fine else 1
+
+
+def ask_or_send(conversation: Conversation, options: argparse.Namespace) -> int:
+    return send(conversation, options) if options.numbers else ask(conversation, options)
 
 
 def send(conversation: Conversation, options: argparse.Namespace) -> int:
@@ -133,7 +139,7 @@ def listen(conversation: Conversation, options: argparse.Namespace) -> int:
 
 def main() -> int:
     options = parse_options()
-    prepare(options)
+    apply_common_options(options)
     # Bytes that are not text are rejected as input, nothing worse. Lines may end as on any system, also by a lone
     # carriage return: numbers of two lines must never become one number.
     if isinstance(sys.stdin, io.TextIOWrapper):
@@ -142,7 +148,8 @@ def main() -> int:
         this_run = Run()
         conversation = Conversation(
             lambda: connect(options, this_run, stack), options.client, this_run, options.wait,
-            listening=options.run is listen, greeting=options.run is ask, form=options.output,
+            listening=options.run is listen, greeting=options.run is ask_or_send and not options.numbers,
+            form=options.output,
         )  # fmt: skip
         try:
             code: int = options.run(conversation, options)

@@ -7,6 +7,7 @@ import getpass
 import shutil
 import sys
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import NoReturn
 
 from lab2.aws.retry import OutageReporter, persist
 from lab2.aws.session import AwsSession
-from lab2.cli.common import add_bucket_flag, add_flags, add_output_flag, prepare, run
-from lab2.cli.parser import Program
+from lab2.cli.flags import add_output_option, apply_common_options, bucket_option, common_options
+from lab2.cli.parser import Parser, Program
+from lab2.cli.run import run
 from lab2.errors import UserError, internal_error
 from lab2.labelling.labels.label import clean_name
 from lab2.labelling.pictures import samples
@@ -45,28 +47,38 @@ exit codes:
 """
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What a command needs from the start; it's made ready in the background."""
+
+    listing: bool = True  # the bucket was listed once, which also leaves a connection open
+    labelling: bool = False  # the window, or what shows pictures in its place
+    decoder_for: str = ""  # the name of the option that draws pictures
+
+
 def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
     """Return the session that the options ask for; `stack` gets what to undo at the end."""
-
+    needs: Needs = options.needs
     state = emulator.HOME / "labels" if options.local else state_folder()
 
     def connect() -> ImageStore:
         endpoint = stack.enter_context(emulator.running()) if options.local else None
         aws = AwsSession(options.bucket, UPLOADS, endpoint)
         images = ImageStore(aws, state)
-        if options.run is upload_given:
-            assert aws.bucket and aws.s3  # made here, in the background; the LIST of `open` would delay the upload
-        else:
-            images.open()  # this also leaves a connection open for what follows
+        if needs.listing:
+            images.open()
         if options.local:
             samples.fill(aws)
         return images
 
-    labels = options.run in (menu, label)
     return Session(
-        connect, state, options.display if labels else None,
-        labels=labels, decodes=options.run is report and bool(options.sheet), local=options.local,
-    )  # fmt: skip
+        connect,
+        state,
+        options.display if needs.labelling else None,
+        labels=needs.labelling,
+        decodes=bool(vars(options).get(needs.decoder_for)),
+        local=options.local,
+    )
 
 
 def menu(session: Session, options: argparse.Namespace) -> int:
@@ -179,40 +191,68 @@ def annotator_name(given: str | None) -> str:
 
 def program(prog: str | None = None) -> Program:
     """Return the parser: hotdog.py without a command shows the menu."""
-    program = Program(menu, __doc__, EPILOG, [add_bucket_flag, add_flags], prog)
-    add_label_flags(program)
+    program = Program(menu, __doc__, EPILOG, [bucket_option(), common_options()], prog)
+    add_label_options(program.unnamed)
     parser = program.command("upload", upload_given, "add pictures to the bucket")
+    parser.set_defaults(needs=Needs(listing=False))
     parser.add_argument("paths", nargs="+", metavar="PATH", help="files, or folders of files")
-    add_label_flags(program.command("label", label, "label four pictures, with one key each"))
+    add_label_options(program.command("label", label, "label four pictures, with one key each"))
     parser = program.command("report", report, "count the labels, and say how far people agree")
-    add_output_flag(parser, ["text", "json", "csv"], old_flags=["json"])
-    parser.add_argument("--sheet", metavar="FILE.png", type=Path,
-                        help=f"draw {MAX_PICTURES} pictures with their votes, disputed first")  # fmt: skip
+    parser.set_defaults(needs=Needs(decoder_for="sheet"))
+    add_output_option(parser, ["text", "json", "csv"])
+    parser.add_argument(
+        "--sheet",
+        metavar="FILE.png",
+        type=Path,
+        help=f"draw {MAX_PICTURES} pictures with their votes, disputed first",
+    )
     parser = program.command("export", export, "write a training set: pictures in a folder for each class")
+    parser.set_defaults(needs=Needs())
     parser.add_argument("folder", metavar="DIR", type=Path, help="folder to write, or to bring up to date")
-    parser.add_argument("--min-votes", metavar="N", type=int, default=1,
-                        help="labels that a picture needs (default: 1)")  # fmt: skip
-    parser.add_argument("--ties", choices=TIES, default="skip",
-                        help="a tie: leave out (default), take the first label, or a folder tied")  # fmt: skip
-    parser.add_argument("--split", metavar="80/10/10", default="",
-                        help="percentages of train, validation, test, or of train and test")  # fmt: skip
-    parser.add_argument("--format", choices=["imagefolder", "labelstudio"], default="imagefolder",
-                        help="pictures in folders (default), or tasks.json for Label Studio")  # fmt: skip
+    parser.add_argument(
+        "--min-votes", metavar="N", type=int, default=1, help="labels that a picture needs (default: 1)"
+    )
+    parser.add_argument(
+        "--ties",
+        choices=TIES,
+        default="skip",
+        help="a tie: leave out (default), take the first label, or a folder tied",
+    )
+    parser.add_argument(
+        "--split",
+        metavar="80/10/10",
+        default="",
+        help="percentages of train, validation, test, or of train and test",
+    )
+    parser.add_argument(
+        "--format",
+        choices=["imagefolder", "labelstudio"],
+        default="imagefolder",
+        help="pictures in folders (default), or tasks.json for Label Studio",
+    )
     return program
 
 
-def add_label_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of a round of labelling, which the menu takes too."""
-    parser.add_argument("--display", choices=["window", "terminal"],
-                        help="where to show pictures (default: a window, if one can be opened)")  # fmt: skip
+def add_label_options(parser: Parser) -> None:
+    """Add the options of a round of labelling, which the menu takes too."""
+    parser.set_defaults(needs=Needs(labelling=True))
+    parser.add_argument(
+        "--display",
+        choices=["window", "terminal"],
+        help="where to show pictures (default: a window, if one can be opened)",
+    )
     parser.add_argument("--annotator", metavar="NAME", help="name of the person who labels (default: your login name)")
-    parser.add_argument("--pick", choices=["random", "useful"], default="random",
-                        help="which pictures to label: any (default), or those that need your label most")  # fmt: skip
+    parser.add_argument(
+        "--pick",
+        choices=["random", "useful"],
+        default="random",
+        help="which pictures to label: any (default), or those that need your label most",
+    )
 
 
 def main() -> int:
     options = program().parse()
-    prepare(options)
+    apply_common_options(options)
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # a file name may be bytes that are not text
     with ExitStack() as stack:

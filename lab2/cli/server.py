@@ -13,8 +13,9 @@ from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
 from lab2.aws.retry import OutageReporter, persist
 from lab2.aws.session import AwsSession
 from lab2.cli import logs
-from lab2.cli.common import add_bucket_flag, add_flags, prepare, run
+from lab2.cli.flags import add_output_option, apply_common_options, bucket_option, common_options
 from lab2.cli.parser import Program
+from lab2.cli.run import run
 from lab2.events import log_event, log_outage
 from lab2.local import emulator
 from lab2.stats.server.log import verify as log_verify
@@ -41,20 +42,24 @@ exit codes:
 
 def program(prog: str | None = None) -> Program:
     """Return the parser: server.py without a command serves."""
-    program = Program(serve, __doc__, EPILOG, [add_bucket_flag, add_flags], prog)
-    program.add_argument("--drain", action="store_true", help="process the requests that are queued, then exit")
-    program.add_argument("--log-format", choices=["text", "json"], default="text",
-                         help="lines of text, or a JSON object per event (default: text)")  # fmt: skip
+    program = Program(serve, __doc__, EPILOG, [bucket_option(), common_options()], prog)
+    parser = program.unnamed
+    parser.add_argument("--drain", action="store_true", help="process the requests that are queued, then exit")
+    parser.add_argument(
+        "--log-format",
+        choices=["text", "json"],
+        default="text",
+        help="lines of text, or a JSON object per event (default: text)",
+    )
     parser = program.command("verify", verify, "recompute every answer in the log")
     parser.add_argument("day", nargs="?", default="", help="day of the log, like 2026-11-23 (default: all days)")
     parser = program.command("status", status, "show queue depths, dead letters and today's log; 1 if all is not well")
-    parser.add_argument("--output", choices=["text", "json"], default="text", help="form of the status (default: text)")
+    add_output_option(parser, ["text", "json"])
     parser = program.command("log", show_log, "print the rows of a day, in the order in which they were logged")
     parser.add_argument("day", nargs="?", default="", help="day of the log in UTC, like 2026-11-23 (default: today)")
     parser.add_argument("--follow", action="store_true", help="go on with the rows that are added, until Ctrl-C")
     parser.add_argument("--client", metavar="NAME", help="only the rows of this client")
-    parser.add_argument("--output", choices=["text", "json", "csv"], default="text",
-                        help="form of a row: a line of text (default), of JSON, or of CSV")  # fmt: skip
+    add_output_option(parser, ["text", "json", "csv"])
     program.command("redrive", put_back, "put the dead letters back on the request queue")
     return program
 
@@ -108,8 +113,8 @@ def put_back(aws: AwsSession, options: argparse.Namespace) -> int:
 
 def main() -> int:
     options = program().parse()
-    prepare(options)
-    logs.set_up(options.quiet, options.verbose, options.log_format if options.run is serve else "text")
+    apply_common_options(options)
+    logs.set_up(options.quiet, options.verbose, vars(options).get("log_format", "text"))
     with ExitStack() as stack:
         endpoint = stack.enter_context(emulator.running()) if options.local else None
         code: int = options.run(AwsSession(options.bucket, MAX_POLLERS + 24, endpoint), options)

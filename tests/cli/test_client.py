@@ -312,7 +312,7 @@ def test_hundreds_of_abandoned_answers_do_not_stand_before_ours(world: World, se
 
 
 def test_listen_shows_answers_until_it_is_interrupted(world: World) -> None:
-    process = world.start("client.py", "--client", ME, "--listen")
+    process = world.start("client.py", "listen", "--client", ME)
     put_answer(world, "[6]")
     until(lambda: world.depth("lab2_1") == (0, 0))
     process.send_signal(signal.SIGINT)
@@ -336,7 +336,7 @@ SERIES = "1 2 3\n4, 5;6\n\n7\t8\nx 1\n1 2 3 4 5 6 7 8 9 10 11\n9\n"
 
 @pytest.mark.parametrize("private", [[], ["--private-answers"]], ids=["shared", "private"])
 def test_a_file_is_answered_in_the_order_of_its_lines(world: World, server: object, private: list[str]) -> None:
-    code, output, errors = client(world, "--file", "-", "--csv", *private, typed=SERIES)
+    code, output, errors = client(world, "file", "-", "--output", "csv", *private, typed=SERIES)
     assert code == 1  # two lines are bad
     rows = list(csv.DictReader(io.StringIO(output)))
     assert [(row["line"], row["numbers"], row["mean"]) for row in rows] == [
@@ -350,10 +350,10 @@ def test_a_file_is_answered_in_the_order_of_its_lines(world: World, server: obje
 def test_a_file_of_hundreds_is_a_table_or_json(world: World, server: object) -> None:
     path = world.home / "séries.txt"
     path.write_text("".join(f"{number} {number}\n" for number in range(300)))
-    code, output, _ = client(world, "--file", str(path), "--json")
+    code, output, _ = client(world, "file", str(path), "--output", "json")
     assert code == 0
     assert [json.loads(line)["numbers"] for line in output.splitlines()] == [[number, number] for number in range(300)]
-    code, output, _ = client(world, "--file", str(path))
+    code, output, _ = client(world, "file", str(path))
     assert code == 0
     lines = output.splitlines()
     assert len(lines) == 301 and len({len(line) for line in lines}) == 1
@@ -361,28 +361,28 @@ def test_a_file_of_hundreds_is_a_table_or_json(world: World, server: object) -> 
 
 
 def test_decimal_commas_are_read_as_such_and_said(world: World, server: object) -> None:
-    code, output, errors = client(world, "--file", "-", "--csv", typed="3,5;5,25;8\n")
+    code, output, errors = client(world, "file", "-", "--output", "csv", typed="3,5;5,25;8\n")
     assert code == 0 and "3.5 5.25 8" in output and "Commas mark decimals here" in errors
 
 
 def test_what_could_be_meant_in_two_ways_is_not_sent_until_an_option_tells(world: World, server: object) -> None:
-    code, output, errors = client(world, "--file", "-", typed="3,5\n")
+    code, output, errors = client(world, "file", "-", typed="3,5\n")
     assert code == 1 and "Line 1 was not sent: '3,5' could mean 3 and 5, or 3.5" in errors and "--decimal ," in errors
     assert bodies(world) == []
-    code, output, errors = client(world, "--file", "-", "--decimal", ",", "--csv", typed="3,5\n")
+    code, output, errors = client(world, "file", "-", "--decimal", ",", "--output", "csv", typed="3,5\n")
     assert code == 0 and output.splitlines()[1].startswith("1,3.5,")
-    code, output, errors = client(world, "--file", "-", "--delimiter", ",", "--csv", typed="3,5\n")
+    code, output, errors = client(world, "file", "-", "--delimiter", ",", "--output", "csv", typed="3,5\n")
     assert code == 0 and output.splitlines()[1].startswith("1,3 5,")
 
 
 def test_a_file_that_is_not_there_is_one_sentence(world: World) -> None:
-    code, output, errors = client(world, "--file", "nowhere.txt")
+    code, output, errors = client(world, "file", "nowhere.txt")
     assert (code, output) == (2, "")
     assert "nowhere.txt can't be read" in errors and errors.count("\n") == 1
 
 
 def test_an_interrupted_file_says_what_was_sent_and_what_came_back(world: World) -> None:
-    process = world.start("client.py", "--client", ME, "--file", "-", stdin=subprocess.PIPE)
+    process = world.start("client.py", "file", "-", "--client", ME, stdin=subprocess.PIPE)
     assert process.stdin
     process.stdin.write("1\n2\n")
     process.stdin.close()
@@ -413,7 +413,7 @@ def test_three_files_at_once_on_one_queue_are_each_answered_in_order(world: Worl
     path = world.home / "series.txt"
     path.write_text("".join(f"{number}\n" for number in range(30)))
     names = ("a", "b", "c")
-    clients = [world.start("client.py", "--client", name, "--file", str(path), "--json") for name in names]
+    clients = [world.start("client.py", "file", str(path), "--client", name, "--output", "json") for name in names]
     for process in clients:
         output, errors = process.communicate(timeout=3 * PATIENCE)
         assert process.returncode == 0, errors
@@ -479,7 +479,7 @@ def test_a_refused_receive_does_not_end_the_dialogue(proxied: World, proxy: Prox
 
 
 def test_sigterm_takes_the_private_queue_away(world: World) -> None:
-    process = world.start("client.py", "--client", ME, "--private-answers", "--listen")
+    process = world.start("client.py", "listen", "--client", ME, "--private-answers")
     until(lambda: private_queues(world))
     process.terminate()
     assert process.wait(PATIENCE) == 143
@@ -487,14 +487,14 @@ def test_sigterm_takes_the_private_queue_away(world: World) -> None:
 
 
 def test_a_listener_waits_for_an_aws_that_can_not_be_reached(world: World) -> None:
-    process = world.start("client.py", "--listen", env={"AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
+    process = world.start("client.py", "listen", env={"AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
     assert process.stderr and "Connecting fails; retrying: AWS can't be reached" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, output, errors) == (0, "", "")
 
 
-@pytest.mark.parametrize("args", [["--listen"], ["3"], ["--file", "-"]], ids=" ".join)
+@pytest.mark.parametrize("args", [["listen"], ["3"], ["file", "-"]], ids=" ".join)
 def test_what_no_waiting_can_mend_is_said_once_and_ends_a_run(world: World, args: list[str]) -> None:
     code, output, errors = client(world, *args, typed="3\n", AWS_ACCESS_KEY_ID="999999999999")
     assert (code, output) == (2, "") and errors.count("cloudformation deploy") == 1
@@ -551,7 +551,7 @@ def test_killed_between_print_and_delete_the_answer_is_still_on_the_queue(proxie
     put_answer(proxied, "[6]")
     reached = threading.Event()
     proxy.on("DeleteMessageBatch", Fault(before=reached.set, cut=True), times=ALWAYS)
-    process = proxied.start("client.py", "--client", ME, "--listen")
+    process = proxied.start("client.py", "listen", "--client", ME)
     assert reached.wait(PATIENCE)
     process.kill()
     output, _ = process.communicate(timeout=PATIENCE)

@@ -161,13 +161,13 @@ def test_a_private_queue_to_which_nothing_can_come_any_more_is_deleted(world: Wo
 
 def crowd(world: World, runs: int, messages: int) -> None:
     """Let runs of one name ask at once, half of them on another machine, while a listener of that name looks on."""
-    listener = world.start("client.py", "--client", ME, "--listen")
+    listener = world.start("client.py", "listen", "--client", ME)
     processes: list[tuple[int, subprocess.Popen[str]]] = []
     for number in range(runs):
         path = world.home / f"{number}.txt"
         path.write_text("".join(f"{number} {at}\n" for at in range(messages)))
         env = elsewhere(world) if number % 2 else {}
-        arguments = ["--client", ME, "--file", str(path), "--json"]
+        arguments = ["file", str(path), "--client", ME, "--output", "json"]
         processes.append((number, world.start("client.py", *arguments, env=env)))
     for number, process in processes:
         output, errors = process.communicate(timeout=4 * PATIENCE)
@@ -196,7 +196,7 @@ def test_six_runs_of_one_name_ten_times_in_a_row(world: World, server: object) -
 
 
 def test_six_dialogues_of_one_name_each_show_their_own(world: World, server: object) -> None:
-    listener = world.start("client.py", "--client", ME, "--listen")
+    listener = world.start("client.py", "listen", "--client", ME)
     runs = []
     for number in range(6):
         process = world.start("client.py", "--client", ME, env=elsewhere(world) if number % 2 else {})
@@ -251,7 +251,7 @@ def killed_while_asking(world: World, proxy: Proxy, messages: int) -> None:
     rule = proxy.on(
         "ReceiveMessage", Fault(lost=True), times=ALWAYS, only=lambda call: call.fields["WaitTimeSeconds"] == 1
     )
-    process = world.start("client.py", "--client", ME, "--file", str(path), env={"AWS_ENDPOINT_URL": proxy.url})
+    process = world.start("client.py", "file", str(path), "--client", ME, env={"AWS_ENDPOINT_URL": proxy.url})
     until(lambda: rule.seen and len(b"".join(world.objects("log/").values()).splitlines()) == messages)
     process.kill()
     process.communicate(timeout=PATIENCE)
@@ -264,7 +264,7 @@ def test_answers_to_a_killed_run_are_shown_by_the_next(
     world: World, proxy: Proxy, server: object, messages: int
 ) -> None:
     killed_while_asking(world, proxy, messages)
-    listener = world.start("client.py", "--client", ME, "--listen")
+    listener = world.start("client.py", "listen", "--client", ME)
     assert listener.stdout
     found: list[str] = []
     while len(found) < messages:
@@ -284,7 +284,7 @@ def test_answers_to_a_run_killed_on_another_machine_are_shown_by_a_listener_ther
     killed_while_asking(world, proxy, messages)
     quick = "lab2.stats.client.inbox:TAKEOVER=6,lab2.stats.client.connection:LOOK_SOON=1"
     program = "tests/support/with_setting.py", "client.py", quick
-    listener = world.start(*program, "--client", ME, "--listen", env=elsewhere(world))
+    listener = world.start(*program, "listen", "--client", ME, env=elsewhere(world))
     assert listener.stdout
     found: list[str] = []
     while len(found) < messages:
@@ -300,7 +300,7 @@ def test_answers_to_a_killed_run_are_shown_by_a_file_on_stderr_and_not_among_its
     dead.end(outstanding=True)
     path = world.home / "next.txt"
     path.write_text("7\n" * MANY)
-    process = world.start("client.py", "--client", ME, "--file", str(path), "--json")
+    process = world.start("client.py", "file", str(path), "--client", ME, "--output", "json")
     output, errors = process.communicate(timeout=2 * PATIENCE)
     assert process.returncode == 0
     assert [json.loads(line)["numbers"] for line in output.splitlines()] == [[7]] * MANY
@@ -318,7 +318,7 @@ def test_a_run_that_was_cut_off_asks_again_for_the_answer_that_another_run_has_t
     asking = world.start(program, "client.py", setting, "--client", ME, "3", "5.5", env=place)
     assert asking.stderr and "Listening fails" in asking.stderr.readline()
     setting = "lab2.stats.client.inbox:TAKEOVER=2"
-    other = world.start(program, "client.py", setting, "--client", ME, "--listen", env=elsewhere(world))
+    other = world.start(program, "client.py", setting, "listen", "--client", ME, env=elsewhere(world))
     assert other.stdout
     while "5.5" not in other.stdout.readline():
         pass
@@ -445,7 +445,7 @@ def test_where_queues_can_not_be_listed_a_file_is_answered_on_the_shared_queue(
     proxy.on("ListQueues", Fault(refuse=(403, "AccessDenied")), times=ALWAYS)
     path = world.home / "series.txt"
     path.write_text("7\n" * MANY)
-    arguments = ["--client", ME, "--file", str(path), "--json"]
+    arguments = ["file", str(path), "--client", ME, "--output", "json"]
     process = world.start("client.py", *arguments, env={"AWS_ENDPOINT_URL": proxy.url})
     output, _ = process.communicate(timeout=2 * PATIENCE)
     assert process.returncode == 0 and len(output.splitlines()) == MANY

@@ -117,7 +117,7 @@ def test_an_answer_to_numbers_is_csv_and_one_to_an_earlier_run_is_kept_apart(wor
 
 @pytest.mark.long
 def test_a_quiet_client_prints_answers_and_questions_only(world: World, server: object) -> None:
-    assert client(world, "--quiet", "--file", "-", "--csv", typed="3 5\n")[::2] == (0, "")
+    assert client(world, "file", "-", "--quiet", "--output", "csv", typed="3 5\n")[::2] == (0, "")
     code, output, errors = client(world, "--quiet", typed="4\n\nn\n")
     assert (code, errors) == (0, "") and output.startswith("Number 1 of 10")
 

@@ -116,7 +116,7 @@ def test_a_terminal_that_is_closed_ends_the_client_without_an_error(world: World
 
 
 def test_a_listener_under_nohup_outlives_its_terminal(world: World) -> None:
-    listener = world.start("client.py", "--client", ME, "--listen", preexec_fn=ignore_hangups)
+    listener = world.start("client.py", "listen", "--client", ME, preexec_fn=ignore_hangups)
     assert listener.stdout
     for number in "45":
         put_answer(world, f"[{number}]")

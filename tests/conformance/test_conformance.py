@@ -259,7 +259,7 @@ def test_two_servers_answer_and_log_every_request_once(aws: AwsSession, tmp_path
     try:
         assert " 5.5 " in run(tmp_path, "client.py", "3", "5.5", "8")
         assert " 5.5 " in run(tmp_path, "client.py", "--private-answers", "3", "5.5", "8")
-        answers = run(tmp_path, "client.py", "--file", "-", "--csv", typed="1 2 3\n" * 100)
+        answers = run(tmp_path, "client.py", "file", "-", "--output", "csv", typed="1 2 3\n" * 100)
         assert answers.count("\n") == 101
     finally:
         for server in servers:

@@ -56,7 +56,7 @@ def test_a_file_is_answered_though_the_client_has_a_bug_for_a_while(
 ) -> None:
     path = quick.home / "series.txt"
     path.write_text(f"1\n2\n{BAD}\n4\n")
-    arguments = "--client", ME, "--json", "--file", str(path)
+    arguments = "file", str(path), "--client", ME, "--output", "json"
     client = buggy(quick, "client.py", (CLIENT | SENDER)[place], error, 3, "", *arguments)
     output, errors = client.communicate(timeout=2 * PATIENCE)
     assert client.returncode == 0
@@ -87,7 +87,7 @@ def test_a_dialogue_goes_on_though_the_client_has_a_bug_for_a_while(
 def test_an_answer_that_can_not_be_shown_keeps_no_other_back_and_is_not_lost(
     quick: World, place: str, target: str
 ) -> None:
-    listener = buggy(quick, "client.py", target, "RuntimeError", 0, f"{BAD}", "--client", ME, "--listen")
+    listener = buggy(quick, "client.py", target, "RuntimeError", 0, f"{BAD}", "listen", "--client", ME)
     bodies = [encode_answer(answer_request(f"{number}", f"[{number}]")) for number in (BAD, 11, 44)]
     assert quick.queue("lab2_1").send([Outgoing(body) for body in bodies]) == []
     assert listener.stdout

@@ -212,7 +212,7 @@ def test_a_file_is_answered_whole_through_stale_credentials(
     path = world.home / "series.txt"
     path.write_text("".join(f"{number}\n" for number in range(40)))
     sign_in.expire_after(operation, nth)
-    said = Said(program := world.start("client.py", "--client", ME, "--json", "--file", str(path)))
+    said = Said(program := world.start("client.py", "file", str(path), "--client", ME, "--output", "json"))
     said.wait_for(f"{what} fails")
     sign_in.renew()
     code, output = ended(program)

@@ -201,7 +201,7 @@ def test_client_with_a_private_queue(quick: World, proxy: Proxy, call: str, faul
 
     times = 1 if "killed" in fault else 2
     rule = proxy.on(call, FAULTS[fault](lambda: victims[0].kill()), times=times, only=is_meant)
-    victims.append(quick.start("client.py", "--client", "me@here", "--file", str(path), "--json"))
+    victims.append(quick.start("client.py", "file", str(path), "--client", "me@here", "--output", "json"))
     output, errors = victims[0].communicate(timeout=3 * PATIENCE)
     assert "Traceback" not in errors
     assert rule.seen
@@ -215,7 +215,7 @@ def test_client_with_a_private_queue(quick: World, proxy: Proxy, call: str, faul
 
     until(lambda: sum(quick.depth("lab2")) + sum(quick.depth(queue)[1] for queue in queues()) == 0)
     logged = [json.loads(line) for body in quick.objects("log/").values() for line in body.splitlines()]
-    listener = quick.start("client.py", "--client", "me@here", "--listen", stdout=(quick.home / "shown").open("w"))
+    listener = quick.start("client.py", "listen", "--client", "me@here", stdout=(quick.home / "shown").open("w"))
     until(lambda: all(quick.depth(queue) == (0, 0) for queue in queues()), patience=3 * PATIENCE)
     listener.terminate()
     listener.communicate(timeout=PATIENCE)

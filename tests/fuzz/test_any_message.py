@@ -131,9 +131,9 @@ def test_anything_on_the_answer_queue_leaves_a_client_its_own_answer(
 ) -> None:
     ways = [
         (["7", "8.5"], r"^ +1 +7 8\.5 +7\.75 +7\.75 +8\.5 +7$", 1),
-        (["--file", "series"], r"^ *\d+ +7 8\.5 +7\.75 +7\.75 +8\.5 +7$", 20),
-        (["--file", "series", "--csv"], r"^\d+,7 8\.5,7\.75,7\.75,8\.5,7,$", 20),
-        (["--file", "series", "--json"], r'"numbers": \[7, 8\.5\], "mean": 7\.75,', 20),
+        (["file", "series"], r"^ *\d+ +7 8\.5 +7\.75 +7\.75 +8\.5 +7$", 20),
+        (["file", "series", "--output", "csv"], r"^\d+,7 8\.5,7\.75,7\.75,8\.5,7,$", 20),
+        (["file", "series", "--output", "json"], r'"numbers": \[7, 8\.5\], "mean": 7\.75,', 20),
     ]
     (world.home / "series").write_text("7 8.5\n" * 20)
     for args, own, times in ways:

@@ -47,7 +47,7 @@ def test_names_of_files_reach_no_terminal_raw_and_become_harmless_keys(world: Wo
 
 def test_names_on_the_command_line_are_said_harmlessly(world: World) -> None:
     name = "\x1b[2J\u202e"
-    run(world, "client.py", "--file", name, codes=(2,))
+    run(world, "client.py", "file", name, codes=(2,))
     run(world, "client.py", "--client", name, "3", codes=(2,))
     run(world, "client.py", name, codes=(2,))
     run(world, "hotdog.py", "upload", name, codes=(2,))
@@ -100,5 +100,5 @@ def test_what_is_labelled_and_reported_in_a_bucket_of_strangers_is_kept_and_harm
     assert_harmless(after[len(before) :].decode().replace("\u202e", ""))  # an image keeps its name
     assert [row[2] for row in csv.reader(after[len(before) :].decode().split())] == ["[2Jeve"] * 4
     run(world, "hotdog.py", "report", codes=(0,))
-    run(world, "hotdog.py", "report", "--json", codes=(0,))
+    run(world, "hotdog.py", "report", "--output", "json", codes=(0,))
     run(world, "hotdog.py", "report", "--sheet", "sheet.png", codes=(0,))

@@ -97,11 +97,11 @@ def test_any_bytes_in_a_file_are_sent_or_refused_line_by_line(
         try:
             file = read_series(str(path))
         except UserError:
-            code, _, errors = run(world, "client.py", "--file", str(path), codes=(2,))
+            code, _, errors = run(world, "client.py", "file", str(path), codes=(2,))
             assert "can't be read" in errors and errors.count("\n") == 1
             continue
         taken, refused = len(file.series), len(file.refused)
-        code, _, errors = run(world, "client.py", "--file", str(path))
+        code, _, errors = run(world, "client.py", "file", str(path))
         assert f"{taken} sent, {taken} answered, {refused} rejected.\n" in errors, content
         assert code == bool(refused)
 

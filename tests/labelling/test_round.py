@@ -32,7 +32,7 @@ def test_useful_pictures_are_labelled_by_everybody_before_anybody_sees_one_twice
         for _ in range(count // 4):
             code, *_ = piped(samples, "label", "--pick", "useful", "--annotator", annotator, typed="1\n" * 4)
             assert code == 0
-        told = json.loads(piped(samples, "report", "--json", typed="")[1])
+        told = json.loads(piped(samples, "report", "--output", "json", typed="")[1])
         assert Counter(image["hot_dog"] for image in told["images"]) == {1 if annotator == "ada" else 2: count}
     code, output, _ = piped(samples, "label", "--pick", "useful", "--annotator", "ada", typed="")
     assert code == 0 and "ada has labelled every picture" in output

@@ -24,7 +24,7 @@ def test_one_command_starts_all_answers_and_stops_all(project: Project) -> None:
 
 
 def test_a_second_program_joins_and_the_last_one_stops_all(project: Project) -> None:
-    first = project.start("client.py", "--client", "first", "--listen")
+    first = project.start("client.py", "listen", "--client", "first")
     until(lambda: project.pid("server"))
     emulator = project.pid("emulator")
     assert project.run("client.py", "--client", "second", "4")[0] == 0
@@ -37,7 +37,7 @@ def test_a_second_program_joins_and_the_last_one_stops_all(project: Project) -> 
 
 @pytest.mark.long
 def test_a_program_that_was_killed_counts_as_gone(project: Project) -> None:
-    first = project.start("client.py", "--client", "first", "--listen")
+    first = project.start("client.py", "listen", "--client", "first")
     until(lambda: project.pid("server"))
     first.kill()
     first.communicate()
@@ -138,7 +138,7 @@ def test_a_port_that_is_taken_is_one_clear_sentence(project: Project) -> None:
 
 
 def test_it_listens_on_this_machine_only_and_its_folder_is_private(project: Project) -> None:
-    listener = project.start("client.py", "--listen")
+    listener = project.start("client.py", "listen")
     until(lambda: project.pid("server"))
     emulator = project.pid("emulator")
     sockets = set()
@@ -174,7 +174,7 @@ def test_the_emulator_of_another_folder_is_told_from_another_program(project: Pr
     (tmp_path / "other").mkdir()
     other = Project(tmp_path / "other")
     other.env["GATEWAY_PORT"] = str(project.port)
-    listener = project.start("client.py", "--listen")
+    listener = project.start("client.py", "listen")
     until(lambda: project.pid("server"))
     code, output, errors = other.run("server.py")
     assert (code, output) == (2, "") and errors.count("\n") == 1

@@ -31,7 +31,7 @@ def typing(
     """A client at a terminal of its own; `program` is what is started, and what it is given first."""
     path, *first = program
     child = pexpect.spawn(
-        sys.executable, [str(ROOT / path), *first, "--client", ME, *args], env=world.env | env, cwd=str(world.home),
+        sys.executable, [str(ROOT / path), *first, *args, "--client", ME], env=world.env | env, cwd=str(world.home),
         encoding="utf-8", timeout=PATIENCE, dimensions=(40, columns), echo=False,
     )  # fmt: skip
     try:
@@ -48,7 +48,7 @@ def exit_code(child: pexpect.spawn) -> int | None:
 
 def client(world: World, *args: str, typed: str | None = None, **env: str) -> tuple[int, str, str]:
     """Run a client to its end, typing through a pipe; return exit code, output and errors."""
-    process = world.start("client.py", "--client", ME, *args, env=env)
+    process = world.start("client.py", *args, "--client", ME, env=env)
     output, errors = process.communicate(typed, timeout=3 * PATIENCE)
     assert "Traceback" not in errors
     return process.returncode, output, errors

@@ -272,7 +272,7 @@ def test_rows_that_are_not_understood_are_named_by_line_in_one_warning_and_stay(
     first = next(iter(samples.objects("underbase/"))).removeprefix("underbase/")
     data = f"{HEADER}\n{first},1,eve,,\n{first},maybe,bob,,\n\n,1,ada,,\n{first},,cy,,\n{first},0,dan,,\n"
     put(samples, data)
-    code, output, errors = piped(samples, "report", "--json", typed="")
+    code, output, errors = piped(samples, "report", "--output", "json", typed="")
     told = json.loads(output)
     (image,) = [image for image in told["images"] if image["image"] == first]
     assert code == 0 and (image["hot_dog"], image["not_hot_dog"]) == (1, 1)

@@ -155,7 +155,7 @@ def test_images_of_odd_names_are_shown_labelled_and_reported_under_their_own(wor
     for _ in range(-(-len(ODD_NAMES) // 4)):
         code, output, errors = piped(world, "label", "--pick", "useful", "--annotator", "eve", typed="1\n" * 4)
         assert (code, errors) == (0, "") and "safe in S3" in output
-    code, output, errors = piped(world, "report", "--json", typed="")
+    code, output, errors = piped(world, "report", "--output", "json", typed="")
     told = {image["image"]: image["hot_dog"] for image in json.loads(output)["images"]}
     assert (code, errors) == (0, "") and told == dict.fromkeys(ODD_NAMES, 1)
     again = piped(world, "label", "--pick", "useful", "--annotator", "eve", typed="")[1]

@@ -97,7 +97,7 @@ def test_the_program_reports_on_the_bucket_for_people_and_scripts(samples: World
     assert "     2       1.0   0% of 1   ada" in output
     assert ["labels", "missing", "22", "45", "69"] in [line.split() for line in output.splitlines()]
     sheet = samples.home / "sheet.png"
-    code, output, errors = piped(samples, "report", "--json", "--sheet", str(sheet), typed="")
+    code, output, errors = piped(samples, "report", "--output", "json", "--sheet", str(sheet), typed="")
     assert code == 0 and f"{len(rest) + 2} pictures" in errors
     told = json.loads(output)
     assert told["coverage"] == {"0": len(rest), "1": 1, "2": 1, "3+": 0}

@@ -171,7 +171,7 @@ def test_a_file_costs_the_client_0_33_calls_a_message(
     # Its receives wait until all is answered: how many answers a receive finds is not up to this machine's speed.
     answered = Fault(before=lambda: until(lambda: world.depth("lab2")[0] + world.depth("lab2")[1] == 0))
     proxy.on("ReceiveMessage", answered, times=ALWAYS)
-    client = world.start("client.py", "--file", str(path), env={"AWS_ENDPOINT_URL": proxy.url})
+    client = world.start("client.py", "file", str(path), env={"AWS_ENDPOINT_URL": proxy.url})
     _, errors = client.communicate(timeout=2 * PATIENCE)
     assert client.returncode == 0, errors
     assert calls(proxy) <= 0.33 * count, proxy.calls

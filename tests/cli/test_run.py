@@ -29,7 +29,7 @@ NAME = "Käse 寿司 🌭"
         ("hotdog.py", ["label", "--bucket", NAME]),
         ("hotdog.py", [NAME]),
         ("client.py", [NAME]),
-        ("client.py", ["--file", NAME]),
+        ("client.py", ["file", NAME]),
         ("client.py", ["--client", NAME, "x"]),
         ("server.py", ["--bucket", NAME]),
         ("server.py", [NAME]),
@@ -79,7 +79,7 @@ def test_a_line_that_can_not_be_written_fails_nothing(monkeypatch: pytest.Monkey
 
 LOSES_A_SIGNAL = """
 import os, signal, time, weakref
-from lab2.cli.common import run
+from lab2.cli.run import run
 
 class Thing:
     pass
@@ -103,7 +103,7 @@ def test_a_signal_whose_exception_python_ignores_ends_a_program_all_the_same(nam
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")
 def test_a_full_disk_under_the_output_is_said_in_a_sentence() -> None:
-    script = "from lab2.cli.common import run\nrun(lambda: print('results') or 0)"
+    script = "from lab2.cli.run import run\nrun(lambda: print('results') or 0)"
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-c", script], cwd=ROOT, env=os.environ | {"PYTHONUNBUFFERED": ""}, stdout=full,

@@ -9,7 +9,7 @@ from support.world import PATIENCE, World
 
 from lab2.aws.session import AwsSession
 from lab2.cli import server
-from lab2.cli.common import apply_aws_flags
+from lab2.cli.flags import apply_aws_options
 from lab2.errors import UserError
 
 CONFIG = """
@@ -34,7 +34,7 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, **varia
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     environment = {"AWS_ACCESS_KEY_ID": "of-the-variable", "AWS_SECRET_ACCESS_KEY": "x"} | variables
-    apply_aws_flags(server.program("server.py").parse(flags.split()), environment)
+    apply_aws_options(server.program("server.py").parse(flags.split()), environment)
     monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
     for name, value in environment.items():
@@ -73,7 +73,7 @@ def test_the_endpoint_of_the_flag_wins_over_those_of_variables_and_of_the_profil
 def test_local_takes_no_aws_settings() -> None:
     options = server.program("server.py").parse(["--local", "--region", "eu-west-3", "--endpoint-url", "http://x"])
     with pytest.raises(UserError, match="--local can't be combined with --endpoint-url, --region"):
-        apply_aws_flags(options, {})
+        apply_aws_options(options, {})
 
 
 def test_a_program_finds_aws_by_flags_alone_and_names_a_missing_profile(world: World) -> None:

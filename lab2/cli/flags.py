@@ -1,0 +1,80 @@
+"""The options that all programs share, and how those of AWS win over its variables and files."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import MutableMapping, Sequence
+
+from lab2.errors import UserError
+from lab2.terminal import be_quiet
+
+# The variables that an option wins over, besides its own. A profile that is named wins over credentials in variables.
+_HIDDEN = {
+    "profile": [
+        "AWS_DEFAULT_PROFILE",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_SECURITY_TOKEN",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_ROLE_ARN",
+    ],
+    "region": ["AWS_DEFAULT_REGION"],
+    "endpoint_url": ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"],
+}
+
+
+def common_options() -> argparse.ArgumentParser:
+    """Return the options of all commands of all programs, as a parent of their parsers."""
+    parent = argparse.ArgumentParser(add_help=False)
+    common = parent.add_argument_group("common options")
+    common.add_argument("--local", action="store_true", help="use AWS emulated on this machine; no account needed")
+    common.add_argument("--profile", metavar="NAME", help="AWS profile (default: $AWS_PROFILE)")
+    common.add_argument("--region", metavar="NAME", help="AWS region (default: $AWS_REGION, else the profile's)")
+    common.add_argument(
+        "--endpoint-url", metavar="URL", help="where AWS is (default: $AWS_ENDPOINT_URL, else AWS itself)"
+    )
+    common.add_argument("--quiet", action="store_true", help="print only results, questions, warnings and errors")
+    common.add_argument("--verbose", action="store_true", help="log each reply of AWS, with its request id, on stderr")
+    return parent
+
+
+def bucket_option() -> argparse.ArgumentParser:
+    """Return the option of all commands that need the bucket, as a parent of their parsers."""
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument("--bucket", help="S3 bucket (default: $LAB2_BUCKET, else lab2-<account>-<region>)")
+    return parent
+
+
+def add_output_option(parser: argparse.ArgumentParser, forms: Sequence[str]) -> None:
+    """Add --output, the form of the results; the first is the default."""
+    parser.add_argument("--output", choices=forms, default=forms[0], help=f"form of the results (default: {forms[0]})")
+
+
+def apply_common_options(options: argparse.Namespace) -> None:
+    """Do what `common_options` ask for, before anything else."""
+    apply_aws_options(options)
+    if options.quiet:
+        be_quiet()
+    if options.verbose:
+        from lab2.cli import logs  # imported only here: logging takes milliseconds of the client's first prompt
+
+        logs.set_up(verbose=True)
+
+
+def apply_aws_options(options: argparse.Namespace, environment: MutableMapping[str, str] = os.environ) -> None:
+    """Let --profile, --region and --endpoint-url win over variables and files, as in the AWS CLI.
+
+    Each is put in the place of its variable, so that all that reads the AWS settings agrees, sentences on errors too.
+    """
+    chosen = {name for name in ("profile", "region", "endpoint_url") if getattr(options, name)}
+    if options.local and chosen:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(chosen))
+        raise UserError(f"--local can't be combined with {names}: it uses AWS emulated on this machine.")
+    hidden = [variable for name in chosen for variable in _HIDDEN[name] if variable in environment]
+    hidden += [name for name in environment if "endpoint_url" in chosen and name.startswith("AWS_ENDPOINT_URL_")]
+    for variable in hidden:
+        del environment[variable]
+    for name in chosen:
+        environment[f"AWS_{name.upper()}"] = getattr(options, name)
