@@ -75,7 +75,7 @@ class Program:
         parser = self._parser(f"{self.prog} {name}", run, help[:1].upper() + help[1:] + ".")
         self.commands[name] = parser
         self._help[name] = help
-        lines = [f"  {each:<10}{what}" for each, what in self._help.items()]
+        lines = [f"{each:<9}{what}" for each, what in self._help.items()]
         self._list.description = "\n".join([f"Each has its own options: {self.prog} COMMAND --help", *lines])
         return parser
 
