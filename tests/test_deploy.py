@@ -53,14 +53,14 @@ def test_the_installed_service_starts_from_a_wheel_and_from_the_checkout(tmp_pat
         bare["PATH"] = f"{Path(sys.executable).parent}:{bare['PATH']}"
     folder = tmp_path / "deploy"
     shutil.copytree(DEPLOY, folder, ignore=shutil.ignore_patterns("*.whl"))
-    wheel = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(wheel, cwd=ROOT, check=True, capture_output=True, timeout=10 * PATIENCE)
+    wheels = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(folder), str(ROOT)]
+    subprocess.run(wheels, check=True, capture_output=True, timeout=10 * PATIENCE)
+    no_index = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0"}  # nobody is there
     for source in (folder, DEPLOY):
         root = tmp_path / source.parent.name
         command = ["sh", str(source / "install.sh"), "eu-west-3", "bucket"]
-        done = subprocess.run(
-            command, env=bare | {"DESTDIR": str(root)}, capture_output=True, text=True, timeout=20 * PATIENCE
-        )
+        environment = bare | {"DESTDIR": str(root)} | (no_index if source == folder else {})
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20 * PATIENCE)
         assert done.returncode == 0, done.stderr
         assert done.stdout == f"lab2-server {__version__}\n"
         assert (root / "etc/systemd/system/lab2-server.service").read_text() == UNIT
@@ -73,10 +73,29 @@ def test_the_installed_service_starts_from_a_wheel_and_from_the_checkout(tmp_pat
         assert told.stdout == f"lab2-server {__version__}\n"
 
 
-@pytest.mark.parametrize("arrives", ["at once", "later"])
-def test_a_new_machine_installs_what_is_in_the_bucket(tmp_path: Path, arrives: str) -> None:
-    """The user data of aws.yaml, with an `aws` that copies from a folder, and a folder in the place of /opt/lab2."""
-    (script,) = re.findall(r"UserData:\n +Fn::Base64: !Sub \|\n((?: {12}.*\n)+)", (ROOT / "aws.yaml").read_text())
+# What the user data of a machine calls besides the shell, in its place. Calls other than these fail.
+PROGRAMS = {
+    "aws": """#!/bin/sh
+        case "$1 $2" in
+            "s3 sync") test "$3" = s3://lab2-1-eu-west-3/deploy && mkdir -p "$4" && cp -R BUCKET/. "$4" ;;
+            "autoscaling complete-lifecycle-action") echo "$@" ;;
+            *) exit 1 ;;
+        esac""",
+    "curl": """#!/bin/sh
+        case "$*" in
+            *PUT*) echo a-token ;;
+            *a-token*/instance-id) echo i-123 ;;
+            *) exit 1 ;;
+        esac""",
+    "sleep": "#!/bin/sh\nON_SLEEP",
+    "shutdown": "#!/bin/sh\necho shut down",
+}
+
+
+@pytest.mark.parametrize("arrives", ["at once", "later", "never"])
+def test_a_new_machine_serves_what_is_in_the_bucket_or_ends_itself(tmp_path: Path, arrives: str) -> None:
+    """The user data of aws.yaml, with stand-ins for what it calls, and a folder in the place of /opt/lab2."""
+    script = re.search(r"UserData:\n +Fn::Base64: !Sub \|\n((?: {12}.*\n)+)", (ROOT / "aws.yaml").read_text())[1]  # type: ignore[index]
     bucket, machine, programs = (tmp_path / name for name in ("bucket", "machine", "programs"))
     for each in (bucket, machine, programs):
         each.mkdir()
@@ -84,13 +103,10 @@ def test_a_new_machine_installs_what_is_in_the_bucket(tmp_path: Path, arrives: s
     script = script.replace("${Bucket}", "lab2-1-eu-west-3").replace("${AWS::Region}", "eu-west-3")
     assert "${" not in script
     fill = f"touch {bucket}/lab2-1.1.0-py3-none-any.whl; echo 'echo installed $*' > {bucket}/install.sh"
-    (programs / "aws").write_text(
-        "#!/bin/sh\n"
-        f'test "$1 $2 $3" = "s3 sync s3://lab2-1-eu-west-3/deploy" && mkdir -p "$4" && cp -R {bucket}/. "$4"\n'
-    )
-    (programs / "sleep").write_text(f"#!/bin/sh\n{fill}\n")
-    for program in programs.iterdir():
-        program.chmod(0o755)
+    for name, text in PROGRAMS.items():
+        text = text.replace("BUCKET", str(bucket)).replace("ON_SLEEP", fill if arrives == "later" else "")
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
     if arrives == "at once":
         subprocess.run(fill, shell=True, check=True)
     done = subprocess.run(
@@ -98,4 +114,10 @@ def test_a_new_machine_installs_what_is_in_the_bucket(tmp_path: Path, arrives: s
         timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "installed eu-west-3 lab2-1-eu-west-3"
+    if arrives == "never":
+        assert done.stdout == "shut down\n"
+        return
+    *_, installed, completed = done.stdout.splitlines()
+    assert installed == "installed eu-west-3 lab2-1-eu-west-3"
+    assert completed.split()[:2] == ["autoscaling", "complete-lifecycle-action"]
+    assert "--lifecycle-action-result CONTINUE" in completed and completed.endswith("--instance-id i-123")
