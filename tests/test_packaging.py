@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from packaging.requirements import Requirement
 from support.world import PATIENCE, ROOT, free_port
 
 from lab2 import __version__
@@ -21,24 +22,35 @@ from lab2.local import emulator
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib  # pytest brings it
+    import tomli as tomllib
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 UV = Path(sys.executable).parent / "uv"
 COMMANDS = ["lab2-client", "lab2-server", "lab2-hotdog"]
 
 
-def requirements(name: str) -> set[str]:
-    """Return the requirements that a file lists, without comments and without the files it includes."""
-    lines = (ROOT / name).read_text().splitlines()
-    return {line for line in lines if line and not line.startswith(("#", "-r"))}
+def pins(lock: str) -> set[tuple[str, str]]:
+    """Return the names and versions in a lock; a name may have several, for different Pythons."""
+    return set(re.findall(r"^([\w-]+)==([^ ]+)", (ROOT / "locks" / f"{lock}.txt").read_text(), re.MULTILINE))
 
 
-def test_requirements_files_agree_with_the_package() -> None:
-    extras = {name: set(listed) for name, listed in PROJECT["optional-dependencies"].items()}
-    assert requirements("requirements.txt") == set(PROJECT["dependencies"]) | extras["labeller"]
-    assert requirements("requirements-dev.txt") == extras["local"] | extras["dev"]
-    assert extras["local"] == {emulator.REQUIREMENT}
+def test_requirements_txt_is_what_the_programs_need() -> None:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    assert set(lines) == {*PROJECT["dependencies"], *EXTRAS["labeller"]}
+    assert EXTRAS["local"] == [emulator.REQUIREMENT]
+
+
+@pytest.mark.parametrize(
+    ("lock", "extras"), [("run", ["local"]), ("label", ["labeller", "local"]), ("dev", list(EXTRAS))]
+)
+def test_a_lock_pins_what_pyproject_asks_for(lock: str, extras: list[str]) -> None:
+    pinned = pins(lock)
+    for asked in map(Requirement, (*PROJECT["dependencies"], *(line for extra in extras for line in EXTRAS[extra]))):
+        versions = [version for name, version in pinned if name == asked.name]
+        assert versions and all(asked.specifier.contains(version) for version in versions), f"{asked}: make locks"
+    assert pinned <= pins("dev")  # one .venv serves them all
+    assert "://" not in (ROOT / "locks" / f"{lock}.txt").read_text()  # any registry will do
 
 
 def test_launchers_are_short() -> None:
@@ -147,13 +159,13 @@ def test_the_installed_commands_run_from_another_folder(installed: Path, tmp_pat
 @pytest.mark.parametrize("tool", ["uv", "pip"])
 def test_make_sets_up_the_environment_with_uv_where_it_is_there(tmp_path: Path, tool: str) -> None:
     (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
-    (tmp_path / "requirements.txt").touch()
-    (tmp_path / "requirements-dev.txt").write_text("six\n")
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "run.txt").write_text("six\n")
     (tmp_path / "bin").mkdir()
     if tool == "uv":
         (tmp_path / "bin" / "uv").symlink_to(UV)
     path = [folder for folder in os.environ["PATH"].split(os.pathsep) if not (Path(folder) / "uv").exists()]
-    output(["make", ".venv/programs"], tmp_path, PATH=os.pathsep.join([str(tmp_path / "bin"), *path]))
+    output(["make", ".venv/run"], tmp_path, PATH=os.pathsep.join([str(tmp_path / "bin"), *path]))
     output([str(tmp_path / ".venv" / "bin" / "python"), "-c", "import six, pip"], tmp_path)
     assert ("uv = " in (tmp_path / ".venv" / "pyvenv.cfg").read_text()) == (tool == "uv")
 
