@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from lab2.errors import InvalidInput
 from lab2.stats.series import check_number, check_series, plain, shortest
-from lab2.stats.summary import summarise
+from lab2.stats.summary import Summary, summarise
 
 MAX_CHARACTERS = 10_000  # of a request; ten numbers take some 250
 
@@ -21,14 +20,14 @@ _decode = json.JSONDecoder(parse_int=float).decode
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The server's answer to the request `id`: the numbers and their summary, or an `error` in plain words."""
+    """The server's answer to the request `id`: the numbers and their summary, or an `error` in plain words.
+
+    `summary` has the fields of `Summary` by name; one that another version of the server does not know is missing.
+    """
 
     id: str
     numbers: tuple[float, ...] = ()
-    mean: float = math.nan
-    median: float = math.nan
-    max: float = math.nan
-    min: float = math.nan
+    summary: dict[str, float] = field(default_factory=dict)
     error: str | None = None
 
 
@@ -62,7 +61,7 @@ def answer_request(id: str, body: str) -> Answer:
     """Return the answer to a request: its summary, or the reason why it is rejected."""
     try:
         numbers = decode_request(body)
-        return Answer(id, tuple(numbers), *summarise(numbers))
+        return Answer(id, tuple(numbers), summarise(numbers)._asdict())
     except InvalidInput as reason:
         return Answer(id, error=str(reason))
 
@@ -72,11 +71,8 @@ def encode_answer(answer: Answer) -> str:
     if answer.error is not None:
         return json.dumps({"id": answer.id, "error": answer.error})
     numbers = ", ".join(map(shortest, answer.numbers))
-    mean, median, most, least = map(shortest, (answer.mean, answer.median, answer.max, answer.min))
-    return (
-        f'{{"id": {json.dumps(answer.id)}, "numbers": [{numbers}], '
-        f'"mean": {mean}, "median": {median}, "max": {most}, "min": {least}}}'
-    )
+    summary = ", ".join([f'"{name}": {shortest(value)}' for name, value in answer.summary.items()])
+    return f'{{"id": {json.dumps(answer.id)}, "numbers": [{numbers}], {summary}}}'
 
 
 def decode_answer(body: str) -> Answer:
@@ -85,8 +81,10 @@ def decode_answer(body: str) -> Answer:
         fields = _decode(body)
         if error := fields.get("error"):
             return Answer(_text(fields["id"]), error=_text(error))
-        mean, median, most, least = (check_number(fields[name]) for name in ("mean", "median", "max", "min"))
-        return Answer(_text(fields["id"]), tuple(check_series(fields["numbers"])), mean, median, most, least)
+        summary = {name: check_number(fields[name]) for name in Summary._fields if name in fields}
+        if not summary:
+            raise InvalidInput("no summary")
+        return Answer(_text(fields["id"]), tuple(check_series(fields["numbers"])), summary)
     except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
         raise InvalidInput("not an answer") from None
 

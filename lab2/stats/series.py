@@ -10,7 +10,7 @@ from lab2.errors import InvalidInput
 
 MAX_NUMBERS = 10
 
-_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)  # as people type it
 _COMMA_DECIMAL = re.compile(r"[+-]?\d*,\d+", re.ASCII)
 
 
@@ -19,7 +19,7 @@ def parse_number(text: str) -> float:
     text = text.strip()
     if _COMMA_DECIMAL.fullmatch(text):
         raise InvalidInput("use a point for decimals, like 3.5")
-    if not _DECIMAL.fullmatch(text):
+    if not NUMBER.fullmatch(text):
         raise InvalidInput("not a number")
     return check_number(float(text))
 

@@ -1,4 +1,7 @@
-"""The exact summary of a series: the doubles nearest to the true values."""
+"""The exact summary of a series: the doubles nearest to the true values.
+
+Answers, tables, CSV, JSON and the log have the fields of `Summary`, in their order: a statistic is added here alone.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,25 @@ class Summary(NamedTuple):
 
 
 def summarise(numbers: Sequence[float]) -> Summary:
-    """Return mean, median, maximum and minimum of 1 or more numbers: the doubles nearest to the true values."""
+    """Return the summary of 1 or more numbers."""
     ordered = sorted(numbers)
+    return Summary(
+        mean=_mean(ordered),
+        median=_median(ordered),
+        max=ordered[-1],
+        min=ordered[0],
+    )
+
+
+def _median(ordered: Sequence[float]) -> float:
     half = len(ordered) // 2
-    median = ordered[half] if len(ordered) % 2 else _midpoint(*ordered[half - 1 : half + 1])
-    return Summary(_mean(ordered), median, ordered[-1], ordered[0])
+    return ordered[half] if len(ordered) % 2 else _midpoint(*ordered[half - 1 : half + 1])
 
 
 def _midpoint(low: float, high: float) -> float:
     """Return the double nearest to the mean of two numbers.
 
-    The sum alone rounds, for halving is exact; where halving is not, below 2**-1022, the sum is.
+    The sum alone rounds, for halving is exact; if halving is not, below 2**-1022, the sum is.
     """
     total = low + high
     return total / 2 if total < inf else low / 2 + high / 2

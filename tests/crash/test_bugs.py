@@ -49,7 +49,7 @@ def collect(world: World, ids: list[str]) -> None:
     def done() -> bool:
         for message in world.drain("lab2_1"):
             answer = decode_answer(message.body)
-            found.setdefault(answer.id, set()).add(answer.mean)
+            found.setdefault(answer.id, set()).add(answer.summary.get("mean"))
         return len(found) >= len(ids)
 
     until(done)

@@ -127,7 +127,9 @@ class Load:
             messages = queue.receive(wait=1)
             for message in messages:
                 answer = decode_answer(message.body)
-                self.wrong += not (answer.error or answer.min <= answer.mean <= answer.max)
+                self.wrong += not (
+                    answer.error or answer.summary["min"] <= answer.summary["mean"] <= answer.summary["max"]
+                )
                 self.open.discard(answer.id)
             if messages:
                 queue.delete(messages)

@@ -13,11 +13,11 @@ from lab2.errors import internal_error
 from lab2.stats.client.inbox import ReceivedAnswer
 from lab2.stats.protocol import Answer, encode_answer
 from lab2.stats.series import shortest
+from lab2.stats.summary import Summary
 from lab2.terminal import align, column_widths, counted, printable
 
 EARLIER = "earlier"  # the name of an answer to an earlier run
-SUMMARY = ("mean", "median", "max", "min")
-HEADER = ("message", "numbers", *SUMMARY)
+HEADER = ("message", "numbers", *Summary._fields)
 
 AnswerRow = tuple[str, Answer]  # what the message is called, and its answer
 
@@ -94,13 +94,13 @@ def _cells(name: str, answer: Answer) -> tuple[str, ...]:
     return (
         printable(name),
         " ".join(map(shortest, answer.numbers)),
-        *(shortest(getattr(answer, field)) for field in SUMMARY),
+        *(shortest(answer.summary[name]) if name in answer.summary else "" for name in Summary._fields),
     )
 
 
 def _block(cells: tuple[str, ...], width: int) -> list[str]:
     lines = textwrap.wrap(f"message {cells[0]}: {cells[1]}", width, subsequent_indent="  ")
-    return lines + [f"  {name:<7}{value}" for name, value in zip(SUMMARY, cells[2:], strict=True)]
+    return lines + [f"  {name:<7}{value}" for name, value in zip(Summary._fields, cells[2:], strict=True)]
 
 
 def printer(
@@ -116,14 +116,22 @@ def printer(
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow((first, *HEADER[1:], "error"))
         return lambda name, answer: (
-            writer.writerow((name, *[""] * 5, printable(answer.error)) if answer.error else (*_cells(name, answer), ""))
+            writer.writerow(
+                (name, *[""] * (len(HEADER) - 1), printable(answer.error))
+                if answer.error
+                else (*_cells(name, answer), "")
+            )
             and None
         )
     # The columns are made for what was asked; a longer mean only pushes its own line.
     numbers = [" ".join(map(shortest, numbers)) for _, numbers in requests]
     one = max((len(shortest(number)) for _, series in requests for number in series), default=0)
     lines = [name for name, _ in requests]
-    widths = [max(map(len, [first, *lines])), max(map(len, ["numbers", *numbers])), *[max(6, one + 2)] * 4]
+    widths = [
+        max(map(len, [first, *lines])),
+        max(map(len, ["numbers", *numbers])),
+        *[max(6, one + 2)] * len(Summary._fields),
+    ]
     if requests:
         print(align((first, *HEADER[1:]), widths))
     return lambda name, answer: print(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from lab2.errors import InvalidInput, UserError
-from lab2.stats.series import check_series, parse_number, shortest
+from lab2.stats.series import NUMBER, check_series, parse_number, shortest
 from lab2.terminal import printable
 
 DELIMITERS = {",": ",", ";": ";", "tab": "\t", "space": " "}  # by what --delimiter calls them
@@ -27,7 +27,6 @@ _SPLIT = {
     None: r"[ \t]*(?:;|,(?=[ \t]|$)|(?<=[ \t]),)[ \t]*|[ \t]+",  # a comma without a space beside it is left in its cell
     ",": r"[ \t]*,[ \t]*", ";": r"[ \t]*;[ \t]*", "\t": r" *\t *", " ": r"[ \t]+",
 }  # fmt: skip
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _EUROPEAN = re.compile(r"[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+)([,\0]\d+)?(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)  # 1.234,5
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}([,\0]\d{3})+(\.\d*)?", re.ASCII)
 _ZERO_GROUP = re.compile(r"(?<![\d.])[1-9]\d{0,2},0\d\d(?!\d)", re.ASCII)  # 1,000: nobody writes 1 and 000 so
@@ -148,15 +147,15 @@ def _row(text: str, delimiter: str | None, strict: bool) -> Row:
     cells = [cell.strip() for cell in re.split(_SPLIT[delimiter], _unquoted(text).rstrip(padding))]
     row = Row(cells, set(Comma))
     if not row.in_doubt:
-        if any(_NUMBER.fullmatch(cell) and "." in cell and not _POINT_GROUPS.fullmatch(cell) for cell in cells):
+        if any(NUMBER.fullmatch(cell) and "." in cell and not _POINT_GROUPS.fullmatch(cell) for cell in cells):
             row.meanings -= {Comma.MARKS_DECIMALS}
         return row
     separated = delimiter is not None or (strict and bool(_separators(text)))
-    if separated or _ZERO_GROUP.search(text) or not _all(_NUMBER, ",".join(cells).split(",")):
+    if separated or _ZERO_GROUP.search(text) or not _all(NUMBER, ",".join(cells).split(",")):
         row.meanings -= {Comma.SEPARATES}
     if not _all(_EUROPEAN, cells):
         row.meanings -= {Comma.MARKS_DECIMALS}
-    if not all((_THOUSANDS if cell in row.in_doubt else _NUMBER).fullmatch(cell) for cell in cells):
+    if not all((_THOUSANDS if cell in row.in_doubt else NUMBER).fullmatch(cell) for cell in cells):
         row.meanings -= {Comma.GROUPS_THOUSANDS}
     return row
 

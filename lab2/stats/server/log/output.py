@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Iterable
 
 from lab2.stats.server.log.reader import LogFields, LogLine
+from lab2.stats.summary import Summary
 from lab2.terminal import harmless_cell, printable
 
-SUMMARY = ("mean", "median", "max", "min")
-COLUMNS = ("time", "id", "client", "request", *SUMMARY, "error")
+COLUMNS = ("time", "id", "client", "request", *Summary._fields, "error")
 LONGEST_REQUEST = 120  # characters in a line of text
 
 
@@ -51,7 +51,7 @@ def _text(fields: LogFields) -> str:
     if error:
         told = f"rejected: {error}"
     else:
-        told = "  ".join(f"{name} {value}" for name, value in zip(SUMMARY, summary, strict=True))
+        told = "  ".join(f"{name} {value}" for name, value in zip(Summary._fields, summary, strict=True))
     request = request if len(request) <= LONGEST_REQUEST else f"{request[:LONGEST_REQUEST]}…"
     return f"{time}  {client or '(no name)'}  {request}  {told}"
 
