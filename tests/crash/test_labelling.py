@@ -6,13 +6,12 @@ when the program was killed may be there or not, and is never there twice.
 
 from __future__ import annotations
 
-import json
 import resource
 import signal
 import subprocess
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import count
 
 import pytest
@@ -24,7 +23,6 @@ from support.world import PATIENCE, ROOT, World, until
 from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
 from lab2.aws.s3.stored_object import COPY_FROM_BYTES
 from lab2.labelling.labels.csv_dialect import HEADER
-from lab2.labelling.labels.label import Label
 
 ANSWER_QUEUE = ["1", "0", "u", "1", "1", "0"]  # five labels of four pictures
 SAMPLE = (ROOT / "underbase" / "b5ee1b165ac3-IMG_0417.jpg").read_bytes()
@@ -222,27 +220,6 @@ def test_label_outbox_torn(pictures: World, proxy: Proxy, torn: str) -> None:
     assert left >= 3
     first.taken, first.doubtful = first.taken[:left], []
     assert_exactly(pictures, first, start_again(pictures))
-
-
-@pytest.mark.parametrize("fault", first_always(["killed after", "killed before", "none"]))
-def test_label_journals_of_version_1_0(pictures: World, proxy: Proxy, fault: str) -> None:
-    """Labels of two processes of the old version are taken over, also by a program that is killed at its first PUT."""
-    old = Round("old")
-    for number, name in enumerate(("9-1f", "10-aa")):
-        label = Label(f"{number}.jpg", "1", "old", f"2026-11-2{number}")
-        path = pictures.home / ".local/state/lab2" / pictures.aws.bucket / f"{name}.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(label)) + "\n")
-        old.taken.append((f"{number}.jpg", "1"))
-    assert len(waiting(pictures)) == 2
-    rounds, victims = [old], []
-    if fault != "none":
-        proxy.on("PutObject", FAULTS[fault](lambda: victims[0].kill()), only=_of_labels)
-        victims.append(start(pictures, "first"))
-        rounds.append(answer(victims[0]))
-        assert victims[0].returncode == -signal.SIGKILL
-    assert_exactly(pictures, *rounds, start_again(pictures))
-    assert not list(path.parent.glob("*.jsonl"))
 
 
 @pytest.mark.parametrize("network", first_always(["away", "there"]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -28,9 +27,9 @@ def rows(world: World) -> list[dict[str, str]]:
 
 
 def waiting(world: World) -> list[str]:
-    """Return the timestamps of all labels that wait on disk, in the outbox or in a journal of version 1.0."""
+    """Return the timestamps of all labels that wait on disk in the outbox."""
     state = world.home / ".local/state/lab2"
-    stamps = [json.loads(line)["timestamp"] for path in state.glob("*/*.jsonl") for line in path.open()]
+    stamps: list[str] = []
     for path in state.glob("*/outbox.sqlite3"):
         with closing(sqlite3.connect(path)) as db:
             stamps += [stamp for (stamp,) in db.execute("SELECT timestamp FROM waiting")]

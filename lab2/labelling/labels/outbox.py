@@ -13,7 +13,6 @@ from lab2.aws.session import AwsSession
 from lab2.errors import UserError, internal_error
 from lab2.labelling.labels.label import Label
 from lab2.labelling.labels.label_file import LabelFile
-from lab2.labelling.labels.old_journals import take_over_journals
 from lab2.labelling.labels.outbox_file import OutboxFile
 from lab2.terminal import counted
 from lab2.workers import BatchWorker
@@ -31,7 +30,6 @@ class Outbox:
         self.aws, self.folder, self.say = aws, folder, say
         self.saved = 0  # labels of this run that are safe in S3
         self.file = OutboxFile(folder)
-        take_over_journals(folder, self.file)
         self._label_file = LabelFile(aws)
         self._in_doubt = False  # labels that only this run can have sent may be there, and not be known
         self._kept: set[Label] = set()  # labels of this run that are not known to be safe

@@ -22,7 +22,6 @@ CREATE TABLE IF NOT EXISTS waiting (
     timestamp TEXT, image TEXT, annotator TEXT, label TEXT, seconds TEXT, sender TEXT,
     PRIMARY KEY (timestamp, image, annotator)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS taken_over (journal TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 # SQLite's write-ahead log (WAL) needs memory that all processes at the file share, and two machines share none. In a
 # home on the network the rollback journal is used instead, which needs locks only; without them opening the file fails.
@@ -55,13 +54,9 @@ class OutboxFile:
     def add(self, label: Label) -> None:
         """Return when the label is on disk; UserError where it can't be, and then it is not kept at all."""
         try:
-            self._insert([label], self._sender)
+            self._insert(label)
         except sqlite3.Error as error:
             raise UserError(f"This label was not saved: {self.path} can't be written ({_reason(error)}).") from None
-
-    def adopt(self, journal: str, labels: Iterable[Label]) -> None:
-        """Return when the labels of a journal are on disk; a journal of this name is adopted once."""
-        self._insert(labels, SEVERAL, journal)
 
     def labels(self) -> list[Label]:
         """Return all labels that wait, of any program, in the order of their time."""
@@ -104,15 +99,13 @@ class OutboxFile:
             self._closed = True
             self._db.close()
 
-    def _insert(self, labels: Iterable[Label], sender: str, journal: str | None = None) -> None:
+    def _insert(self, label: Label) -> None:
         with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            if journal and not self._db.execute("INSERT OR IGNORE INTO taken_over VALUES (?)", [journal]).rowcount:
-                return
-            self._db.executemany(
+            self._db.execute(
                 "INSERT OR IGNORE INTO waiting (timestamp, image, annotator, label, seconds, sender) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
-                [(each.timestamp, each.image, each.annotator, each.label, each.seconds, sender) for each in labels],
+                (label.timestamp, label.image, label.annotator, label.label, label.seconds, self._sender),
             )
 
     def _select(self) -> list[tuple[Label, str]]:
@@ -133,7 +126,7 @@ def labels_wait(state: Path) -> bool:
         with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=BUSY)) as db:
             if db.execute("SELECT 1 FROM waiting").fetchone():
                 return True
-    return any(state.glob("*/*.jsonl"))
+    return False
 
 
 def _is_on_network(folder: Path) -> bool:

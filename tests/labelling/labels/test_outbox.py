@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
-import json
 import signal
 import sqlite3
 import subprocess
@@ -13,7 +11,6 @@ import sys
 import textwrap
 import threading
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -276,8 +273,6 @@ def test_whether_labels_wait_is_known_without_aws(tmp_path: Path) -> None:
     file.remove([kept])
     assert not labels_wait(tmp_path)
     file.close()
-    (tmp_path / "bucket" / "1-00000000.jsonl").touch()
-    assert labels_wait(tmp_path)
 
 
 def test_the_lock_of_another_program_is_waited_for(tmp_path: Path) -> None:
@@ -291,68 +286,6 @@ def test_the_lock_of_another_program_is_waited_for(tmp_path: Path) -> None:
     keeping.join(PATIENCE)
     assert len(file.labels()) == 1
     file.close()
-
-
-# ---- the journals of version 1.0 --------------------------------------------------------------
-
-
-def write_journal(folder: Path, name: str, *labels: Label, end: str = "") -> Path:
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{name}.jsonl"
-    path.write_text("".join(json.dumps(asdict(each)) + "\n" for each in labels) + end)
-    return path
-
-
-def test_journals_of_version_1_0_are_taken_over(world: World) -> None:
-    kept = [label(f"{number}.jpg") for number in range(4)]
-    folder = world.home / "labels"
-    write_journal(folder, "9-00000000", kept[2], kept[0], end='{"image": "torn')
-    write_journal(folder, "10-00000000", kept[1], end='["no label"]\n{"image": 1}\n\0\0\n')
-    write_journal(folder, "11-00000000")
-    held = write_journal(folder, "12-00000000", kept[3])
-    with held.open("rb") as living:
-        fcntl.flock(living, fcntl.LOCK_EX)  # its process lives
-        first = outbox(world)
-        assert first.flush(PATIENCE)
-        first.close()
-        assert [row["image"] for row in rows(world)] == ["0.jpg", "1.jpg", "2.jpg"]
-        assert list(folder.glob("*.jsonl")) == [held]
-    second = outbox(world)
-    assert second.flush(PATIENCE)
-    second.close()
-    assert [row["image"] for row in rows(world)] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
-    assert not list(folder.glob("*.jsonl"))
-    assert said == [f"Sent {count} that an earlier run had left on this disk." for count in ("3 labels", "1 label")]
-
-
-def test_a_journal_is_taken_over_once_though_its_removal_was_cut_short(world: World) -> None:
-    kept, folder = label(), world.home / "labels"
-    died = python(
-        """
-        import os, pathlib, signal, sys
-        from lab2.labelling.labels.old_journals import take_over_journals
-        from lab2.labelling.labels.outbox_file import OutboxFile
-        pathlib.Path.unlink = lambda path: os.kill(os.getpid(), signal.SIGKILL)
-        take_over_journals(pathlib.Path(sys.argv[1]), OutboxFile(pathlib.Path(sys.argv[1])))
-        """,
-        write_journal(folder, "9-00000000", kept).parent,
-    )
-    assert died.returncode == -signal.SIGKILL and on_disk(folder) == [kept]
-    file = OutboxFile(folder)
-    file.remove([kept])  # sent, and then somebody deleted its row on purpose
-    file.close()
-    keeping = outbox(world)
-    assert keeping.waiting == 0 and not list(folder.glob("*.jsonl"))
-    keeping.close()
-
-
-def test_a_journal_that_can_not_be_read_is_left_there(world: World) -> None:
-    (world.home / "labels" / "9-00000000.jsonl").mkdir(parents=True)
-    keeping = outbox(world)
-    keeping.keep(label())
-    assert keeping.flush(PATIENCE)
-    keeping.close()
-    assert (world.home / "labels" / "9-00000000.jsonl").exists()
 
 
 @pytest.mark.long
