@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from lab2.aws.retry import OutageReporter
 from lab2.errors import UserError
+from lab2.labelling.labels.choices import BY_VALUE, WITHDRAWN, majority
 from lab2.labelling.labels.label import Clock, Label, by_image
 from lab2.labelling.pictures.image_store import PAGE, Image
 from lab2.labelling.pictures.picture import Picture
@@ -74,6 +75,7 @@ def ask_round(session: Session, candidates: list[Image], annotator: str) -> None
     count = min(ROUND, len(candidates))
     arriving = {BackgroundTask(load).future for _ in range(count)}
     pictures: list[tuple[Image, Picture]] = []
+    given: set[int] = set()  # the pictures that have a label of this round
     at = 0
     try:
         while at < count:
@@ -94,8 +96,13 @@ def ask_round(session: Session, candidates: list[Image], annotator: str) -> None
                 continue
             if answer == "q":
                 break
-            if answer in "01":
+            if answer == "s" and at in given:  # the person went back to a label and gives no other one
+                answer = WITHDRAWN
+            if answer in BY_VALUE or answer == WITHDRAWN:
                 session.outbox.keep(Label(image.name, answer, annotator, clock.stamp(), f"{seconds:.2f}"))
+                given.add(at)
+            if answer == WITHDRAWN:
+                given.remove(at)
             at = max(0, at - 1) if answer == "u" else at + 1
     finally:
         screen.hide()
@@ -109,7 +116,6 @@ def usefulness(labels: Mapping[str, Label], annotator: str) -> int | None:
     """
     if annotator in labels:
         return None
-    ones = sum(label.label == "1" for label in labels.values())
     if len(labels) < 2:
         return len(labels)
-    return 2 if 2 * ones == len(labels) else 3
+    return 2 if majority(label.label for label in labels.values()) is None else 3

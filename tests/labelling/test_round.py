@@ -8,11 +8,12 @@ from collections import Counter
 import cv2
 import numpy
 import pytest
-from support.labeller import image_names, piped, put_labels, votes
+from support.labeller import image_names, piped, put_labels, rows, votes
 from support.proxy import Fault, Proxy
 from support.world import World
 
 from lab2.aws.resources import LABEL_KEY
+from lab2.labelling.labels.choices import WITHDRAWN
 from lab2.labelling.pictures.image_store import PAGE
 from lab2.labelling.round import usefulness
 
@@ -58,3 +59,14 @@ def test_a_bucket_without_labels_is_not_asked_for_them(samples: World, proxy: Pr
     assert piped(samples, "report", typed="")[0] == 0
     code, output, _ = piped(samples, "label", typed="1\n")
     assert code == 0 and "1 label safe in S3." in output
+
+
+def test_a_label_that_is_taken_back_and_not_given_again_is_withdrawn(samples: World) -> None:
+    code, *_ = piped(samples, "label", "--annotator", "ada", typed="1\nu\ns\n0\nu\n1\nq\n")
+    assert code == 0
+    first, withdrawn, second, instead = rows(samples)
+    assert (first["image"], withdrawn["label"]) == (withdrawn["image"], WITHDRAWN)
+    assert (second["image"], second["label"], instead["label"]) == (instead["image"], "0", "1")
+    told = json.loads(piped(samples, "report", "--output", "json", typed="")[1])
+    assert [image["image"] for image in told["images"] if image["majority"]] == [instead["image"]]
+    assert [(each["name"], each["labels"]) for each in told["annotators"]] == [("ada", 1)]

@@ -5,21 +5,36 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Collection
 
-HELP = "1 hot dog   0 not   u or Backspace back   s skip   q or Esc end"
-BY_CHARACTER = {
-    "1": "1", "0": "0", "u": "u", "s": "s", "q": "q",
-    "&": "1", "à": "0",  # the digit row without Shift: French
-    "+": "1",  # Czech and Slovak; their 0 is é, which is the French 2
+from lab2.labelling.labels.choices import BY_VALUE, CHOICES
+
+HELP = (
+    "   ".join(f"{choice.value} {choice.title}" for choice in CHOICES)
+    + "   u or Backspace back   s skip   q or Esc end"
+)
+COMMANDS = {
+    "u": "u", "s": "s", "q": "q",
     "г": "u", "ы": "s", "і": "s", "й": "q",  # noqa: RUF001 - the places of u, s and q: Russian, Ukrainian
     "θ": "u", "σ": "s", "ς": "s",  # noqa: RUF001 - Greek, where q is ;
     "ו": "u", "ד": "s",  # noqa: RUF001 - Hebrew, where it is /
     "ع": "u", "س": "s", "ض": "q",  # Arabic and Persian
 }  # fmt: skip
-BY_KEYSYM = {
-    0xFFB1: "1", 0xFF9C: "1", 0xFFB0: "0", 0xFF9E: "0",  # numeric pad with and without Num Lock
-    0xFF08: "u", 0x08: "u", 0xFF1B: "q", 0x1B: "q",  # Backspace and Escape, as Qt and as other toolkits have them
-}  # fmt: skip
-BY_PLACE = {10: "1", 87: "1", 19: "0", 90: "0", 30: "u", 39: "s", 24: "q"}  # X keycodes, the same for all PC keyboards
+BY_CHARACTER: dict[str, str] = COMMANDS | {
+    key: choice.value for choice in CHOICES for key in (choice.value, *choice.keys)
+}
+# Digits on the numeric pad, with and without Num Lock, as X keysyms; and X keycodes, the same for all PC keyboards.
+PAD_WITHOUT_NUM_LOCK = (0xFF9E, 0xFF9C, 0xFF99, 0xFF9B, 0xFF96, 0xFF9D, 0xFF98, 0xFF95, 0xFF97, 0xFF9A)
+DIGIT_ROW = (19, 10, 11, 12, 13, 14, 15, 16, 17, 18)
+PAD = (90, 87, 88, 89, 83, 84, 85, 79, 80, 81)
+BY_KEYSYM: dict[int, str] = {
+    0xFF08: "u",
+    0x08: "u",
+    0xFF1B: "q",
+    0x1B: "q",
+}  # Backspace and Escape, of Qt and of other toolkits
+BY_PLACE: dict[int, str] = {30: "u", 39: "s", 24: "q"}
+for _value in BY_VALUE:
+    BY_KEYSYM |= dict.fromkeys((0xFFB0 + int(_value), PAD_WITHOUT_NUM_LOCK[int(_value)]), _value)
+    BY_PLACE |= dict.fromkeys((DIGIT_ROW[int(_value)], PAD[int(_value)]), _value)
 SILENT = {*range(0xFFE1, 0xFFEF), 0xFF7F, 0xFE03, 0xFE08, 0xFE0A}  # Shift, Num Lock, the next layout and the like
 
 

@@ -16,7 +16,7 @@ class Screen(Protocol):
         """Width and height in pixels that pictures should fit into."""
 
     def ask(self, picture: Picture, name: str, place: str, status: Callable[[], str]) -> tuple[str, float]:
-        """Show the picture; return the answer (1, 0, u, s or q) and the seconds that it took."""
+        """Show the picture; return the answer (a choice's value, u, s or q) and the seconds that it took."""
 
     def hide(self) -> None:
         """Make room for the menu."""

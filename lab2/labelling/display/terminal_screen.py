@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 from lab2.labelling.display.keys import answer_of_character
 from lab2.labelling.display.screen import REFLEX
+from lab2.labelling.labels.choices import CHOICES
 from lab2.labelling.pictures.picture import Picture
 from lab2.system.keyboard import ask, drop_typed_ahead
 from lab2.terminal import draws_over
 
-HELP = "1 hot dog, 0 not, u back, s skip, q end"
+HELP = ", ".join(f"{choice.value} {choice.title}" for choice in CHOICES) + ", u back, s skip, q end"
 LINE = 50  # characters of the line below a picture, at most
 
 

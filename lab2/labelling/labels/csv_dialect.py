@@ -1,4 +1,4 @@
-"""How a label file writes its rows: columns, delimiter, line ends, encoding; what people may call a label."""
+"""How a label file writes its rows: columns, delimiter, line ends, encoding."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sys import intern
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.errors import UserError
+from lab2.labelling.labels.choices import value_meant
 from lab2.labelling.labels.label import Label
 from lab2.terminal import harmless_cell
 
@@ -25,14 +26,7 @@ _MARKS = {codecs.BOM_UTF8: UTF_8, codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_U
 _PART = 2**16  # characters of a file that are split into lines at once: StringIO takes four bytes for each
 _MAX_LINES = 20  # of one row: a name may hold line ends, and a quote that somebody left open spoils no more rows
 
-# What people type for 1 and 0, and what spreadsheets in other languages make of TRUE and FALSE.
-_WORDS = {
-    "1": "true yes y hotdog ishotdog wahr ja vrai oui verdadero verdadeiro vero waar sant prawda истина",
-    "0": "false no n not nothotdog notahotdog isnothotdog nohotdog falsch nein faux non falso onwaar falskt fałsz ложь",
-}
-_MEANINGS = {word: label for label, words in _WORDS.items() for word in words.split()}
 _FORMULA = re.compile(r"^'(?='*[=+\-@\t\r])")
-_NUMBER = re.compile(r"0*([01])([.,]0*)?", re.ASCII)  # 1.0 is what pandas writes of a column that had gaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +124,7 @@ class CsvDialect:
             values = dict(zip(self.columns, cells, strict=False))
             cells = [values.get(name, "") for name in COLUMNS]
         image, label, annotator, timestamp, seconds = map(_without_quote, cells)
-        meant = label_meant(label)
+        meant = value_meant(label)
         if not meant or not image.strip():  # an image may start with a space
             return None
         # Names come again and again: each is kept once.
@@ -139,15 +133,6 @@ class CsvDialect:
     def is_header(self, cells: list[str]) -> bool:
         """Tell whether a row is the header, or that of another file put behind this one."""
         return tuple(cell.strip().lower() for cell in cells)[: len(self.columns)] == self.columns
-
-
-def label_meant(cell: str) -> str | None:
-    """Return 1 or 0 for what people and spreadsheets write in a cell for it; None for anything else."""
-    if cell in ("1", "0"):
-        return cell
-    if number := _NUMBER.fullmatch(cell.strip()):
-        return number[1]
-    return _MEANINGS.get(re.sub(r"[\s_-]+", "", cell).casefold())
 
 
 def _without_quote(cell: str) -> str:

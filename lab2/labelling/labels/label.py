@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+from lab2.labelling.labels.choices import WITHDRAWN
 from lab2.terminal import is_shown
 
 BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
@@ -14,7 +15,7 @@ BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A judgement: `label` is "1" for a hot dog or "0"; `timestamp` is ISO 8601 in UTC with ms; `seconds` it took."""
+    """A judgement: `label` is a choice's value; `timestamp` is ISO 8601 in UTC with ms; `seconds` what it took."""
 
     image: str
     label: str
@@ -63,6 +64,14 @@ class LabelOrder:
         given[label.annotator] = label
         if known is None:
             self._assumed[pair] = time
+
+
+def without_withdrawn(votes: Votes) -> Votes:
+    """Return the votes without the labels that their annotators took back."""
+    return {
+        image: {name: label for name, label in labels.items() if label.label != WITHDRAWN}
+        for image, labels in votes.items()
+    }
 
 
 def by_image(votes: Votes, images: Iterable[str]) -> Votes:

@@ -11,8 +11,9 @@ from lab2.aws.s3.append_object import AppendObject
 from lab2.aws.s3.stored_object import StoredObject
 from lab2.aws.session import AwsSession
 from lab2.errors import UserError
+from lab2.labelling.labels.choices import BY_VALUE
 from lab2.labelling.labels.csv_dialect import ANSI, HEADER, UTF_8, CsvDialect, decode
-from lab2.labelling.labels.label import Label, LabelOrder, Votes
+from lab2.labelling.labels.label import Label, LabelOrder, Votes, without_withdrawn
 from lab2.terminal import printable
 
 HEAD_BYTES = 4096  # in which the header of a label file is looked for
@@ -140,7 +141,7 @@ class LabelFile:
         """Return all labels that count now."""
         self.read_all()
         self._index.read()
-        return self._index.votes
+        return without_withdrawn(self._index.votes)
 
     def warning(self) -> str:
         """Return a sentence that names the rows that are not understood, '' where there are none."""
@@ -150,9 +151,10 @@ class LabelFile:
         lines = f"line{'s' * (len(unclear) > 1)} {', '.join(map(str, list(unclear)[:MAX_NAMED]))}"
         more = f" and {len(unclear) - MAX_NAMED:,} more" if len(unclear) > MAX_NAMED else ""
         example = printable(next(iter(unclear.values()))[:60])
+        values = " or ".join(BY_VALUE)
         return (
             f"{LABEL_KEY}: {lines}{more} can't be understood and {'are' if len(unclear) > 1 else 'is'} not counted "
-            f"({example}). A row needs an image and a label, 1 or 0."
+            f"({example}). A row needs an image and a label, {values}."
         )
 
     def _head(self) -> bytes:

@@ -6,37 +6,45 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lab2.labelling.labels.choices import majority
 
-def fleiss_kappa(images: Sequence[tuple[int, int]]) -> float | None:
-    """Return the agreement on images given as (votes for 1, all votes): 1 is perfect, 0 is what chance would give.
 
-    None if no image has two votes, or if all votes are the same, which makes chance agreement 1. The number of
-    votes may differ between images: J. L. Fleiss and J. Cuzick, "The reliability of dichotomous judgments: unequal
-    numbers of judges per subject", Applied Psychological Measurement 3 (1979), 537-542. With equal numbers it is the
-    kappa of J. L. Fleiss, Psychological Bulletin 76 (1971), 378-382.
+def fleiss_kappa(images: Iterable[Sequence[int]]) -> float | None:
+    """Return the agreement on images given as the number of votes for each choice: 1 is perfect, 0 is by chance.
+
+    None if no image has two votes, or if all votes are the same, which makes chance agreement 1. The number of votes
+    may differ between images, as in J. L. Fleiss, B. Levin, M. C. Paik, "Statistical Methods for Rates and
+    Proportions", 3rd ed. (2003), 18.3. With equal numbers it is the kappa of J. L. Fleiss, Psychological Bulletin 76
+    (1971), 378-382.
     """
-    images = [(ones, votes) for ones, votes in images if votes]
-    pairs = sum(votes - 1 for _, votes in images)
-    share = sum(ones for ones, _ in images) / max(1, sum(votes for _, votes in images))
-    if not pairs or share in (0, 1):
+    voted = [(sum(counts), counts) for counts in images if any(counts)]
+    pairs = sum(votes - 1 for votes, _ in voted)
+    totals: list[int] = [sum(column) for column in zip(*(counts for _, counts in voted), strict=True)]
+    chance = _differing(sum(totals), totals) / max(1, sum(totals) * sum(totals))
+    if not pairs or not chance:
         return None
-    disagreement = sum(ones * (votes - ones) / votes for ones, votes in images) / pairs
-    return 1 - disagreement / (share * (1 - share))
+    return 1 - sum(_differing(votes, counts) / votes for votes, counts in voted) / pairs / chance
 
 
-def krippendorff_alpha(images: Sequence[tuple[int, int]]) -> float | None:
-    """Return the agreement on images given as (votes for 1, all votes): 1 is perfect, 0 is what chance would give.
+def krippendorff_alpha(images: Iterable[Sequence[int]]) -> float | None:
+    """Return the agreement on images given as the number of votes for each choice: 1 is perfect, 0 is by chance.
 
     For nominal data with missing values, so annotators may label different subsets; images with one vote don't count.
     None if there are no others, or if all their votes are the same: K. Krippendorff, "Computing Krippendorff's
     Alpha-Reliability" (2011), https://repository.upenn.edu/asc_papers/43.
     """
-    images = [(ones, votes) for ones, votes in images if votes > 1]
-    ones, votes = sum(ones for ones, _ in images), sum(votes for _, votes in images)
-    if ones in (0, votes):
+    shared = [(sum(counts), counts) for counts in images if sum(counts) > 1]
+    totals: list[int] = [sum(column) for column in zip(*(counts for _, counts in shared), strict=True)]
+    expected = _differing(sum(totals), totals)
+    if not expected:
         return None
-    observed = sum(ones * (votes - ones) / (votes - 1) for ones, votes in images)
-    return 1 - (votes - 1) * observed / (ones * (votes - ones))
+    observed = sum(_differing(votes, counts) / (votes - 1) for votes, counts in shared)
+    return 1 - (sum(totals) - 1) * observed / expected
+
+
+def _differing(votes: int, counts: Iterable[int]) -> int:
+    """Return how many ordered pairs of votes are for different choices."""
+    return sum(count * (votes - count) for count in counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +67,16 @@ def compared_with_others(images: Iterable[Mapping[str, str]]) -> dict[str, Compa
     """
     agreed, compared = Counter[str](), Counter[str]()
     for votes in images:
-        counts = Counter(votes.values())
-        leads = {label: (count - 1) - (len(votes) - count) for label, count in counts.items()}  # without one's own
+        verdicts = {label: _compare(label, Counter(votes.values())) for label in set(votes.values())}
         for annotator, label in votes.items():
-            agreed[annotator] += leads[label] > 0
-            compared[annotator] += leads[label] != 0
+            agrees = verdicts[label]
+            agreed[annotator] += agrees is True
+            compared[annotator] += agrees is not None
     return {annotator: Comparison(agreed[annotator], compared[annotator]) for annotator in compared}
+
+
+def _compare(label: str, counts: Counter[str]) -> bool | None:
+    """Return whether a vote for `label` is that of the majority of the others; None if they have none."""
+    others = counts - Counter([label])
+    leader = majority(others.elements())
+    return None if leader is None else leader == label

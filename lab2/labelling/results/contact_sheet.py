@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lab2.errors import UserError, internal_error
 from lab2.labelling.display.drawing import SIDE, contact_sheet
+from lab2.labelling.labels.choices import BY_VALUE, CHOICES, Colour
 from lab2.labelling.pictures.decoding.decoder import Decoder
 from lab2.labelling.pictures.image_store import Image, ImageStore
 from lab2.labelling.pictures.picture import Picture, UnreadableImage
@@ -15,7 +16,8 @@ from lab2.labelling.results.report import Verdict
 from lab2.terminal import counted, printable, remark
 
 MAX_PICTURES = 60
-PLAIN, DISPUTED = (60, 60, 60), (0, 0, 200)  # colours of captions: blue, green, red
+UNLABELLED: Colour = (60, 60, 60)  # colours of captions: blue, green, red
+DISPUTED: Colour = (0, 0, 200)
 
 
 def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: ImageStore, decoder: Decoder) -> None:
@@ -37,8 +39,7 @@ def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: ImageSto
     with ThreadPoolExecutor() as threads:
         pictures = list(threads.map(load, [image for image, _ in shown]))
     data = contact_sheet(
-        (picture, _caption(verdict), DISPUTED if verdict.dispute else PLAIN)
-        for picture, (_, verdict) in zip(pictures, shown, strict=True)
+        (picture, _caption(verdict), _colour(verdict)) for picture, (_, verdict) in zip(pictures, shown, strict=True)
     )
     try:
         path.write_bytes(data)
@@ -48,4 +49,12 @@ def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: ImageSto
 
 
 def _caption(verdict: Verdict) -> str:
-    return f"{verdict.hot_dog} hot dog, {verdict.not_hot_dog} not" if verdict.labels else "no label"
+    if not verdict.labels:
+        return "no label"
+    return ", ".join(f"{votes} {choice.title}" for choice, votes in zip(CHOICES, verdict.votes, strict=True))
+
+
+def _colour(verdict: Verdict) -> Colour:
+    if verdict.dispute:
+        return DISPUTED
+    return BY_VALUE[verdict.majority].colour if verdict.majority else UNLABELLED

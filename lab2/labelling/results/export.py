@@ -94,7 +94,7 @@ class Export:
         classes, done, parts = (
             Counter(getattr(placed, field) for placed in self.placed) for field in ("label", "what", "split")
         )
-        named = (*CLASSES[:2], *(CLASSES[2:] if classes[TIED] else ()))
+        named = (*CLASSES, *([TIED] if classes[TIED] else ()))
         lines = [f"{counted(len(self.placed), 'picture')} in {printable(str(self.folder))}: {_counts(classes, named)}."]
         if parts.keys() - {""}:
             lines.append(f"Split: {_counts(parts, [name for name, _ in self.split.parts])}.")
@@ -130,7 +130,7 @@ class Export:
     def _files(self) -> Iterator[Path]:
         """Yield the pictures that exports wrote, whatever their class and split are."""
         for split in ("", *SPLITS):
-            for label in CLASSES:
+            for label in (*CLASSES, TIED):
                 with suppress(FileNotFoundError):
                     paths = sorted((self.folder / split / label).iterdir())
                     yield from (path for path in paths if is_exported_name(path.name))
@@ -191,20 +191,20 @@ class Export:
     def _write_metadata(self) -> None:
         """Write the metadata of each part of the split, and remove that of parts that are no more.
 
-        A part has both class folders even if one is empty: a loader numbers the classes by the folders it finds.
+        A part has all class folders even if one is empty: a loader numbers the classes by the folders it finds.
         """
         parts = {name for name, _ in self.split.parts}
         for split in ("", *SPLITS):
             folder = self.folder / split
             rows = sorted((placed for placed in self.placed if placed.split == split), key=lambda placed: placed.path)
             if split in parts:
-                for label in CLASSES[:2]:
+                for label in CLASSES:
                     (folder / label).mkdir(parents=True, exist_ok=True)
             if rows:
                 self._write(folder / METADATA, _metadata(rows, folder))
             elif _is_metadata(folder / METADATA):
                 (folder / METADATA).unlink()
-            for label in CLASSES:
+            for label in (*CLASSES, TIED):
                 if split not in parts or label == TIED:
                     with suppress(OSError):  # it is not there, or not empty
                         (folder / label).rmdir()
@@ -214,7 +214,7 @@ class Export:
 
 
 def _is_metadata(path: Path) -> bool:
-    """Tell whether a file is there and is one that export writes."""
+    """Return whether a file is there and is one that export writes."""
     head = ",".join(COLUMNS).encode()
     try:
         with path.open("rb") as file:

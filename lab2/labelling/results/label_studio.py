@@ -9,14 +9,12 @@ from typing import Any
 
 from lab2.aws.resources import IMAGE_PREFIX
 from lab2.labelling.labels.label import Label
-from lab2.labelling.results.training_set import CLASS_OF, HOT_DOG, NOT_HOT_DOG, TrainingSet
+from lab2.labelling.results.training_set import CLASS_OF, CLASSES, TrainingSet
 
 TASKS = "tasks.json"
 # What a project needs as its labelling interface.
-CONFIG = (
-    '<View><Image name="image" value="$image"/><Choices name="label" toName="image">'
-    f'<Choice value="{HOT_DOG}"/><Choice value="{NOT_HOT_DOG}"/></Choices></View>'
-)
+_CHOICES = "".join(f'<Choice value="{name}"/>' for name in CLASSES)
+CONFIG = f'<View><Image name="image" value="$image"/><Choices name="label" toName="image">{_CHOICES}</Choices></View>'
 
 
 def encode_tasks(wanted: TrainingSet, bucket: str) -> bytes:

@@ -8,9 +8,10 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from statistics import median
 
+from lab2.labelling.labels.choices import CHOICES
 from lab2.labelling.labels.label import Label, Votes, by_image
 from lab2.labelling.pictures.image_store import original_name
 from lab2.labelling.results.agreement import Comparison, compared_with_others, fleiss_kappa, krippendorff_alpha
@@ -35,34 +36,37 @@ class Annotator:
 
     @property
     def disagrees(self) -> bool:
-        """Tell whether the person's labels should be looked at."""
+        """Return whether the person's labels should be looked at."""
         share = self.others.share
         return share is not None and share < FEW_AGREE and self.others.compared >= MIN_COMPARED
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The votes on one image."""
+    """The votes on one image: how many for each of CHOICES, in their order."""
 
     image: str
-    hot_dog: int
-    not_hot_dog: int
+    votes: tuple[int, ...]
 
     @property
     def labels(self) -> int:
-        return self.hot_dog + self.not_hot_dog
+        return sum(self.votes)
 
     @property
     def majority(self) -> str | None:
-        """Return "1" or "0", or None for a tie."""
-        if self.hot_dog == self.not_hot_dog:
-            return None
-        return "1" if self.hot_dog > self.not_hot_dog else "0"
+        """Return the value of the choice with more votes than each other one, None for a tie or no votes."""
+        most = max(self.votes)
+        leading = [choice.value for choice, votes in zip(CHOICES, self.votes, strict=True) if votes == most]
+        return leading[0] if most and len(leading) == 1 else None
 
     @property
     def dispute(self) -> float:
-        """Return the minority's share of the votes: 0 to 0.5."""
-        return min(self.hot_dog, self.not_hot_dog) / max(1, self.labels)
+        """Return the share of the votes that are not for the leading choice: 0 to 1 - 1 / choices."""
+        return 1 - max(self.votes) / self.labels if self.labels else 0.0
+
+    def by_class(self) -> dict[str, int]:
+        """Return the votes for each class, as results in JSON and CSV name them."""
+        return {choice.folder: votes for choice, votes in zip(CHOICES, self.votes, strict=True)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,12 @@ class Report:
     verdicts: list[Verdict]
     kappa: float | None
     alpha: float | None
+
+    @property
+    def unanimous(self) -> bool:
+        """Return whether all labels of pictures with several are for one choice: no coefficient is defined then."""
+        shared = [verdict.votes for verdict in self.verdicts if verdict.labels > 1]
+        return bool(shared) and sum(any(column) for column in zip(*shared, strict=True)) == 1
 
     @classmethod
     def of(cls, images: Iterable[str], votes: Votes) -> Report:
@@ -92,7 +102,7 @@ class Report:
             for name, labels in given.items()
         ]
         annotators.sort(key=lambda annotator: (-annotator.labels, annotator.name))
-        counts = [(verdict.hot_dog, verdict.labels) for verdict in verdicts]
+        counts = [verdict.votes for verdict in verdicts]
         return cls(annotators, verdicts, fleiss_kappa(counts), krippendorff_alpha(counts))
 
     @property
@@ -115,10 +125,9 @@ class Report:
         """Return a line of CSV per image, under a header."""
         lines = io.StringIO()
         writer = csv.writer(lines, lineterminator="\n")
-        writer.writerow(("image", "hot_dog", "not_hot_dog", "majority"))
+        writer.writerow(("image", *(choice.folder for choice in CHOICES), "majority"))
         for each in self.verdicts:
-            name = harmless_cell(printable(each.image))
-            writer.writerow((name, each.hot_dog, each.not_hot_dog, each.majority or ""))
+            writer.writerow((harmless_cell(printable(each.image)), *each.votes, each.majority or ""))
         return lines.getvalue().rstrip("\n")
 
     def as_json(self) -> str:
@@ -139,27 +148,35 @@ class Report:
                 "needed": self.needed(),
                 "kappa": self.kappa,
                 "alpha": self.alpha,
-                "images": [asdict(verdict) | {"majority": verdict.majority} for verdict in self.verdicts],
+                "images": [
+                    {"image": verdict.image} | verdict.by_class() | {"majority": verdict.majority}
+                    for verdict in self.verdicts
+                ],
             },
             indent=1,
         )
 
+    def _coefficient(self, value: float | None) -> str:
+        if value is not None:
+            return f"{value:.2f}"
+        if self.unanimous:
+            return "not defined (all shared labels are the same)"
+        return "not known (no picture has two labels)"
+
     def as_text(self, width: int) -> str:
         """Return the report in lines of at most `width` columns."""
-        majority = Counter(verdict.majority for verdict in self.verdicts if verdict.labels)
+        won = Counter(verdict.majority for verdict in self.verdicts if verdict.labels)
+        titles = [choice.title for choice in CHOICES]
         blocks: list[list[Sequence[object]]] = [
             [("labels", *self.coverage()), ("pictures", *self.coverage().values())],
             [("labels wanted each", *self.needed()), ("labels missing", *self.needed().values())],
-            [("majority", "hot dog", "not", "tied"), ("pictures", majority["1"], majority["0"], majority[None])],
+            [("majority", *titles, "tied"), ("pictures", *(won[choice.value] for choice in CHOICES), won[None])],
             [("labels", "seconds", "agrees", "annotator")] + [_person(each) for each in self.annotators],
         ]
         if self.disputed:
             blocks.append(
-                [("hot dog", "not", "most disputed")]
-                + [
-                    (each.hot_dog, each.not_hot_dog, printable(original_name(each.image)))
-                    for each in self.disputed[:MAX_DISPUTED]
-                ]
+                [(*titles, "most disputed")]
+                + [(*each.votes, printable(original_name(each.image))) for each in self.disputed[:MAX_DISPUTED]]
             )
         lines = [line for block in blocks for line in (*_aligned(block, width), "")]
         for each in self.annotators:
@@ -167,13 +184,9 @@ class Report:
                 lines += textwrap.wrap(f"Look at the labels of {_name(each)}: {_share(each.others)} agree.", width)
         if any(each.disagrees for each in self.annotators):
             lines.append("")
-        lines.append(f"agreement (Fleiss' kappa): {_coefficient(self.kappa)}")
-        lines.append(f"agreement (Krippendorff's alpha): {_coefficient(self.alpha)}")
+        lines.append(f"agreement (Fleiss' kappa): {self._coefficient(self.kappa)}")
+        lines.append(f"agreement (Krippendorff's alpha): {self._coefficient(self.alpha)}")
         return "\n".join(line if len(line) <= width else f"{line[: width - 1]}…" for line in lines)
-
-
-def _coefficient(value: float | None) -> str:
-    return "not known (too few shared pictures)" if value is None else f"{value:.2f}"
 
 
 def _person(each: Annotator) -> tuple[object, ...]:
@@ -192,7 +205,7 @@ def _name(each: Annotator) -> str:
 def verdict_of(image: str, labels: Iterable[Label]) -> Verdict:
     """Return what these labels say of an image."""
     counts = Counter(label.label for label in labels)
-    return Verdict(image, counts["1"], counts["0"])
+    return Verdict(image, tuple(counts[choice.value] for choice in CHOICES))
 
 
 def _median_seconds(labels: Iterable[Label]) -> float | None:

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from lab2.errors import UserError
+from lab2.labelling.labels.choices import CHOICES
 from lab2.labelling.labels.label import Label, Votes, by_image
 from lab2.labelling.pictures.image_store import Image
 from lab2.labelling.results.report import Verdict, verdict_of
 from lab2.terminal import is_shown
 
-HOT_DOG, NOT_HOT_DOG, TIED = CLASSES = "hot_dog", "not_hot_dog", "tied"
-CLASS_OF = {"1": HOT_DOG, "0": NOT_HOT_DOG, None: TIED}
+TIED = "tied"
+CLASS_OF = {None: TIED} | {choice.value: choice.folder for choice in CHOICES}
+CLASSES = tuple(choice.folder for choice in CHOICES)
 TIES = ("skip", "first", "folder")
 SPLITS = ("train", "validation", "test")
 
@@ -116,7 +118,7 @@ def named_digest(file_name: str) -> str:
 
 
 def is_exported_name(file_name: str) -> bool:
-    """Tell whether a file name is of the forms that export gives; no other file of its folders is touched."""
+    """Return whether a file name is of the forms that export gives; no other file of its folders is touched."""
     return bool(named_digest(file_name.removeprefix("key-")))
 
 
@@ -125,7 +127,7 @@ def _example(image: Image, verdict: Verdict, label: str, given: tuple[Label, ...
     key = hashlib.sha256(image.name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     by_key = f"key-{key}-{own}"
     is_ours = named_digest(own) and own == image.name and own_names[_folded(own)] == 1
-    agreement = max(verdict.hot_dog, verdict.not_hot_dog) / verdict.labels
+    agreement = max(verdict.votes) / verdict.labels
     return Example(image, label, given, agreement, (own, by_key) if is_ours else (by_key,))
 
 

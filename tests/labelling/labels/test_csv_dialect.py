@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab2.labelling.labels.csv_dialect import CsvDialect, decode, label_meant
+from lab2.labelling.labels.choices import value_meant
+from lab2.labelling.labels.csv_dialect import CsvDialect, decode
 from lab2.labelling.labels.label import Clock, Label, clean_name
 
 LINE = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1).filter(str.strip)
@@ -74,7 +75,7 @@ def test_names_of_people_are_one_line() -> None:
     ],
 )
 def test_a_label_is_what_people_and_spreadsheets_write_for_it(label: str | None, cells: list[str]) -> None:
-    assert {cell: label_meant(cell) for cell in cells} == dict.fromkeys(cells, label)
+    assert {cell: value_meant(cell) for cell in cells} == dict.fromkeys(cells, label)
 
 
 def test_a_name_may_hold_line_ends_and_an_open_quote_spoils_its_own_row_only() -> None:

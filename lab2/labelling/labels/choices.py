@@ -1,0 +1,72 @@
+"""The choices that a label can be: to add one is to add a line to CHOICES.
+
+Keys, screens, label file, report, contact sheet, export and Label Studio iterate over them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+Colour = tuple[int, int, int]  # blue, green, red
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One choice. `value` is the digit that stands for it in the label file and on the keyboard.
+
+    `title` is what people read, `folder` the class in exports and reports, `colour` that of captions. `keys` are the
+    other characters that the digit's key types on some keyboards; `words` are what people and spreadsheets write for
+    the choice, in lower case and without spaces, hyphens and underscores.
+    """
+
+    value: str
+    title: str
+    folder: str
+    colour: Colour
+    keys: str = ""
+    words: str = ""
+
+
+# & and à are the digit row without Shift on French keyboards, + on Czech and Slovak ones, whose 0 is é, the French 2.
+# The words are also what spreadsheets in other languages make of TRUE and FALSE.
+CHOICES = (
+    Choice("1", "hot dog", "hot_dog", (30, 90, 160), "&+",
+           "true yes y ishotdog wahr ja vrai oui verdadero verdadeiro vero waar sant prawda истина"),
+    Choice("0", "not", "not_hot_dog", (60, 60, 60), "à",
+           "false no n notahotdog isnothotdog nohotdog falsch nein faux non falso onwaar falskt fałsz ложь"),
+)  # fmt: skip
+BY_VALUE = {choice.value: choice for choice in CHOICES}
+WITHDRAWN = "withdrawn"  # in the place of a value: the annotator takes the label back and gives no other
+
+_NUMBER = re.compile(r"0*(\d)([.,]0*)?", re.ASCII)  # 1.0 is what pandas writes of a column that had gaps
+_BETWEEN_WORDS = re.compile(r"[\s_-]+")
+
+
+def _plain(text: str) -> str:
+    return _BETWEEN_WORDS.sub("", text).casefold()
+
+
+_VALUE_OF_WORD = {WITHDRAWN: WITHDRAWN} | {
+    _plain(word): choice.value for choice in CHOICES for word in (choice.title, choice.folder, *choice.words.split())
+}
+
+
+def value_meant(cell: str) -> str | None:
+    """Return the value that people and spreadsheets mean by a cell, or WITHDRAWN; None for anything else."""
+    if cell in BY_VALUE:
+        return cell
+    number = _NUMBER.fullmatch(cell.strip())
+    if number and number[1] in BY_VALUE:
+        return number[1]
+    return _VALUE_OF_WORD.get(_plain(cell))
+
+
+def majority(values: Iterable[str]) -> str | None:
+    """Return the value that was given more often than each of the others; None for a tie, or if none was given."""
+    leading = Counter(values).most_common(2)
+    if not leading or (len(leading) == 2 and leading[0][1] == leading[1][1]):
+        return None
+    return leading[0][0]
