@@ -123,7 +123,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
 def world(emulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     account = f"{random.SystemRandom().randrange(1, 10**12):012}"
     aws = {"AWS_ENDPOINT_URL": emulator, "AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": account,
-           "AWS_SECRET_ACCESS_KEY": "test"}  # fmt: skip
+           "AWS_SECRET_ACCESS_KEY": "test", "LAB2_STORE": "aws"}  # fmt: skip
     for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "LAB2_BUCKET"):
         monkeypatch.delenv(name, raising=False)
     for name, value in (aws | {"HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}).items():

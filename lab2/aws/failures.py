@@ -21,6 +21,7 @@ MISSING_QUEUE_CODES = {"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQ
 EXISTS_CODES = {"PreconditionFailed", "412"}
 RACE_CODES = {"ConditionalRequestConflict", "409"}
 MISSING_KEY_CODES = {"NoSuchKey", "404"}
+REFUSED_WRITE_CODES = EXISTS_CODES | RACE_CODES | MISSING_KEY_CODES  # of a conditional write
 DENIED_CODES = {"AccessDenied", "AccessDeniedException", "403"}
 
 MAX_SKEW = timedelta(minutes=4)  # AWS accepts a signature that is 5 minutes off (S3: 15)

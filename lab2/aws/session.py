@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
+from urllib.parse import urlsplit
 
 from lab2.aws.failures import (
     BAD_CONFIGURATION,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_sqs import SQSClient
 
+    from lab2.aws.s3.stored_object import StoredObject
     from lab2.aws.sqs.message_queue import Queue
     from lab2.aws.sqs.transport import SqsTransport
 
@@ -55,7 +57,10 @@ class AwsSession:
 
     def __init__(self, bucket_name: str | None = None, connections: int = 10, endpoint: Endpoint | None = None) -> None:
         self.bucket_name = bucket_name or (None if endpoint else os.environ.get("LAB2_BUCKET"))
-        self.connections, self.endpoint = connections, endpoint
+        self.connections = connections
+        self.endpoint = endpoint
+        self._store_is_checked = False
+        self._distrust: UserError | None = None  # why nothing is written to the bucket
 
     @cached_property
     def botocore_session(self) -> Session:
@@ -161,10 +166,43 @@ class AwsSession:
             raise
         return {url.rpartition("/")[2]: url for url in urls}
 
+    @cached_property
+    def store_is_aws(self) -> bool:
+        """Whether S3 is AWS's own, or behaves as it does, like the emulator of this machine."""
+        if self.endpoint or os.environ.get("LAB2_STORE") == "aws":
+            return True
+        host = urlsplit(self.s3.meta.endpoint_url).hostname or ""
+        suffixes = [partition["outputs"] for partition in self.botocore_session.get_data("partitions")["partitions"]]
+        return any(host.endswith((f".{each['dnsSuffix']}", f".{each['dualStackDnsSuffix']}")) for each in suffixes)
+
+    def stored_object(self, key: str) -> StoredObject:
+        """Return a key of the bucket, which grows as it is safe on this store."""
+        from lab2.aws.s3.stored_object import StoredObject
+
+        return StoredObject(self.s3, self.bucket, key, in_parts=self.store_is_aws)
+
     def check_bucket(self, prefix: str) -> None:
-        """UserError unless the bucket is there and `prefix` in it can be listed by us."""
+        """UserError unless the bucket is there, can be listed under `prefix`, and keeps what is entrusted to it."""
         with user_errors(f"bucket {self.bucket}"):
             self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=1)
+        self.check_conditional_writes(prefix)
+
+    def check_conditional_writes(self, prefix: str) -> None:
+        """UserError if the store ignores conditions; it is asked once, on a key under `prefix`, if it is not AWS's."""
+        from lab2.aws.s3.conditional_writes import check_conditional_writes
+
+        if self._distrust:
+            raise self._distrust
+        if self._store_is_checked or self.store_is_aws:
+            return
+        try:
+            with user_errors(f"bucket {self.bucket}"):
+                check_conditional_writes(self.s3, self.bucket, prefix)
+        except UserError as problem:
+            if problem.__cause__ is None:  # the store's own nature, and no outage
+                self._distrust = problem
+            raise
+        self._store_is_checked = True
 
     def _client(self, service: Any) -> Any:
         try:

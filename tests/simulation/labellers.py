@@ -21,6 +21,7 @@ from simulation.fakes import S3, Bucket, Stored
 from simulation.schedule import SKEW, World
 
 from lab2.aws.resources import LABEL_KEY
+from lab2.aws.s3.stored_object import StoredObject
 from lab2.errors import UserError
 from lab2.labelling.labels.csv_dialect import HEADER, CsvDialect
 from lab2.labelling.labels.label import Label
@@ -55,7 +56,11 @@ class Labels:
                 self.bucket.objects[LABEL_KEY].etag = f'"{random.randbytes(16).hex()}-2"'
 
     def aws(self, faults: float) -> Any:
-        return SimpleNamespace(s3=S3(self.world, self.bucket, faults), bucket="bucket")
+        s3: Any = S3(self.world, self.bucket, faults)
+        return SimpleNamespace(
+            s3=s3, bucket="bucket", check_conditional_writes=lambda _: None,
+            stored_object=lambda key: StoredObject(s3, "bucket", key),
+        )  # fmt: skip
 
     def open(self, machine: int, faults: float) -> Outbox:
         outbox = Outbox(self.aws(faults), self.folder / str(machine), lambda _: None)

@@ -53,6 +53,7 @@ class Fault:
     refuse: tuple[int, str] | None = None  # status and code of the error that is answered instead
     details: dict[str, str] = field(default_factory=dict)  # what else is in that error, its Message for one
     headers: dict[str, str] = field(default_factory=dict)  # of that answer
+    instead: tuple[int, dict[str, str], bytes] | None = None  # status, headers and body that are answered instead
     cut: bool = False  # the connection ends before AWS hears of it
     fail: int = 0  # so many entries of a batch are answered with Failed, and have no effect
     code: str = "InternalError"  # of those entries
@@ -99,6 +100,7 @@ class Proxy:
         self._rules: list[Rule] = []
         self._edits: dict[str, Callable[[dict[str, Any]], object]] = {}
         self._reply_edits: dict[str, Callable[[dict[str, Any]], object]] = {}
+        self._ignored: set[str] = set()
         self._lock = threading.Lock()
         proxy = self
 
@@ -159,6 +161,10 @@ class Proxy:
         """Change the fields of every SQS reply of an operation on its way back."""
         self._reply_edits[operation] = edit
 
+    def ignore(self, *headers: str) -> None:
+        """Behave as a store that does not look at these headers, such as If-Match."""
+        self._ignored |= {header.lower() for header in headers}
+
     def forget(self, *rules: Rule) -> None:
         """End these faults, or all."""
         with self._lock:
@@ -170,6 +176,8 @@ class Proxy:
             handler.end_headers()
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
         call = Call(_operation(handler), handler.command, handler.path, dict(handler.headers.items()), body)
+        if call.method != "GET":
+            call.headers = {name: value for name, value in call.headers.items() if name.lower() not in self._ignored}
         with self._lock:
             self.calls[call.operation] += 1
             self.sent[call.operation] += len(body)
@@ -179,6 +187,8 @@ class Proxy:
             fault.before()
         if fault.refuse:
             return _reply(handler, *_error(call, *fault.refuse, fault))
+        if fault.instead:
+            return _reply(handler, *fault.instead)
         if fault.cut:
             raise ConnectionAbortedError
         failed = _take_entries(call, fault) if fault.fail else []

@@ -1,8 +1,8 @@
 """One S3 object, many writers, append only: each item is in it exactly once, whenever processes are killed.
 
 S3 can't append, so an append puts the whole object again by a conditional write: If-Match says that nobody else has
-written to it since we last read it (optimistic concurrency). Many items go into one write (group commit). From 5 MiB
-on S3 itself copies the object as the first part of a multipart upload, and only the new items travel. After any
+written to it since we last read it (optimistic concurrency). Many items go into one write (group commit). On AWS, from
+5 MiB on, S3 itself copies the object as the first part of a multipart upload, and only the new items travel. After any
 doubtful reply what was added meanwhile is read before anything is written again: boto3 repeats a PUT whose response was
 lost, and the repeated one is refused although the first landed.
 """
@@ -18,13 +18,13 @@ from typing import Generic, Protocol, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lab2.aws.failures import DENIED_CODES, EXISTS_CODES, MISSING_KEY_CODES, RACE_CODES, error_code
+from lab2.aws.failures import DENIED_CODES, EXISTS_CODES, MISSING_KEY_CODES, REFUSED_WRITE_CODES, error_code
 from lab2.aws.retry import conflict_backoff
 from lab2.aws.s3.stored_object import RANGE_CODES, StoredObject
 
 LONGEST_WRITE_S = 5.0  # a write that took longer hung, and does not predict the next
 OVERLAP_BYTES = 256  # of a large object that are read again, to tell an append from a replaced object
-CONFLICT_CODES = EXISTS_CODES | RACE_CODES | MISSING_KEY_CODES | {"NoSuchUpload"}  # someone else was first
+CONFLICT_CODES = REFUSED_WRITE_CODES | {"NoSuchUpload"}  # someone else was first
 
 Item = TypeVar("Item")
 
@@ -67,7 +67,7 @@ class AppendObject(Generic[Item]):
         self.known = False  # whether etag and size have ever been looked up
         self.complete = True  # whether the codec knows every item, and not only those from our first look on
         self.took = 0.0  # seconds of the last write, refused or not; LONGEST_WRITE_S at most
-        self._body: bytearray | None = bytearray()  # the whole object; None if it is too large to be put whole
+        self._body: bytes | None = b""  # the whole object; None if it is too large to be put whole
         self._end = b""  # its last bytes, OVERLAP_BYTES at most
 
     def append(self, items: Sequence[Item]) -> None:
@@ -141,7 +141,7 @@ class AppendObject(Generic[Item]):
 
     def start(self, count: int) -> bytes:
         """Return the first bytes of the object; of one that is put whole, as it was when last looked at."""
-        return self.store.read(0, count) if self._body is None else bytes(self._body[:count])
+        return self.store.read(0, count) if self._body is None else self._body[:count]
 
     def assume_new(self) -> None:
         """Take it that there is no object yet, which the first write finds out without a question before it."""
@@ -151,9 +151,9 @@ class AppendObject(Generic[Item]):
         """Look whether there is an object, and read it, unless it is large and this is the first look at it."""
         entry = self.store.find()
         if entry is None:
-            self._know(None, 0, bytearray(), b"")
+            self._know(None, 0, b"", b"")
             self.codec.replace(b"")
-        elif entry["Size"] >= self.store.largest_put and not self.known:
+        elif entry["Size"] >= self.store.whole_below and not self.known:
             end = self.store.read(entry["Size"] - OVERLAP_BYTES, entry["Size"])
             self.complete = False
             self._know(entry["ETag"], entry["Size"], None, end)
@@ -164,13 +164,13 @@ class AppendObject(Generic[Item]):
         body, etag = self.store.read_whole()
         self.codec.replace(body)
         self.complete = True
-        self._know(etag, len(body), bytearray(body) if len(body) < self.store.largest_put else None, body)
+        self._know(etag, len(body), body, body)
 
-    def _know(self, etag: str | None, size: int, body: bytearray | None, tail: bytes) -> None:
+    def _know(self, etag: str | None, size: int, body: bytes | None, tail: bytes) -> None:
         self.known = True
         self.etag = etag
         self.size = size
-        self._body = None if size >= self.store.largest_put else body
+        self._body = None if size >= self.store.whole_below else body
         self._end = (self._end + tail[-OVERLAP_BYTES:])[-min(size, OVERLAP_BYTES) :] if size else b""
 
     def _write(self, items: Sequence[Item]) -> None:
@@ -180,11 +180,11 @@ class AppendObject(Generic[Item]):
             etag = self.store.put_behind(addition, self.etag or "")
         else:
             body = self._body + addition
-            etag = self.store.put(bytes(body), self.etag)
+            etag = self.store.put(body, self.etag)
         self._know(etag, self.size + len(addition), body, addition)
 
 
-def _is_md5(etag: str, *parts: bytes | bytearray) -> bool:
+def _is_md5(etag: str, *parts: bytes) -> bool:
     """Return whether the ETag is of these bytes: it is their MD5 if an object was put in one piece."""
     digest = hashlib.md5(usedforsecurity=False)
     for part in parts:

@@ -9,12 +9,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lab2.aws.failures import error_code
 from lab2.aws.s3.find_key import find_key, is_missing
+from lab2.errors import UserError
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import CompletedPartTypeDef, ObjectTypeDef
 
 COPY_FROM_BYTES = 5 * 2**20  # S3 accepts a smaller part only as the last one of an upload
+LARGEST_WHOLE_BYTES = 32 * 2**20  # sent at each append; some 350,000 labels
 UNCHANGED_CODES = {"304", "NotModified"}
 RANGE_CODES = {"InvalidRange", "416"}  # the object is shorter
 
@@ -27,13 +29,18 @@ class Content(NamedTuple):
 
 
 class StoredObject:
-    """One key of a bucket. Raises what botocore raises."""
+    """One key of a bucket. Raises what botocore raises.
 
-    def __init__(self, s3: S3Client, bucket: str, key: str) -> None:
+    If the store composes objects `in_parts` under a condition, as AWS does, a large object is not sent again. Others
+    were seen to let several writers complete the same object, so there it is put whole, however large.
+    """
+
+    def __init__(self, s3: S3Client, bucket: str, key: str, in_parts: bool = True) -> None:
         self.s3 = s3
         self.bucket = bucket
         self.key = key
-        self.largest_put = COPY_FROM_BYTES  # bytes below which the object is put whole, and from which on in parts
+        self.in_parts = in_parts
+        self.whole_below = COPY_FROM_BYTES if in_parts else LARGEST_WHOLE_BYTES  # bytes
 
     def find(self) -> ObjectTypeDef | None:
         """Return the entry (ETag, Size) of the object, None if there is none."""
@@ -69,7 +76,15 @@ class StoredObject:
         return self.s3.put_object(Bucket=self.bucket, Key=self.key, Body=body, **_condition(etag))["ETag"]
 
     def put_behind(self, addition: bytes, etag: str) -> str:
-        """Add bytes to the object if it has this ETag, without sending it: S3 copies what it has (5 GiB at most)."""
+        """Add bytes to the object if it has this ETag, without sending it: S3 copies what it has (5 GiB at most).
+
+        UserError on a store where that is not safe.
+        """
+        if not self.in_parts:
+            raise UserError(
+                f"{self.key} in bucket {self.bucket} has reached {LARGEST_WHOLE_BYTES // 2**20} MiB, the most that is "
+                "appended to on a store other than AWS. Move its older rows to another file."
+            )
         place: Any = {"Bucket": self.bucket, "Key": self.key}
         upload: Any = place | {"UploadId": self.s3.create_multipart_upload(**place)["UploadId"]}
         try:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.aws.s3.append_object import AppendObject
-from lab2.aws.s3.stored_object import StoredObject
 from lab2.aws.session import AwsSession
 from lab2.errors import UserError
 from lab2.labelling.labels.choices import BY_VALUE
@@ -109,7 +108,8 @@ class LabelFile:
 
     def __init__(self, aws: AwsSession, appends: bool = True, sleep: Callable[[float], object] = time.sleep) -> None:
         self._index = LabelIndex(self._head, appends)
-        self._object = AppendObject(StoredObject(aws.s3, aws.bucket, LABEL_KEY), self._index, sleep)
+        self._aws = aws
+        self._object = AppendObject(aws.stored_object(LABEL_KEY), self._index, sleep)
 
     @property
     def took(self) -> float:
@@ -130,7 +130,8 @@ class LabelFile:
         self._object.read_all()
 
     def append(self, labels: Sequence[Label]) -> None:
-        """Return when all labels are durable in the file, each once."""
+        """Return when all labels are durable in the file, each once; UserError if the store can't be trusted."""
+        self._aws.check_conditional_writes(LABEL_KEY)
         self.look()
         plain = all("".join(label.identity).isascii() for label in labels)
         if not (plain or self._object.complete):

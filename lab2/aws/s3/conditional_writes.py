@@ -1,0 +1,57 @@
+"""Whether a store honours the conditions of a write, asked before anything is entrusted to it.
+
+AWS does, and is not asked. Of the others some ignore If-Match, or If-None-Match too: of two writers both are told that
+they succeeded, and one has lost what it wrote.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lab2.aws.failures import DENIED_CODES, REFUSED_WRITE_CODES, error_code
+from lab2.errors import UserError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+NOBODYS_ETAG = f'"{"0" * 32}"'  # the MD5 of no content that anybody knows
+
+
+def check_conditional_writes(s3: S3Client, bucket: str, prefix: str) -> None:
+    """UserError if the store ignores a condition; raises what botocore raises.
+
+    It takes four calls, on a key of its own under `prefix`. A store where we may not write that key is trusted.
+    """
+    key = f"{prefix}.conditions-{uuid4().hex[:12]}"
+    try:
+        s3.put_object(Bucket=bucket, Key=key, Body=b"", IfNoneMatch="*")
+    except ClientError as error:
+        if error_code(error) in DENIED_CODES:
+            return
+        raise
+    try:
+        conditions = {"If-None-Match": {"IfNoneMatch": "*"}, "If-Match": {"IfMatch": NOBODYS_ETAG}}
+        ignored = [name for name, fields in conditions.items() if _is_written(s3, fields, Bucket=bucket, Key=key)]
+    finally:
+        with suppress(ClientError, BotoCoreError):
+            s3.delete_object(Bucket=bucket, Key=key)
+    if ignored:
+        raise UserError(
+            f"The store at {s3.meta.endpoint_url} ignores {' and '.join(ignored)}, so two programs would overwrite "
+            f"each other's rows: nothing is written to bucket {bucket}. Use AWS, or a store that honours these headers."
+        )
+
+
+def _is_written(s3: S3Client, condition: dict[str, Any], **place: Any) -> bool:
+    """Return whether a write is carried out though its condition does not hold."""
+    try:
+        s3.put_object(**place, Body=b"", **condition)
+    except ClientError as error:
+        if error_code(error) in REFUSED_WRITE_CODES | DENIED_CODES:
+            return False
+        raise
+    return True
