@@ -191,7 +191,7 @@ def shell(command: str, world: World) -> tuple[int, str, str]:
 
 def test_the_sentences_to_troubleshoot_are_those_of_the_programs() -> None:
     shown = re.findall(r"^\| `([^`|]+)` \|", TEXTS["troubleshoot.md"], re.MULTILINE)
-    assert len(shown) > 10
+    assert len(shown) > 5
     said = [text for path in (ROOT / "lab2").rglob("*.py") for text in literals(ast.parse(path.read_text()))]
     for sentence in shown:
         pattern = ".*".join(re.escape(part) for part in sentence.split("…"))
@@ -253,11 +253,11 @@ def test_every_page_is_linked_from_the_readme() -> None:
 
 
 def test_the_documentation_stays_short() -> None:
-    assert sum(len(page.read_text().split()) for page in PAGES if ROOT / "docs" in page.parents) <= 9_400
+    assert sum(len(page.read_text().split()) for page in PAGES if ROOT / "docs" in page.parents) <= 8_000
 
 
 def test_the_file_to_open_for_a_change_defines_the_thing() -> None:
-    rows = re.findall(r"^\| [^|]+ \| `([^`]+)`[^|]* \| `(\w+)` \|$", TEXTS["architecture.md"], re.MULTILINE)
+    rows = re.findall(r"^\| [^|]+ \| `([^`]+)`[^|]* \| `(\w+)` \|$", TEXTS["CONTRIBUTING.md"], re.MULTILINE)
     assert len(rows) > 20
     for path, name in rows:
         assert name in defined((ROOT / path).read_text(), path), f"{path} does not define {name}"

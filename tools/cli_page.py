@@ -25,38 +25,40 @@ Every command and option, written by `python tools/cli_page.py` from the program
 def page() -> str:
     """Return the text of the page."""
     programs = [build(name) for name, build in PROGRAMS.items()]
-    shared = common(parser for program in programs for parser in program.parsers())
-    parts = [INTRODUCTION, "## All programs\n", *listed(shared)]
+    shared = set.intersection(*(set(rows(parser)) for program in programs for parser in program.parsers()))
+    parts = [
+        INTRODUCTION,
+        "## All programs\n",
+        *(line(argument) for argument in rows(programs[0].unnamed) if argument in shared),
+    ]
     for program in programs:
-        here = common(program.parsers())
-        parts += [
-            f"## {program.prog}\n",
-            " ".join(str(program.unnamed.description).split()),
-            "",
-            *listed(without(here, shared)),
-        ]
-        parts += ["```text", str(program.unnamed.epilog).strip(), "```", ""]
-        for parser in program.parsers():
-            described = [] if parser is program.unnamed else [str(parser.description), ""]
-            parts += [f"### {usage(parser)}\n", *described]
-            parts += listed(without(rows(parser), here))
+        named = program.commands.values()
+        parts += [f"\n## {program.prog}\n", " ".join(str(program.unnamed.description).split()), ""]
+        parts += [f"- `{usage(parser)}`: {parser.description}" for parser in named]
+        parts += ["", "Arguments, with the commands that take them:", ""]
+        takers: dict[tuple[str, str], list[str]] = {}
+        for name, parser in [
+            ("no command", program.unnamed),
+            *((f"`{name}`", each) for name, each in program.commands.items()),
+        ]:
+            for argument in rows(parser):
+                takers.setdefault(argument, []).append(name)
+        for argument, names in takers.items():
+            if argument not in shared:
+                parts.append(line(argument, names if len(names) <= len(named) else []))
+        parts += ["", "```text", str(program.unnamed.epilog).strip(), "```"]
     return "\n".join(parts).rstrip() + "\n"
 
 
-def common(parsers: Iterable[Parser]) -> dict[str, str]:
-    """Return the arguments that all the parsers have."""
-    first, *others = map(rows, parsers)
-    return {typed: meaning for typed, meaning in first.items() if all(typed in other for other in others)}
+def rows(parser: Parser) -> dict[tuple[str, str], None]:
+    """Return each argument as it is typed, with its meaning, in order."""
+    return {(typed(action), str(action.help) % {"prog": parser.prog}): None for action in parser.arguments}
 
 
-def without(meanings: dict[str, str], said: dict[str, str]) -> dict[str, str]:
-    """Return the arguments that are not said elsewhere on the page."""
-    return {typed: meaning for typed, meaning in meanings.items() if typed not in said}
-
-
-def rows(parser: Parser) -> dict[str, str]:
-    """Return the meaning of each argument by how it is typed."""
-    return {typed(action): str(action.help) % {"prog": parser.prog} for action in parser.arguments}
+def line(argument: tuple[str, str], commands: Iterable[str] = ()) -> str:
+    """Return the line of an argument that some commands take, or all if none is given."""
+    names = ", ".join(commands)
+    return f"- `{argument[0]}`{f' ({names})' if names else ''}: {argument[1].replace('<', '&lt;')}"
 
 
 def typed(action: argparse.Action) -> str:
@@ -71,12 +73,6 @@ def usage(parser: Parser) -> str:
     """Return the name of a command and the words that follow it."""
     words = [action for action in parser.arguments if not action.option_strings]
     return " ".join([parser.prog, *(f"[{typed(word)}]" if word.nargs == "?" else typed(word) for word in words)])
-
-
-def listed(meanings: dict[str, str]) -> list[str]:
-    """Return the lines of a list, none if it would be empty."""
-    lines = [f"- `{typed}`: {meaning}".replace("<", "&lt;") for typed, meaning in meanings.items()]
-    return [*lines, ""] if lines else []
 
 
 if __name__ == "__main__":
