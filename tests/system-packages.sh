@@ -3,7 +3,7 @@
 # As root they are installed; otherwise their names are said.
 set -eu
 missing=""
-for package in systemd libgl1 libglib2.0-0 xvfb openbox xdotool x11-xkb-utils x11-xserver-utils zsh; do
+for package in systemd libgl1 libglib2.0-0 xvfb openbox xdotool x11-xkb-utils x11-xserver-utils xauth zsh; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "install ok installed" || missing="$missing $package"
 done
 [ -z "$missing" ] && exit 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import struct
 import subprocess
@@ -17,7 +18,7 @@ from zlib import crc32
 import numpy
 from support.world import PATIENCE, until
 
-from lab2.labelling.display.screen import REFLEX
+from lab2.labelling.display.screen import REFLEX_S
 
 
 @dataclass
@@ -26,11 +27,13 @@ class Desktop:
 
     display: str
     pixels: Path  # of the screen, row after row
+    authority: dict[str, str]  # what the environment of its own programs has besides
+    programs: dict[str, str]  # and what that of the programs on it has
     answered: int = 0  # what the picture on the screen looked like when a key was last pressed
 
     @property
     def env(self) -> dict[str, str]:
-        return os.environ | {"DISPLAY": self.display}
+        return os.environ | {"DISPLAY": self.display} | self.authority
 
     def do(self, *command: str) -> str:
         done = subprocess.run(["xdotool", *command], env=self.env, capture_output=True, text=True, timeout=PATIENCE)
@@ -43,7 +46,7 @@ class Desktop:
     def press_at_next_picture(self, key: str) -> None:
         """Press a key once another picture has been there for longer than a reflex takes."""
         since, shown = time.monotonic(), self.look()
-        while shown == self.answered or time.monotonic() - since < 4 * REFLEX:  # the window's clock may lag ours
+        while shown == self.answered or time.monotonic() - since < 4 * REFLEX_S:  # the window's clock may lag ours
             assert time.monotonic() - since < PATIENCE
             time.sleep(0.02)
             if (now := self.look()) != shown:
@@ -76,19 +79,31 @@ class Desktop:
 
 
 @contextmanager
-def desktop_of(width: int, height: int) -> Iterator[Desktop]:
-    missing = [
-        program for program in ("Xvfb", "openbox", "xdotool", "setxkbmap", "xrandr") if not shutil.which(program)
-    ]
+def desktop_of(width: int, height: int, kind: str = "") -> Iterator[Desktop]:
+    """A desktop of this size; `kind` is "no RandR", or "ssh -X": programs on it are not trusted by the X server."""
+    needed = ("Xvfb", "openbox", "xdotool", "setxkbmap", "xrandr", "xauth")
+    missing = [program for program in needed if not shutil.which(program)]
     assert not missing, f"install {', '.join(missing)}: sh tests/system-packages.sh"
     ours, theirs = os.pipe()
     with tempfile.TemporaryDirectory() as folder:
         command = ["Xvfb", "-displayfd", str(theirs), "-screen", "0", f"{width}x{height}x24", "-fbdir", folder,
                    "-nolisten", "tcp", "-noreset"]  # fmt: skip
+        authority, programs = {}, {}
+        if kind == "no RandR":
+            command += ["-extension", "RANDR"]
+        elif kind == "ssh -X":
+            authority, programs = {"XAUTHORITY": f"{folder}/trusted"}, {"XAUTHORITY": f"{folder}/untrusted"}
+            xauth("trusted", folder, "add", ":0", ".", secrets.token_hex(16))
+            command += ["-auth", f"{folder}/trusted", "+extension", "SECURITY"]
         screen = subprocess.Popen(command, pass_fds=[theirs], stderr=subprocess.DEVNULL)
         os.close(theirs)
         with open(ours) as number:
-            desktop = Desktop(f":{number.readline().strip()}", Path(folder) / "Xvfb_screen0")
+            display = f":{number.readline().strip()}"
+        desktop = Desktop(display, Path(folder) / "Xvfb_screen0", authority, programs)
+        if kind == "ssh -X":
+            key = xauth("trusted", folder, "list").split()[-1]
+            xauth("trusted", folder, "add", display, ".", key)
+            xauth("untrusted", folder, "generate", display, ".", "untrusted", "timeout", "0", **authority)
         # While it starts, openbox may never map a window that is just being opened, or not give it the focus.
         started = Path(folder) / "started"
         manager = subprocess.Popen(["openbox", "--startup", f"touch {started}"], env=desktop.env,
@@ -98,3 +113,10 @@ def desktop_of(width: int, height: int) -> Iterator[Desktop]:
         for process in (manager, screen):
             process.terminate()
             process.wait(PATIENCE)
+
+
+def xauth(file: str, folder: str, *command: str, **env: str) -> str:
+    """Run xauth on a file of cookies; return what it says."""
+    done = subprocess.run(["xauth", "-q", "-f", f"{folder}/{file}", *command], env=os.environ | env, check=True,
+                          capture_output=True, text=True, timeout=PATIENCE)  # fmt: skip
+    return done.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection
+from dataclasses import dataclass
 
 from lab2.labelling.labels.choices import BY_VALUE, CHOICES
 
@@ -38,8 +38,26 @@ for _value in BY_VALUE:
 SILENT = {*range(0xFFE1, 0xFFEF), 0xFF7F, 0xFE03, 0xFE08, 0xFE0A}  # Shift, Num Lock, the next layout and the like
 
 
-def answer_of_key(keysym: int, places: Collection[int] | None) -> str:
-    """Return the answer that a key gives, "" for none; `places` are the keycodes that may have typed it, None: unknown.
+@dataclass(frozen=True)
+class KeyPress:
+    """A key that went down, or repeats while it is held; `place` is its X keycode, None where there is no X server.
+
+    It is modified if it was pressed with Control, Alt or their like: Shift and locks are none of these.
+    """
+
+    keysym: int
+    place: int | None = None
+    is_modified: bool = False
+    is_repeat: bool = False
+
+
+@dataclass(frozen=True)
+class FocusCame:
+    """From now on keys go to our window."""
+
+
+def answer_of_key(keysym: int, place: int | None) -> str:
+    """Return the answer that a key gives, "" for none; `place` is its X keycode, None if it is not known.
 
     Latin letters and digits count as what they are: on a French keyboard A stands in the place of q.
     """
@@ -50,10 +68,7 @@ def answer_of_key(keysym: int, places: Collection[int] | None) -> str:
         return BY_CHARACTER.get(character.lower(), "")
     if (digit := unicodedata.decimal(character, None) if character else None) is not None:  # Arabic, Devanagari ...
         return BY_CHARACTER.get(str(digit), "")
-    if places is None:
-        return answer_of_character(character)
-    answers = {BY_PLACE[place] for place in places if place in BY_PLACE}
-    return answers.pop() if len(answers) == 1 else ""
+    return answer_of_character(character) if place is None else BY_PLACE.get(place, "")
 
 
 def answer_of_character(typed: str) -> str:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from lab2.labelling.display.keys import answer_of_character
-from lab2.labelling.display.screen import REFLEX
+from lab2.labelling.display.screen import REFLEX_S
 from lab2.labelling.labels.choices import CHOICES
 from lab2.labelling.pictures.picture import Picture
 from lab2.system.keyboard import ask, drop_typed_ahead
@@ -39,7 +39,7 @@ class TerminalScreen:
         print(f"Picture {place}{name and f': {name}'}   ({status()})", flush=True)
         started = time.monotonic()
         if sys.stdin.isatty():  # what was typed before the picture was there is no answer to it
-            time.sleep(REFLEX)
+            time.sleep(REFLEX_S)
             drop_typed_ahead()
         while True:
             try:
@@ -89,7 +89,7 @@ def _indexed(red: int, green: int, blue: int) -> str:
 
 
 def _draws() -> bool:
-    """Tell whether standard output is a terminal that shows colours and half blocks."""
+    """Return whether standard output is a terminal that shows colours and half blocks."""
     if not draws_over(sys.stdout) or os.environ.get("NO_COLOR"):
         return False
     try:
@@ -100,6 +100,6 @@ def _draws() -> bool:
 
 
 def _few_colours() -> bool:
-    """Tell whether the terminal is one of those that still know 256 colours only."""
+    """Return whether the terminal is one of those that still know 256 colours only."""
     screen = os.environ.get("TERM", "").startswith("screen") and "TMUX" not in os.environ
     return screen or os.environ.get("TERM_PROGRAM") == "Apple_Terminal"

@@ -9,7 +9,7 @@ from lab2.errors import UserError
 from lab2.labelling.pictures.picture import Picture
 from lab2.system.worker_process import ProcessDied, WorkerProcess
 
-PATIENCE = 20.0  # seconds for the window to open
+PATIENCE_S = 20.0  # for the window to open
 
 
 class Window:
@@ -28,7 +28,7 @@ class Window:
     def wait_until_ready(self) -> None:
         """Return when a window can be opened; ProcessDied: no display; UserError: no OpenCV."""
         if not self._box:
-            if not self._process.ready(PATIENCE):
+            if not self._process.ready(PATIENCE_S):
                 raise ProcessDied
             reply, _ = self._process.receive()
             if "problem" in reply:
@@ -42,7 +42,7 @@ class Window:
         self._process.ask(
             {"width": picture.width, "height": picture.height, "place": place, "status": shown},
             picture.pixels,
-            PATIENCE,
+            PATIENCE_S,
         )
         while not self._process.ready(0.05):
             if (now := status()) != shown:

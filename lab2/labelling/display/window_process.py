@@ -1,8 +1,4 @@
-"""The window itself, in a process of its own: what is on it, and which key presses count.
-
-The key is one that was pressed for this very picture: not before it was on the screen, not within `REFLEX`
-seconds of that, and not held down since earlier.
-"""
+"""The window itself, in a process of its own: what is on it, and what is answered."""
 
 from __future__ import annotations
 
@@ -12,10 +8,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from lab2.labelling.display.drawing import write
-from lab2.labelling.display.keys import HELP, SILENT, answer_of_key, character_of
+from lab2.labelling.display.key_guard import KeyGuard
+from lab2.labelling.display.keys import HELP, SILENT, FocusCame, KeyPress, answer_of_key, character_of
 from lab2.labelling.display.layout import TEXT, layout
-from lab2.labelling.display.screen import REFLEX
-from lab2.labelling.display.window import PATIENCE
+from lab2.labelling.display.window import PATIENCE_S
 from lab2.labelling.display.x11 import X11Display
 from lab2.labelling.pictures.decoding.decoder import NO_OPENCV
 from lab2.system.worker_process import Channel, quiet_opencv
@@ -25,28 +21,32 @@ if TYPE_CHECKING:
 
 TITLE = "Hot dog or not"
 GROUND = 32  # the grey behind picture and text
-LONGEST_REPEAT_DELAY = 0.7  # seconds after which a key that is held starts to repeat, at most
+LONGEST_REPEAT_DELAY_S = 0.7  # after which a key that is held starts to repeat, at most
 ELSEWHERE = 0, 0, 1280, 800  # pixels of a screen that can't be asked for them
-PAINTING, OPENINGS = 0.7, 5  # seconds for it to be painted, and how often it is opened until it is
+PAINTING_S = 0.7  # for a window to be painted
+OPENINGS = 5  # of a window, until it is painted
+TURN_MS = 10  # between two looks at keys and orders
+TOO_SOON = "Too soon to count."
+MODIFIED = "Not with Ctrl or Alt."
 
 
 class Canvas:
-    """The window itself: what is on it, and which key presses count."""
+    """The window itself: what is on it, and which answer the keys give."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, x11: X11Display | None) -> None:
         self.channel = channel
+        self.x11 = x11
+        self.layout = layout(*x11.work_area() if x11 else ELSEWHERE)
         self.picture: numpy.ndarray[Any, Any] | None = None  # None: nothing to answer
-        self.place = self.status = self.refusal = ""
-        self.open = False
-        self.appeared = self.last_event = 0.0
-        self.last_key = -1
-        try:
-            self.x11: X11Display | None = X11Display()
-        except OSError:
-            self.x11 = None
-        self.layout = layout(*self.x11.work_area() if self.x11 else ELSEWHERE)
-        self.silent = sum(1 << place for place in self.x11.keycodes(SILENT)) if self.x11 else 0
-        self.held = 0  # keys that have been down since before the picture appeared, or came too soon after it
+        self.place = ""  # of the picture in its round
+        self.status = ""  # of the labels
+        self.refusal = ""  # why the last key was no answer
+        self.is_open = False
+        self.is_attached = False  # whether the X server tells of the window's keys
+        self.appeared_s = 0.0  # when the picture did
+        self.guard = KeyGuard()
+        self.last_key = -1  # of those that OpenCV tells of
+        self.last_key_s = 0.0
 
     def run(self) -> None:
         import cv2
@@ -54,7 +54,7 @@ class Canvas:
         while True:
             if self.picture is None:
                 if not self.channel.ready(0.02):
-                    if self.open:
+                    if self.is_open:
                         cv2.pollKey()  # keeps the window alive; the key answers nothing
                     continue
             else:
@@ -70,7 +70,8 @@ class Canvas:
         if "hide" in order:
             cv2.destroyAllWindows()
             cv2.pollKey()
-            self.open, self.picture = False, None
+            self.is_open = self.is_attached = False
+            self.picture = None
             return
         self.status = order["status"]
         if "place" in order:
@@ -85,7 +86,8 @@ class Canvas:
     def _show(self) -> None:
         import cv2
 
-        if not self.open:
+        opened = not self.is_open
+        if opened:
             for _ in range(OPENINGS):
                 self._open()
                 if self._painted():
@@ -93,10 +95,19 @@ class Canvas:
             # again, now that there is a title bar: before, its height may not be counted, and it may be off the screen
             cv2.moveWindow(TITLE, self.layout.x, self.layout.y)
         self._draw()
-        while cv2.pollKey() != -1:  # painted now, and what was typed so far is not for this picture
+        while cv2.pollKey() != -1:  # painted now
             pass
-        self.appeared = time.monotonic()
-        self.held = self._down()
+        if self.x11:
+            self.x11.sync()
+        self.appeared_s = time.monotonic()
+        for event in self._events(-1):  # what was typed so far is not for this picture
+            if isinstance(event, FocusCame):
+                self.guard.focus_came(self.appeared_s)
+            else:
+                self.guard.is_too_soon(self.appeared_s)
+        self.guard.picture_appeared(self.appeared_s)
+        if opened:
+            self.guard.focus_came(self.appeared_s)
 
     def _open(self) -> None:
         import cv2
@@ -104,27 +115,28 @@ class Canvas:
         cv2.destroyAllWindows()
         cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         cv2.resizeWindow(TITLE, self.layout.width, self.layout.height)
-        self.open = True
+        self.is_open = True
         self._draw()
-        deadline = time.monotonic() + PATIENCE / 2
+        deadline = time.monotonic() + PATIENCE_S / 2
         while not self._visible() and time.monotonic() < deadline:
-            cv2.waitKeyEx(10)
+            cv2.waitKeyEx(TURN_MS)
         cv2.moveWindow(TITLE, self.layout.x, self.layout.y)
+        self.is_attached = self.x11 is not None and self.x11.attach()
 
     def _painted(self) -> bool:
-        """Tell whether what was drawn is on the screen, as far as the X server can say.
+        """Return whether what was drawn is on the screen, as far as the X server can say.
 
         On a busy machine one window in fifty was never painted and got no keys (OpenCV 5.0 with its Qt, 2026-11).
         """
         import cv2
 
         colour = None
-        deadline = time.monotonic() + PAINTING
-        while self.x11 and time.monotonic() < deadline:
-            colour = self.x11.pixel(4, self.layout.height - 4, self.layout.width, self.layout.height)
-            if colour == bytes([GROUND] * 3):
+        deadline = time.monotonic() + PAINTING_S
+        while self.x11 and self.is_attached and time.monotonic() < deadline:
+            colour = self.x11.pixel(4, self.layout.height - 4)
+            if colour == (GROUND, GROUND, GROUND):
                 return True
-            cv2.waitKeyEx(10)
+            cv2.waitKeyEx(TURN_MS)
         return colour is None
 
     def _draw(self) -> None:
@@ -141,53 +153,58 @@ class Canvas:
         end = write(canvas, self.place, scaled(16), first, (255, 255, 255), scaled(TEXT))
         write(canvas, self.status, max(width // 2, end + scaled(TEXT)), first, (190, 190, 190), scaled(TEXT))
         colour = (80, 190, 255) if self.refusal else (190, 190, 190)
-        write(canvas, self.refusal or HELP, scaled(16), second, colour, scaled(TEXT))
+        write(canvas, f"{self.refusal}   {HELP}".lstrip(), scaled(16), second, colour, scaled(TEXT))
         cv2.imshow(TITLE, canvas)
 
     def _wait_for_key(self) -> None:
         import cv2
 
-        key = cv2.waitKeyEx(10)
-        if key < -1:
-            key &= 0xFF  # Qt's name for a letter of Latin-1 as a signed byte: of é that of É
+        key = cv2.waitKeyEx(TURN_MS)
         if not self._visible():
-            self.open = False
+            self.is_open = False
             cv2.destroyAllWindows()
             self._answer("q")
-        elif key == -1 or key in SILENT:
-            self.held &= self._down()
-        else:
-            down = self._down()
-            pressed = down & ~self.held
-            if self._counts(key, pressed, down):
-                if answer := answer_of_key(key, self._places(key, pressed)):
-                    self._answer(answer)
-                else:
-                    self.refusal = f"{self._name(key)} is not an answer.   {HELP}"
-                    self._draw()
+            return
+        for event in self._events(key):
+            if isinstance(event, FocusCame):
+                self.guard.focus_came(time.monotonic())
+            elif event.keysym not in SILENT:
+                self._press(event)
+            if self.picture is None:
+                break
 
-    def _counts(self, key: int, pressed: int, down: int) -> bool:
-        """Tell whether this event is a key that was pressed for the picture on the screen.
+    def _events(self, key: int) -> list[KeyPress | FocusCame]:
+        """Return what has happened to the window; `key` is what OpenCV says, which counts if the X server says nothing.
 
-        Of the keys that are `down` now, those not held were `pressed`; one may be that of an event still to come.
+        OpenCV does not say whether a key repeats; what it does within the longest delay of a keyboard is held.
         """
+        if self.x11 and self.is_attached:
+            return list(self.x11.events())
+        if key == -1:
+            return []
         now = time.monotonic()
-        is_early = now - self.appeared < REFLEX
-        if self.x11:
-            repeated = bool(self.held) and not pressed
-        else:
-            repeated = key == self.last_key and now - self.last_event < LONGEST_REPEAT_DELAY
-        self.held = down if is_early else self.held & down
-        self.last_key, self.last_event = key, now
-        return not (repeated or is_early)
+        is_repeat = key == self.last_key and now - self.last_key_s < LONGEST_REPEAT_DELAY_S
+        self.last_key, self.last_key_s = key, now
+        return [KeyPress(key, is_repeat=is_repeat)]
 
-    def _places(self, key: int, pressed: int) -> set[int] | None:
-        """Return the keycodes that may have typed the key: those that were just pressed, if that can be."""
-        if not self.x11:
-            return None
-        keysyms = {key, *(ord(small) for small in character_of(key).lower() if small < "\u0100")}  # é may come as É
-        places = self.x11.keycodes(keysyms)
-        return {place for place in places if pressed >> place & 1} or places
+    def _press(self, press: KeyPress) -> None:
+        """Answer by a key, or say on the window why it is no answer."""
+        now = time.monotonic()
+        if self.guard.is_too_soon(now):
+            self._refuse(TOO_SOON)
+        elif not self.guard.counts(press, now):
+            return
+        elif press.is_modified:
+            self._refuse(MODIFIED)
+        elif answer := answer_of_key(press.keysym, press.place):
+            self._answer(answer)
+        else:
+            self._refuse(f"{self._name(press.keysym)} is not an answer.")
+
+    def _refuse(self, reason: str) -> None:
+        if self.refusal != reason:
+            self.refusal = reason
+            self._draw()
 
     def _name(self, key: int) -> str:
         character = character_of(key)
@@ -195,14 +212,10 @@ class Canvas:
 
     def _answer(self, answer: str) -> None:
         self.picture = None
-        self.channel.send({"answer": answer, "seconds": time.monotonic() - self.appeared})
-
-    def _down(self) -> int:
-        """Return the keys that are down, but for Shift and its like, a bit for each keycode."""
-        return self.x11.down() & ~self.silent if self.x11 else 0
+        self.channel.send({"answer": answer, "seconds": time.monotonic() - self.appeared_s})
 
     def _visible(self) -> bool:
-        """Tell whether the window is there: asked about one that was closed, OpenCV raises or says less than 1."""
+        """Return whether the window is there: asked about one that was closed, OpenCV raises or says less than 1."""
         import cv2
 
         try:
@@ -213,8 +226,14 @@ class Canvas:
 
 def main(channel: Channel) -> None:
     quiet_opencv()
+    x11 = None
     if sys.platform == "linux":
         os.environ["QT_QPA_PLATFORM"] = "xcb"  # OpenCV's Qt has no other, and aborts where one is asked for
+        os.environ["QT_XCB_NO_XI2_MOUSE"] = "1"  # so that the wheel is buttons, which can be kept from it
+        try:
+            x11 = X11Display()
+        except OSError:
+            return None  # there is no display, and Qt would abort
     os.environ |= {"QT_ENABLE_HIGHDPI_SCALING": "0", "QT_AUTO_SCREEN_SCALE_FACTOR": "0", "QT_SCALE_FACTOR": "1"}
     os.environ.pop("QT_SCREEN_SCALE_FACTORS", None)  # pixels are those of the screen: text is drawn here, and sharp
     try:
@@ -223,8 +242,6 @@ def main(channel: Channel) -> None:
         return channel.send({"problem": NO_OPENCV.format(error)})
     if not cv2.currentUIFramework():
         return None  # opencv-python-headless, which has no windows
-    canvas = Canvas(channel)
-    if sys.platform == "linux" and canvas.x11 is None:
-        return None  # there is no display, and Qt would abort
+    canvas = Canvas(channel, x11)
     channel.send({"ready": True, "box": [canvas.layout.width, canvas.layout.height - canvas.layout.bar]})
     return canvas.run()

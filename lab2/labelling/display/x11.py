@@ -1,111 +1,265 @@
-"""What only the X server knows: which keys are down and where they are, how large the screen is, what is painted.
+"""What only the X server knows: each key press with its place and modifiers, the focus, the screen, what is painted.
 
-Events alone can't tell a key that is held from one that is pressed again.
+OpenCV says neither whether a key repeats nor where the focus is, and it zooms by the wheel.
 """
 
 from __future__ import annotations
 
 import ctypes
-import struct
-from collections.abc import Collection
+import os
+import threading
+from collections.abc import Iterator
+
+from lab2.labelling.display.keys import FocusCame, KeyPress
 
 Area = tuple[int, int, int, int]  # x, y, width, height in pixels
 
-CARDINAL = 6  # a predefined atom: the type of a number
-FIRST_KEYCODE, KEYCODES = 8, 248
-NO_SYMBOL = 0
+CONNECTING_S = 4.0  # a display that accepts and does not answer counts as none
+REPEAT_GAP_MS = 3  # a server says of a key that repeats that it is released and pressed at the same time
+KEY_PRESS, KEY_RELEASE, FOCUS_IN, KEYMAP_NOTIFY, MAPPING_NOTIFY = 2, 3, 9, 11, 34  # events
+EVENTS = 1 << 0 | 1 << 1 | 1 << 14 | 1 << 21  # the masks of KeyPress, KeyRelease, KeymapNotify, FocusIn
+MODIFIERS = 1 << 2 | 1 << 3 | 1 << 5 | 1 << 6 | 1 << 7  # Control, Alt, Super, AltGr; not Shift, Caps Lock, Num Lock
+WHEEL_BUTTONS = range(4, 8)
+ANY_MODIFIER, GRAB_ASYNC = 1 << 15, 1
+ANY_TYPE, Z_PIXMAP = 0, 2
+ALL_PLANES = 2**32 - 1
+DEPTH = 3  # frames of a window manager around a window, and the root
+
+
+class _KeyEvent(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("serial", ctypes.c_ulong),
+        ("send_event", ctypes.c_int),
+        ("display", ctypes.c_void_p),
+        ("window", ctypes.c_ulong),
+        ("root", ctypes.c_ulong),
+        ("subwindow", ctypes.c_ulong),
+        ("time", ctypes.c_ulong),
+        ("x", ctypes.c_int),
+        ("y", ctypes.c_int),
+        ("x_root", ctypes.c_int),
+        ("y_root", ctypes.c_int),
+        ("state", ctypes.c_uint),
+        ("keycode", ctypes.c_uint),
+        ("same_screen", ctypes.c_int),
+    )
+
+
+class _KeymapEvent(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("serial", ctypes.c_ulong),
+        ("send_event", ctypes.c_int),
+        ("display", ctypes.c_void_p),
+        ("window", ctypes.c_ulong),
+        ("keys", ctypes.c_ubyte * 32),
+    )
+
+
+class _Event(ctypes.Union):
+    _fields_ = (("type", ctypes.c_int), ("key", _KeyEvent), ("keymap", _KeymapEvent), ("size", ctypes.c_long * 24))
+
+
+class _Monitor(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_ulong),
+        ("primary", ctypes.c_int),
+        ("automatic", ctypes.c_int),
+        ("noutput", ctypes.c_int),
+        ("x", ctypes.c_int),
+        ("y", ctypes.c_int),
+        ("width", ctypes.c_int),
+        ("height", ctypes.c_int),
+        ("mwidth", ctypes.c_int),
+        ("mheight", ctypes.c_int),
+        ("outputs", ctypes.c_void_p),
+    )
 
 
 class X11Display:
-    """The display that DISPLAY names. OSError where there is none."""
+    """The display that DISPLAY names, over a connection of its own. OSError if there is none."""
 
     def __init__(self) -> None:
-        self._xcb = ctypes.CDLL("libxcb.so.1")
-        self._free = ctypes.CDLL(None).free
-        self._free.argtypes = [ctypes.c_void_p]
-        self._xcb.xcb_connect.restype = ctypes.c_void_p
-        self._xcb.xcb_get_setup.restype = ctypes.POINTER(ctypes.c_ubyte)
-        for name in ("query_keymap", "get_input_focus", "get_geometry", "get_image", "intern_atom", "get_property",
-                     "get_keyboard_mapping"):  # fmt: skip
-            self._declare(name)
-        self._connection = ctypes.c_void_p(self._xcb.xcb_connect(None, None))
-        if self._xcb.xcb_connection_has_error(self._connection):
-            raise OSError("no display")
-
-    def down(self) -> int:
-        """Return the keys that are down, a bit for each keycode; OSError where the display is gone."""
-        keys = self._ask("query_keymap")
-        if not keys:
-            raise OSError("the display is gone")
-        return int.from_bytes(keys[8:40], "little")
-
-    def keycodes(self, keysyms: Collection[int]) -> set[int]:
-        """Return the keycodes that type one of these keysyms in the layouts of now, with any modifiers."""
-        reply = self._ask("get_keyboard_mapping", ctypes.c_uint8(FIRST_KEYCODE), ctypes.c_uint8(KEYCODES))
-        each = reply[1] if reply else 0
-        symbols = struct.unpack_from(f"={each * KEYCODES}I", reply, 32) if each else ()
-        wanted = {*keysyms} - {NO_SYMBOL}
-        return {FIRST_KEYCODE + place // each for place, symbol in enumerate(symbols) if symbol in wanted}
+        self._xlib = ctypes.CDLL("libX11.so.6")
+        self._ignore = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(lambda *_: 0)
+        self._xlib.XSetErrorHandler(self._ignore)  # the default one ends the process; what fails here returns nothing
+        self._xlib.XOpenDisplay.restype = ctypes.c_void_p
+        self._display: ctypes.c_void_p = self._connect()
+        self._root = self._call("XDefaultRootWindow", restype=ctypes.c_ulong)
+        self._window = 0  # ours; 0: none yet
+        self._down: set[int] = set()  # keycodes of keys that are held
+        self._released_ms: dict[int, int] = {}  # of those that seem to have been released: when, by the server's clock
 
     def work_area(self) -> Area:
         """Return where windows should be: on the primary monitor, without panels and docks, as far as is known."""
-        setup = self._xcb.xcb_get_setup(self._connection)
-        head = bytes(setup[:40])
-        screen = 40 + (int.from_bytes(head[24:26], "little") + 3) // 4 * 4 + 8 * head[29]  # after vendor and formats
-        root, *_, width, height = struct.unpack("=5I2H", bytes(setup[screen : screen + 24]))
-        area = 0, 0, width, height
-        for part in (self._monitor(root), self._property(root, b"_NET_WORKAREA")):
-            left, top = max(area[0], part[0]), max(area[1], part[1])
-            right, bottom = min(area[0] + area[2], part[0] + part[2]), min(area[1] + area[3], part[1] + part[3])
-            if right > left and bottom > top:
-                area = left, top, right - left, bottom - top
+        x, y, width, height = self._geometry(self._root)
+        area = x, y, width, height
+        for part in (self._monitor(), self._property(self._root, "_NET_WORKAREA")[:4]):
+            if len(part) == 4:
+                left, top = max(area[0], part[0]), max(area[1], part[1])
+                right, bottom = min(area[0] + area[2], part[0] + part[2]), min(area[1] + area[3], part[1] + part[3])
+                if right > left and bottom > top:
+                    area = left, top, right - left, bottom - top
         return area
 
-    def _property(self, window: int, name: bytes) -> Area:
-        """Return the first four numbers of a window's property; zeros where it has none."""
-        atom = self._ask("intern_atom", ctypes.c_uint8(1), ctypes.c_uint16(len(name)), ctypes.c_char_p(name))
-        numbers = (*map(ctypes.c_uint32, (window, int.from_bytes(atom[8:12], "little"), CARDINAL, 0, 4)),)
-        found = self._ask("get_property", ctypes.c_uint8(0), *numbers) if atom else b""
-        return struct.unpack_from("=4I", found, 32) if len(found) >= 48 else (0, 0, 0, 0)
+    def attach(self) -> bool:
+        """Hear of keys and focus of this process's window from now on, and keep the wheel from it.
 
-    def _monitor(self, root: int) -> Area:
-        """Return the primary monitor, or else the first; zeros where the extension RandR or its library is missing."""
-        try:
-            randr = ctypes.CDLL("libxcb-randr.so.0")
-        except OSError:
-            return 0, 0, 0, 0
-        for name in ("xcb_randr_get_monitors", "xcb_randr_get_monitors_reply"):
-            setattr(self._xcb, name, getattr(randr, name))
-        self._declare("randr_get_monitors")
-        reply = self._ask("randr_get_monitors", ctypes.c_uint32(root), ctypes.c_uint8(1))
-        count, at = int.from_bytes(reply[12:16], "little"), 32
-        monitors = []
-        for _ in range(count):
-            _, primary, _, outputs, *place = struct.unpack_from("=IBBH2h2H", reply, at)
-            monitors.append((not primary, *place))
-            at += 24 + 4 * outputs
-        return min(monitors, default=(True, 0, 0, 0, 0), key=lambda monitor: monitor[0])[1:]
+        Return whether the window was found.
+        """
+        self._window = next((window for window in self._windows() if self._is_ours(window)), 0)
+        if not self._window:
+            return False
+        self._call("XSelectInput", ctypes.c_ulong(self._window), ctypes.c_long(EVENTS))
+        for button in WHEEL_BUTTONS:  # OpenCV's Qt would zoom, and show the next pictures in part
+            self._call(
+                "XGrabButton", ctypes.c_uint(button), ctypes.c_uint(ANY_MODIFIER), ctypes.c_ulong(self._window),
+                0, ctypes.c_uint(0), GRAB_ASYNC, GRAB_ASYNC, ctypes.c_ulong(0), ctypes.c_ulong(0),
+            )  # fmt: skip
+        self._call("XSync", 0)
+        return True
 
-    def pixel(self, x: int, y: int, width: int, height: int) -> bytes | None:
-        """Return blue, green, red at (x, y) of the window with the focus; None where it is not of this size."""
-        window = ctypes.c_uint32(int.from_bytes(self._ask("get_input_focus")[8:12], "little"))
-        geometry = self._ask("get_geometry", window)
-        size = int.from_bytes(geometry[16:18], "little"), int.from_bytes(geometry[18:20], "little")
-        if size != (width, height):
+    def events(self) -> Iterator[KeyPress | FocusCame]:
+        """Yield what has happened to our window since the last call: presses of keys, and that the focus came."""
+        event = _Event()
+        while self._call("XPending"):
+            self._call("XNextEvent", ctypes.byref(event))
+            if event.type == MAPPING_NOTIFY:
+                self._xlib.XRefreshKeyboardMapping(ctypes.byref(event))
+            elif event.type == KEYMAP_NOTIFY:  # follows the focus, and says nothing to clients that are not trusted
+                keys = int.from_bytes(bytes(event.keymap.keys), "little")
+                self._down |= {key for key in range(256) if keys >> key & 1}
+            elif event.key.window != self._window:
+                continue
+            elif event.type == FOCUS_IN:
+                self._down.clear()
+                yield FocusCame()
+            elif event.type == KEY_RELEASE:
+                self._release(event.key)
+            elif event.type == KEY_PRESS:
+                yield self._press(event.key)
+
+    def sync(self) -> None:
+        """Return when the server has done all that was asked of it, so that `events` has all until now."""
+        self._call("XSync", 0)
+
+    def pixel(self, x: int, y: int) -> tuple[int, int, int] | None:
+        """Return blue, green, red at (x, y) of our window; None if it can't be said."""
+        self._xlib.XGetPixel.restype = ctypes.c_ulong
+        place = ctypes.c_int(x), ctypes.c_int(y), ctypes.c_uint(1), ctypes.c_uint(1)
+        image = self._call(
+            "XGetImage", ctypes.c_ulong(self._window), *place, ctypes.c_ulong(ALL_PLANES), Z_PIXMAP,
+            restype=ctypes.c_void_p,
+        )  # fmt: skip
+        if not image:
             return None
-        place = *map(ctypes.c_int16, (x, y)), ctypes.c_uint16(1), ctypes.c_uint16(1), ctypes.c_uint32(0xFFFFFFFF)
-        return self._ask("get_image", ctypes.c_uint8(2), window, *place)[32:35] or None
+        value = self._xlib.XGetPixel(ctypes.c_void_p(image), 0, 0)
+        self._xlib.XDestroyImage(ctypes.c_void_p(image))
+        return value & 255, value >> 8 & 255, value >> 16 & 255
 
-    def _declare(self, request: str) -> None:
-        getattr(self._xcb, f"xcb_{request}").restype = ctypes.c_uint
-        getattr(self._xcb, f"xcb_{request}_reply").restype = ctypes.POINTER(ctypes.c_ubyte)
+    def _connect(self) -> ctypes.c_void_p:
+        found: list[int | None] = []
+        thread = threading.Thread(target=lambda: found.append(self._xlib.XOpenDisplay(None)), daemon=True)
+        thread.start()
+        thread.join(CONNECTING_S)
+        if not found or not found[0]:
+            raise OSError("no display")
+        return ctypes.c_void_p(found[0])
 
-    def _ask(self, request: str, *arguments: object) -> bytes:
-        """Return the reply to a request, 32 bytes and what its length says follows; b"" where it fails."""
-        cookie = ctypes.c_uint(getattr(self._xcb, f"xcb_{request}")(self._connection, *arguments))
-        reply = getattr(self._xcb, f"xcb_{request}_reply")(self._connection, cookie, None)
-        if not reply:
-            return b""
-        content = bytes(reply[: 32 + 4 * int.from_bytes(bytes(reply[4:8]), "little")])
-        self._free(reply)
-        return content
+    def _release(self, event: _KeyEvent) -> None:
+        """Note that a key was released, unless it is pressed at the same time.
+
+        So a server says that a key repeats; and the second client that hears of a window's keys, as we are beside Qt,
+        is told so of each press (Xorg 21).
+        """
+        if event.keycode in self._released_ms:
+            self._down.discard(event.keycode)
+        self._released_ms[event.keycode] = event.time
+
+    def _press(self, event: _KeyEvent) -> KeyPress:
+        keysym = ctypes.c_ulong()
+        self._xlib.XLookupString(ctypes.byref(event), None, 0, ctypes.byref(keysym), None)
+        key = event.keycode
+        if event.time - self._released_ms.pop(key, event.time) > REPEAT_GAP_MS:
+            self._down.discard(key)
+        is_repeat = key in self._down
+        self._down.add(key)
+        return KeyPress(keysym.value, key, bool(event.state & MODIFIERS), is_repeat)
+
+    def _monitor(self) -> tuple[int, ...]:
+        """Return the primary monitor, or else the first; () if the extension RandR or its library is missing.
+
+        A server without the extension, or one that hides it from untrusted clients as `ssh -X` makes them, ends the
+        connection of who uses it.
+        """
+        numbers = [ctypes.byref(ctypes.c_int()) for _ in range(3)]
+        if not self._call("XQueryExtension", b"RANDR", *numbers):
+            return ()
+        try:
+            randr = ctypes.CDLL("libXrandr.so.2")
+        except OSError:
+            return ()
+        randr.XRRGetMonitors.restype = ctypes.POINTER(_Monitor)
+        count = ctypes.c_int()
+        monitors = randr.XRRGetMonitors(self._display, ctypes.c_ulong(self._root), 1, ctypes.byref(count))
+        found = [monitors[number] for number in range(max(0, count.value))] if monitors else []
+        found.sort(key=lambda monitor: not monitor.primary)
+        areas = [(monitor.x, monitor.y, monitor.width, monitor.height) for monitor in found]
+        if monitors:
+            randr.XRRFreeMonitors(monitors)
+        return areas[0] if areas else ()
+
+    def _windows(self) -> Iterator[int]:
+        """Yield the windows on the screen, the newest first if a window manager lists them."""
+        yield from reversed(self._property(self._root, "_NET_CLIENT_LIST"))
+        level = [self._root]
+        for _ in range(DEPTH):
+            level = [child for window in level for child in reversed(self._children(window))]
+            yield from level
+
+    def _is_ours(self, window: int) -> bool:
+        """Return whether this is a window of this process's, and not the one of 1 x 1 pixels that Qt keeps unseen."""
+        return self._property(window, "_NET_WM_PID")[:1] == (os.getpid(),) and self._geometry(window)[2] > 1
+
+    def _geometry(self, window: int) -> Area:
+        root, x, y = ctypes.c_ulong(), ctypes.c_int(), ctypes.c_int()
+        numbers = [ctypes.c_uint() for _ in range(4)]
+        filled = [ctypes.byref(each) for each in (root, x, y, *numbers)]
+        self._call("XGetGeometry", ctypes.c_ulong(window), *filled)
+        return x.value, y.value, numbers[0].value, numbers[1].value
+
+    def _children(self, window: int) -> tuple[int, ...]:
+        root, parent, count = ctypes.c_ulong(), ctypes.c_ulong(), ctypes.c_uint()
+        children = ctypes.POINTER(ctypes.c_ulong)()
+        filled = [ctypes.byref(each) for each in (root, parent, children, count)]
+        self._call("XQueryTree", ctypes.c_ulong(window), *filled)
+        return self._taken(children, count.value)
+
+    def _property(self, window: int, name: str) -> tuple[int, ...]:
+        """Return the numbers of a window's property, () if it has none."""
+        atom = self._call("XInternAtom", name.encode(), 1, restype=ctypes.c_ulong)
+        kind, count, after = (ctypes.c_ulong() for _ in range(3))
+        bits = ctypes.c_int()
+        numbers = ctypes.POINTER(ctypes.c_ulong)()
+        filled = [ctypes.byref(each) for each in (kind, bits, count, after, numbers)]
+        whole = ctypes.c_long(0), ctypes.c_long(4096), 0
+        if not atom:
+            return ()
+        self._call("XGetWindowProperty", ctypes.c_ulong(window), ctypes.c_ulong(atom), *whole, ctypes.c_ulong(ANY_TYPE),
+                   *filled)  # fmt: skip
+        return self._taken(numbers, count.value if bits.value == 32 else 0)
+
+    def _taken(self, numbers: ctypes._Pointer[ctypes.c_ulong], count: int) -> tuple[int, ...]:
+        """Return numbers that Xlib allocated, and free them."""
+        if not numbers:
+            return ()
+        taken = tuple(numbers[number] for number in range(count))
+        self._xlib.XFree(numbers)
+        return taken
+
+    def _call(self, name: str, *arguments: object, restype: object = ctypes.c_int) -> int:
+        """Return what a function of Xlib returns for this display."""
+        function = getattr(self._xlib, name)
+        function.restype = restype
+        return int(function(self._display, *arguments) or 0)
