@@ -189,6 +189,17 @@ def error_code(error: BaseException | None) -> str:
     return str(_reply(error).get("Error", {}).get("Code", ""))
 
 
+def refused_object(error: BaseException) -> str:
+    """Return why S3 refuses a single object, in its own words, such as one that is archived; "" if that is not it."""
+    code, reply = error_code(error), _reply(error)
+    status = int(reply.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    of_the_object = code in DENIED_CODES or "KMS" in code.upper() or code not in CODES
+    if not code or not 400 <= status < 500 or not of_the_object:
+        return ""
+    message = str(reply["Error"].get("Message", "")).rstrip(".")
+    return f"{code}: {message}" if message else code
+
+
 def clock_skew(error: BaseException | None) -> timedelta:
     """Return by how much AWS's clock, as its reply tells it, is ahead of this machine's; 0 where it doesn't tell."""
     from email.utils import parsedate_to_datetime

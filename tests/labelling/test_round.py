@@ -9,7 +9,7 @@ import cv2
 import numpy
 import pytest
 from support.labeller import image_names, piped, put_labels, rows, votes
-from support.proxy import Fault, Proxy
+from support.proxy import ALWAYS, Fault, Proxy
 from support.world import World
 
 from lab2.aws.resources import LABEL_KEY
@@ -70,3 +70,18 @@ def test_a_label_that_is_taken_back_and_not_given_again_is_withdrawn(samples: Wo
     told = json.loads(piped(samples, "report", "--output", "json", typed="")[1])
     assert [image["image"] for image in told["images"] if image["majority"]] == [instead["image"]]
     assert [(each["name"], each["labels"]) for each in told["annotators"]] == [("ada", 1)]
+
+
+@pytest.mark.parametrize("code", ["InvalidObjectState", "AccessDenied"])
+def test_a_picture_that_s3_refuses_is_left_out_and_the_others_go_on(samples: World, proxy: Proxy, code: str) -> None:
+    refused, *others = image_names(samples)
+    put_labels(samples, "".join(f"{name},1,bob,2026-11-23T12:00:00.000Z,\n" for name in others))  # it is needed most
+    samples.env["AWS_ENDPOINT_URL"] = proxy.url
+    proxy.on("GetObject", Fault(refuse=(403, code)), times=ALWAYS, only=lambda call: refused in call.path)
+    status, output, errors = piped(samples, "label", "--pick", "useful", typed="1\n" * 4)
+    assert status == 0 and "4 labels safe in S3." in output
+    assert f"{refused} can't be shown: S3 refuses it ({code}" in errors and len(errors.splitlines()) == 1
+    put_labels(samples, f"{refused},1,bob,,\n{others[0]},1,bob,,\n")
+    status, output, errors = piped(samples, "export", "set", typed="")
+    assert status == 1 and f"{refused} is left out: S3 refuses it ({code}" in errors
+    assert others[0] in (samples.home / "set" / "metadata.csv").read_text()

@@ -20,7 +20,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lab2.aws.failures import EXISTS_CODES, RACE_CODES, error_code, user_errors
+from lab2.aws.failures import EXISTS_CODES, RACE_CODES, error_code, refused_object, user_errors
 from lab2.aws.resources import IMAGE_PREFIX
 from lab2.aws.retry import OutageReporter, conflict_backoff, persist
 from lab2.aws.s3.find_key import is_missing
@@ -36,6 +36,7 @@ _CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # but for tabs an
 PAGE = 1_000  # keys that S3 lists at a time, at most
 SKIPPED_PAGES = 10
 LONGEST_NAME = 100  # characters
+MAX_REFUSED = 20  # images in a row before any came: then it is not they that are refused, but we
 TRIES = 5  # of a PUT while another one of the same key is under way
 
 
@@ -56,6 +57,8 @@ class ImageStore:
         self._large = False  # whether there are more than a page lists
         self._place: str | None = None  # the name after which the walk goes on; None: it has not started
         self._between: list[Image] = []  # before that: images whose names sort between ours
+        self._has_fetched = False  # whether any image came
+        self._refused = 0  # images that S3 refused
         self._same = defaultdict[str, threading.Lock](threading.Lock)  # by hash: looked for and stored in one go
 
     def open(self) -> None:
@@ -120,7 +123,10 @@ class ImageStore:
                 (self.state / f"{self.aws.bucket}.walk").write_bytes((self._place or "").encode())
 
     def fetch(self, image: Image) -> bytes:
-        """Return the bytes of an image; UnreadableImage where it is no longer there or should not be shown."""
+        """Return the bytes of an image; UnreadableImage if S3 refuses it or it should not be shown.
+
+        UserError if S3 refuses whatever is asked for.
+        """
         if _CONTROL.search(image.name):
             raise UnreadableImage("its name has control characters")
         if image.size > MAX_BYTES:
@@ -128,11 +134,16 @@ class ImageStore:
         s3, bucket, key = self.aws.s3, self.aws.bucket, IMAGE_PREFIX + image.name
         with user_errors(f"image {printable(image.name)}"):
             try:
-                return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+                data = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
             except ClientError as error:
                 if is_missing(s3, bucket, key, error):
                     raise UnreadableImage("it is no longer there") from None
+                self._refused += 1
+                if (reason := refused_object(error)) and (self._has_fetched or self._refused < MAX_REFUSED):
+                    raise UnreadableImage(f"S3 refuses it ({printable(reason)})") from None
                 raise
+            self._has_fetched = True
+            return data
 
     def next_picture(
         self, images: list[Image], decode: Callable[[bytes], Picture], outages: OutageReporter

@@ -18,7 +18,7 @@ from support.world import World
 
 from lab2.aws.resources import IMAGE_PREFIX
 from lab2.errors import UserError
-from lab2.labelling.pictures.image_store import ImageStore, digest, stored_name
+from lab2.labelling.pictures.image_store import MAX_REFUSED, ImageStore, digest, stored_name
 from lab2.labelling.pictures.picture import UnreadableImage
 from lab2.labelling.pictures.samples import fill
 from lab2.terminal import printable
@@ -171,12 +171,14 @@ def test_an_image_that_was_deleted_is_no_longer_there_though_aws_answers_403(pro
         images.fetch(image)
 
 
-def test_an_image_that_may_not_be_read_is_not_taken_for_a_missing_one(proxied: World, proxy: Proxy) -> None:
+def test_where_no_image_may_be_read_it_is_not_the_images_that_are_left_out(proxied: World, proxy: Proxy) -> None:
     images = ImageStore(proxied.aws)
     images.store("a.jpg", b"a")
     proxy.on("GetObject", Fault(refuse=(403, "AccessDenied")), times=ALWAYS)
     with pytest.raises(UserError, match="denied"):
-        images.fetch(images.sample()[0])
+        for _ in range(MAX_REFUSED):
+            with pytest.raises(UnreadableImage, match="S3 refuses it"):
+                images.fetch(images.sample()[0])
 
 
 def test_only_what_is_not_there_yet_is_checked_and_what_fails_is_not_stored(world: World) -> None:
