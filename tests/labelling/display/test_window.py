@@ -201,16 +201,24 @@ def test_what_is_typed_into_another_window_as_ours_opens_labels_nothing(
     desktop: Desktop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desktop.set_layout("us")
-    typist = subprocess.Popen(
-        ["xdotool", "type", "--delay", "130", "10" * 1_000], env=desktop.env, stderr=subprocess.DEVNULL
-    )
-    with labelling(desktop, monkeypatch) as labeller:
-        time.sleep(2 * QUIET_S)
-        typist.terminate()
-        typist.wait(PATIENCE)
-        time.sleep(2 * QUIET_S)
-        assert labeller.answers.empty()
-        press(desktop, labeller, "us", {ONE: "1"})
+    done = threading.Event()
+
+    def write() -> None:
+        while not done.wait(0.13):
+            desktop.press("1", "0")
+
+    typist = threading.Thread(target=write)
+    typist.start()
+    try:
+        with labelling(desktop, monkeypatch) as labeller:
+            time.sleep(2 * QUIET_S)
+            done.set()
+            typist.join()
+            time.sleep(2 * QUIET_S)
+            assert labeller.answers.empty()
+            press(desktop, labeller, "us", {ONE: "1"})
+    finally:
+        done.set()
 
 
 @pytest.mark.long
