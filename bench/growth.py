@@ -16,8 +16,9 @@ from bench.upload import run
 from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
 from lab2.aws.session import AwsSession
 from lab2.labelling.labels.csv_dialect import HEADER
-from lab2.labelling.labels.label import Clock, Label
+from lab2.labelling.labels.label import Label
 from lab2.labelling.labels.label_file import LabelFile
+from lab2.labelling.labels.timestamps import Clock
 
 LABELS = 20  # appended at each length of the file
 

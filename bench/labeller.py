@@ -25,8 +25,9 @@ from bench.standin import ROOT
 from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
 from lab2.aws.session import AwsSession
 from lab2.labelling.labels.csv_dialect import HEADER
-from lab2.labelling.labels.label import Clock, Label
+from lab2.labelling.labels.label import Label
 from lab2.labelling.labels.outbox import Outbox
+from lab2.labelling.labels.timestamps import Clock
 from lab2.labelling.pictures.decoding import decode as decoding
 
 SEEN = 0.4  # seconds that a picture is looked at before its key

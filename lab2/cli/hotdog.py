@@ -19,6 +19,7 @@ from lab2.cli.flags import add_output_option, apply_common_options, bucket_optio
 from lab2.cli.parser import Parser, Program
 from lab2.cli.run import run
 from lab2.errors import UserError, internal_error
+from lab2.labelling.labels.doubts import is_changeable
 from lab2.labelling.labels.label import clean_name
 from lab2.labelling.pictures import samples
 from lab2.labelling.pictures.image_store import ImageStore
@@ -34,7 +35,7 @@ from lab2.labelling.session import LAST_EFFORT, Session
 from lab2.local import emulator
 from lab2.system.keyboard import ask, edit_lines
 from lab2.system.machine import state_folder
-from lab2.terminal import counted, printable
+from lab2.terminal import counted, printable, remark
 
 EPILOG = """\
 Without a command a menu is shown.
@@ -185,6 +186,10 @@ def annotator_name(given: str | None) -> str:
     """Return the annotator's name: the given one, otherwise the user's; UserError where it is empty."""
     with suppress(ImportError, KeyError, OSError):
         if name := clean_name(getpass.getuser() if given is None else given):
+            if is_changeable(name):
+                remark(
+                    f"Spreadsheets and data frames may change the name {printable(name)}. Choose one with more letters."
+                )
             return name
     raise UserError("The annotator needs a name. Try: --annotator NAME")
 

@@ -15,8 +15,9 @@ from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
 from lab2.aws.s3.stored_object import COPY_FROM_BYTES
 from lab2.aws.session import AwsSession
 from lab2.labelling.labels.csv_dialect import HEADER
-from lab2.labelling.labels.label import Clock, Label
+from lab2.labelling.labels.label import Label
 from lab2.labelling.labels.outbox import Outbox
+from lab2.labelling.labels.timestamps import Clock
 
 ROW = b"0123456789ab-IMG_0001.jpg,1,adam,2026-11-23T00:00:00.000Z,0.85\n"
 SMALL, LARGE = 100, 1 + COPY_FROM_BYTES // len(ROW)  # rows

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
+import unicodedata
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
@@ -17,12 +17,12 @@ from lab2.errors import UserError
 from lab2.labelling.labels.choices import value_meant
 from lab2.labelling.labels.label import Label
 from lab2.terminal import harmless_cell
+from lab2.text_encodings import UTF_8, encoding_of, mark_of
 
 COLUMNS = ("image", "label", "annotator", "timestamp", "seconds")
 HEADER = ",".join(COLUMNS)
-UTF_8, ANSI = "utf-8", "cp1252"  # the second is what Excel on Windows saves as "CSV"
+ANSI = "cp1252"  # what Excel on Windows saves as "CSV"
 
-_MARKS = {codecs.BOM_UTF8: UTF_8, codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _PART = 2**16  # characters of a file that are split into lines at once: StringIO takes four bytes for each
 _MAX_LINES = 20  # of one row: a name may hold line ends, and a quote that somebody left open spoils no more rows
 
@@ -43,14 +43,9 @@ class CsvDialect:
     def of(head: bytes) -> CsvDialect:
         """Return the dialect of the file that starts with `head`; UserError where that is not a header of labels.
 
-        A file that is not UTF-16 is taken for UTF-8; its rows may show that it is ANSI.
+        A file that is neither UTF-16 nor UTF-32 is taken for UTF-8; its rows may show that it is ANSI.
         """
-        encoding = next((found for mark, found in _MARKS.items() if head.startswith(mark)), "")
-        marked = bool(encoding)
-        if not marked:
-            encoding = {(True, False): "utf-16-be", (False, True): "utf-16-le"}.get(
-                (head[:1] == b"\0" != head[1:2], head[1:2] == b"\0" != head[:1]), UTF_8
-            )
+        encoding, marked = encoding_of(head), bool(mark_of(head))
         text = head.decode(encoding, "replace").lstrip("\ufeff").replace("\0", "")
         end = next(iter(re.findall(r"\r\n|\r|\n", text)), "\n")
         lines = [line for line in re.split(r"\r\n|\r|\n", text) if line.strip()]
@@ -128,10 +123,11 @@ class CsvDialect:
         if not meant or not image.strip():  # an image may start with a space
             return None
         # Names come again and again: each is kept once.
-        return Label(intern(image), meant, intern(annotator.strip()), timestamp.strip(), seconds.strip())
+        annotator = intern(unicodedata.normalize("NFC", annotator.strip()))
+        return Label(intern(image), meant, annotator, timestamp.strip(), seconds.strip())
 
     def is_header(self, cells: list[str]) -> bool:
-        """Tell whether a row is the header, or that of another file put behind this one."""
+        """Return whether a row is the header, or that of another file put behind this one."""
         return tuple(cell.strip().lower() for cell in cells)[: len(self.columns)] == self.columns
 
 

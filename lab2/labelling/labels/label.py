@@ -5,12 +5,11 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 from lab2.labelling.labels.choices import WITHDRAWN
+from lab2.labelling.labels.timestamps import BEFORE_ALL, parse_time
 from lab2.terminal import is_shown
-
-BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +28,8 @@ class Label:
 
     @property
     def time(self) -> datetime | None:
-        """The time in the timestamp, None where that is missing or not ISO 8601; without an offset it is UTC."""
-        try:
-            time = datetime.fromisoformat(self.timestamp.strip().replace("Z", "+00:00"))
-        except ValueError:
-            return None
-        return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+        """The time in the timestamp, in UTC; None if that is missing or can't be read."""
+        return parse_time(self.timestamp)
 
 
 Votes = dict[str, dict[str, Label]]  # image → annotator → the label that counts
@@ -98,18 +93,7 @@ def plain_name(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip()
 
 
-class Clock:
-    """Timestamps that never repeat, so that a row can be told by image, annotator and timestamp."""
-
-    def __init__(self) -> None:
-        self._last = BEFORE_ALL
-
-    def stamp(self) -> str:
-        now = datetime.now(timezone.utc)
-        self._last = max(now, self._last + timedelta(milliseconds=1))
-        return self._last.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def clean_name(name: str) -> str:
-    """Return a person's name fit for a row: one line, no control characters, at most 100 characters."""
-    return " ".join("".join(char if is_shown(char) else " " for char in name).split())[:100]
+    """Return a person's name fit for a row: one line of at most 100 shown characters, accents composed."""
+    shown = "".join(char if is_shown(char) else " " for char in unicodedata.normalize("NFC", name))
+    return " ".join(shown.split())[:100].strip()

@@ -10,14 +10,13 @@ from lab2.aws.resources import LABEL_KEY
 from lab2.aws.s3.append_object import AppendObject
 from lab2.aws.session import AwsSession
 from lab2.errors import UserError
-from lab2.labelling.labels.choices import BY_VALUE
-from lab2.labelling.labels.csv_dialect import ANSI, HEADER, UTF_8, CsvDialect, decode
+from lab2.labelling.labels.csv_dialect import ANSI, HEADER, CsvDialect, decode
+from lab2.labelling.labels.doubts import Doubts
 from lab2.labelling.labels.label import Label, LabelOrder, Votes, without_withdrawn
-from lab2.terminal import printable
+from lab2.text_encodings import UTF_8
 
 HEAD_BYTES = 4096  # in which the header of a label file is looked for
 _BLANK = b"\xef\xbb\xbf\xff\xfe\0\r\n "
-MAX_NAMED = 10  # rows that are not understood are named by their lines
 
 
 @dataclass
@@ -33,7 +32,7 @@ class LabelIndex:
     dialect: CsvDialect | None = None
     identities: set[tuple[str, str, str]] = field(default_factory=set)
     votes: Votes = field(default_factory=dict)
-    unclear: dict[int, str] = field(default_factory=dict)  # the rows that are not understood, by line
+    doubts: Doubts = field(default_factory=Doubts)
     _order: LabelOrder = field(default_factory=LabelOrder)
     _encodings: set[str] = field(default_factory=set)  # of the rows with more than ASCII
     _ends: int = 0  # line ends in what was read
@@ -66,8 +65,11 @@ class LabelIndex:
                 f"{LABEL_KEY} in the bucket is partly in Windows-1252 and partly in UTF-8, so no label with characters "
                 "beyond ASCII is added. Save it as CSV UTF-8."
             )
-        if dialect.encoding.startswith("utf-16") and size % 2:
-            raise UserError(f"{LABEL_KEY} in the bucket is UTF-16 and ends in half a character. Save it as CSV UTF-8.")
+        if size % len(",".encode(dialect.encoding)):
+            raise UserError(
+                f"{LABEL_KEY} in the bucket is {dialect.encoding[:6].upper()} and ends in half a character. "
+                "Save it as CSV UTF-8."
+            )
         if self.blank:
             rows.insert(0, HEADER.encode(dialect.encoding))
         return dialect.join(rows, end if size else b"\n")
@@ -91,10 +93,12 @@ class LabelIndex:
         text, encodings = decode(part, dialect.encoding)
         self._encodings |= encodings | ({UTF_8} if dialect.marked and dialect.encoding == UTF_8 else set())
         for before, cells in dialect.rows(text):
+            line = self._ends + before + 1
             if label := dialect.label(cells):
                 self._count(label)
-            elif not (dialect.is_header(cells) or (self._ends + before == 0 and cells[0].lower().startswith("sep="))):
-                self.unclear[self._ends + before + 1] = dialect.delimiter.join(cells)
+                self.doubts.note(line, label)
+            elif not (dialect.is_header(cells) or (line == 1 and cells[0].lower().startswith("sep="))):
+                self.doubts.unclear.add(line, dialect.delimiter.join(cells))
         self._ends += text.count("\n") + text.count("\r") - text.count("\r\n")
 
     def _count(self, label: Label) -> None:
@@ -145,18 +149,8 @@ class LabelFile:
         return without_withdrawn(self._index.votes)
 
     def warning(self) -> str:
-        """Return a sentence that names the rows that are not understood, '' where there are none."""
-        unclear = self._index.unclear
-        if not unclear:
-            return ""
-        lines = f"line{'s' * (len(unclear) > 1)} {', '.join(map(str, list(unclear)[:MAX_NAMED]))}"
-        more = f" and {len(unclear) - MAX_NAMED:,} more" if len(unclear) > MAX_NAMED else ""
-        example = printable(next(iter(unclear.values()))[:60])
-        values = " or ".join(BY_VALUE)
-        return (
-            f"{LABEL_KEY}: {lines}{more} can't be understood and {'are' if len(unclear) > 1 else 'is'} not counted "
-            f"({example}). A row needs an image and a label, {values}."
-        )
+        """Return sentences on rows that a person should look at, '' if there are none."""
+        return "\n".join(self._index.doubts.sentences())
 
     def _head(self) -> bytes:
         return self._object.start(HEAD_BYTES)

@@ -30,7 +30,7 @@ from lab2.labelling.pictures.local_files import MAX_BYTES
 from lab2.labelling.pictures.picture import Picture, UnreadableImage
 from lab2.terminal import JOINERS, printable
 
-_OUR_NAME = re.compile(r"[0-9a-f]{12}-")
+_OUR_NAME = re.compile(r"([0-9a-f]{12})-")
 _BETWEEN_OURS = ("9~", "f~")  # our names start with 0 to 9 and a to f; capitals and the other letters sort behind these
 _CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # but for tabs and line ends, which CSV can quote
 PAGE = 1_000  # keys that S3 lists at a time, at most
@@ -217,7 +217,14 @@ def stored_name(name: str, hash: str) -> str:
 
 def original_name(name: str) -> str:
     """Return the name of an image without the hash that `stored_name` put before it."""
-    return _OUR_NAME.sub("", name) or name
+    match = _OUR_NAME.match(name)
+    return (name[match.end() :] if match else name) or name
+
+
+def named_digest(file_name: str) -> str:
+    """Return the content's digest in a file name that has it, else ''."""
+    match = _OUR_NAME.match(file_name)
+    return match[1] if match else ""
 
 
 def _is_kept(char: str) -> bool:

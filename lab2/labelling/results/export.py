@@ -22,7 +22,7 @@ from itertools import count
 from pathlib import Path
 
 from lab2.errors import UserError
-from lab2.labelling.pictures.image_store import Image, digest
+from lab2.labelling.pictures.image_store import Image, digest, named_digest
 from lab2.labelling.pictures.picture import UnreadableImage
 from lab2.labelling.results.training_set import (
     CLASSES,
@@ -32,7 +32,6 @@ from lab2.labelling.results.training_set import (
     Split,
     TrainingSet,
     is_exported_name,
-    named_digest,
 )
 from lab2.terminal import Progress, counted, harmless_cell, printable
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ from datetime import datetime, timezone
 from lab2.errors import UserError
 from lab2.labelling.labels.choices import CHOICES
 from lab2.labelling.labels.label import Label, Votes, by_image
-from lab2.labelling.pictures.image_store import Image
+from lab2.labelling.pictures.image_store import Image, named_digest
 from lab2.labelling.results.report import Verdict, verdict_of
 from lab2.terminal import is_shown
 
@@ -24,7 +23,6 @@ TIES = ("skip", "first", "folder")
 SPLITS = ("train", "validation", "test")
 
 MAX_NAME_BYTES = 180  # of a file name, below what any file system takes
-_HASHED = re.compile(r"([0-9a-f]{12})-")  # a name that upload gave
 _NOT_ON_WINDOWS = '<>:"/\\|?*'
 _LAST = datetime.max.replace(tzinfo=timezone.utc)
 
@@ -109,12 +107,6 @@ def safe_name(name: str) -> str:
         char if is_shown(char) and char not in _NOT_ON_WINDOWS else "_" for char in unicodedata.normalize("NFC", name)
     ).rstrip(". ")
     return name.encode("utf-8", "replace")[-MAX_NAME_BYTES:].decode("utf-8", "ignore")
-
-
-def named_digest(file_name: str) -> str:
-    """Return the content's digest in a file name that has it, else ''."""
-    match = _HASHED.match(file_name)
-    return match[1] if match else ""
 
 
 def is_exported_name(file_name: str) -> bool:

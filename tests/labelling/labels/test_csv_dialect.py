@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from lab2.labelling.labels.choices import value_meant
 from lab2.labelling.labels.csv_dialect import CsvDialect, decode
-from lab2.labelling.labels.label import Clock, Label, clean_name
+from lab2.labelling.labels.label import Label, clean_name
+from lab2.labelling.labels.timestamps import Clock
 
 LINE = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1).filter(str.strip)
 
@@ -51,16 +52,25 @@ def test_a_form_is_recognised_by_its_header(form: CsvDialect) -> None:
     assert CsvDialect.of(header) == replace(CsvDialect.of(b"\xef\xbb\xbf" + header + b"a.jpg,1"), marked=False) == form
 
 
-def test_stamps_of_one_process_are_never_the_same() -> None:
-    clock = Clock()
-    stamps = [clock.stamp() for _ in range(5_000)]
-    assert stamps == sorted(set(stamps))
-    assert len(stamps[0]) == len("2026-11-23T12:00:00.000Z")
-
-
 def test_names_of_people_are_one_line() -> None:
     assert clean_name(" Eve\n=1+1,\t\x1b[31mred ") == "Eve =1+1, [31mred"
     assert clean_name("\n") == ""
+    assert clean_name("Jose\u0301") == "Jos\u00e9"
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "utf-8-sig"]
+)
+def test_the_encoding_is_found_with_and_without_a_mark(encoding: str) -> None:
+    form = CsvDialect.of("image,label,annotator,timestamp\n".encode(encoding))
+    assert form.encode(label("é.jpg")).decode(form.encoding).startswith("é.jpg,1,eve,")
+    assert form.encoding.startswith(encoding.removesuffix("-sig"))
+
+
+def test_annotators_whose_accents_are_composed_or_not_are_one_person() -> None:
+    form = CsvDialect()
+    one, other = (form.label(["a.jpg", "1", name, "", ""]) for name in ("José", "Jose\u0301 "))
+    assert one and one == other
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,11 @@ from support.world import PATIENCE, ROOT, World
 from lab2.aws.resources import LABEL_KEY
 from lab2.aws.s3.stored_object import COPY_FROM_BYTES
 from lab2.labelling.labels.csv_dialect import HEADER, CsvDialect
-from lab2.labelling.labels.label import Clock, Label, by_image
+from lab2.labelling.labels.label import Label, by_image
 from lab2.labelling.labels.label_file import LabelFile
 from lab2.labelling.labels.outbox import Outbox
 from lab2.labelling.labels.outbox_file import OutboxFile
+from lab2.labelling.labels.timestamps import Clock
 
 
 def label(image: str = "a.jpg", annotator: str = "eve", clock: Clock = Clock()) -> Label:  # noqa: B008 - one for all
@@ -213,6 +214,8 @@ def test_a_case_counts_and_is_added_to_in_its_own_form(world: World, name: str) 
         SAVED.encode("utf-16"),
         b"\xfe\xff" + SAVED.encode("utf-16-be"),
         SAVED.encode("utf-16-le"),
+        SAVED.encode("utf-32"),
+        SAVED.encode("utf-32-be"),
         SAVED.replace(",", "\t").replace("\n", "\r\n").encode("utf-16"),  # Excel's "Unicode text"
         SAVED.rstrip("\n").encode("utf-16"),
         SAVED.rstrip("\n").replace("\n", "\r").encode(),
@@ -250,7 +253,9 @@ def check_counted_and_added_to(world: World, data: bytes) -> None:
     keeping.close()
     after = world.objects(LABEL_KEY)[LABEL_KEY]
     assert after.startswith(data)
-    text = after.decode(next(each for each in ("utf-16", "utf-8", "cp1252") if decodes(data, each)))
+    text = after.decode(
+        next(each for each in ("utf-32", "utf-32-be", "utf-16", "utf-8", "cp1252") if decodes(data, each))
+    )
     mark = ";" if ";" in text else "\t" if "\t" in text else ","
     end = next(end for end in ("\r\n", "\r", "\n") if end in text)
     rows = [row for row in text.replace("\0", "").split(end) if row.strip('",;')]
@@ -265,7 +270,7 @@ def decodes(data: bytes, encoding: str) -> bool:
         data.decode(encoding)
     except UnicodeDecodeError:
         return False
-    return encoding != "utf-16" or b"\0" in data[:2] or data[:2] in (b"\xff\xfe", b"\xfe\xff")
+    return not encoding.startswith("utf-16") or b"\0" in data[:2] or data[:2] in (b"\xff\xfe", b"\xfe\xff")
 
 
 def test_rows_that_are_not_understood_are_named_by_line_in_one_warning_and_stay(samples: World) -> None:

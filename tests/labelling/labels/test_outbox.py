@@ -20,9 +20,10 @@ from support.world import PATIENCE, ROOT, World, until
 from lab2.aws.resources import LABEL_KEY
 from lab2.aws.s3.stored_object import COPY_FROM_BYTES
 from lab2.errors import UserError
-from lab2.labelling.labels.label import Clock, Label
+from lab2.labelling.labels.label import Label
 from lab2.labelling.labels.outbox import Outbox
 from lab2.labelling.labels.outbox_file import OutboxFile, labels_wait
+from lab2.labelling.labels.timestamps import Clock
 
 
 def label(image: str = "a.jpg", annotator: str = "eve", clock: Clock = Clock()) -> Label:  # noqa: B008 - one for all
@@ -293,7 +294,8 @@ def test_eight_keepers_at_once_lose_and_double_nothing(world: World) -> None:
     program = textwrap.dedent("""
         import pathlib, sys
         from lab2.labelling.labels.outbox import Outbox
-        from lab2.labelling.labels.label import Clock, Label
+        from lab2.labelling.labels.label import Label
+        from lab2.labelling.labels.timestamps import Clock
         from lab2.aws.session import AwsSession
         keeping, clock = Outbox(AwsSession(), pathlib.Path(sys.argv[1]), print), Clock()
         for number in range(25):

@@ -1,0 +1,125 @@
+"""What a person should look at in a label file: rows that can't be read, and names that another program changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from lab2.aws.resources import LABEL_KEY
+from lab2.labelling.labels.choices import BY_VALUE
+from lab2.labelling.labels.label import Label
+from lab2.terminal import printable
+
+MAX_NAMED = 10  # rows that are named by their lines
+MAX_EXAMPLE = 60  # characters of a row that are shown
+
+_MISSING = {"na", "n/a", "nan", "<na>", "#n/a", "#na", "null", "none", "nil"}  # to pandas, R and DuckDB
+_TRUTHS = {"t": "true", "true": "true", "yes": "true", "f": "false", "false": "false", "no": "false"}
+_NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec|january|february|march|april|june|july|august)"
+_DATE = re.compile(
+    rf"\d{{1,4}}[-/.]\d{{1,2}}([-/.]\d{{1,4}})?|\d{{1,4}}[-/. ]?{_MONTH}([-/. ]?\d{{1,4}})?|{_MONTH}[-/. ]?\d{{1,4}}",
+    re.ASCII | re.IGNORECASE,
+)
+_OUR_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_OUR_SECONDS = re.compile(r"(\d+\.\d\d)?", re.ASCII)
+
+
+def is_changeable(name: str) -> bool:
+    """Return whether spreadsheets or data frames take a name for a number, a date, a truth value or nothing."""
+    word = name.casefold()
+    return word in _MISSING or word in _TRUTHS or bool(_NUMBER.fullmatch(word) or _DATE.fullmatch(word))
+
+
+def same_to_a_spreadsheet(names: Iterable[str]) -> list[list[str]]:
+    """Return the groups of different names of which a spreadsheet makes the same number or truth value."""
+    groups: dict[str | float, list[str]] = {}
+    for name in sorted(names):
+        if word := _TRUTHS.get(name.casefold()):
+            groups.setdefault(word, []).append(name)
+        elif _NUMBER.fullmatch(name):
+            with suppress(ValueError):
+                groups.setdefault(float(name.replace(",", ".")), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+@dataclass
+class Rows:
+    """Rows that a sentence names: how many, the lines of the first, and what one of them holds."""
+
+    count: int = 0
+    lines: list[int] = field(default_factory=list)
+    example: str = ""
+
+    def add(self, line: int, example: str) -> None:
+        if not self.count:
+            self.example = printable(example[:MAX_EXAMPLE])
+        self.count += 1
+        if self.count <= MAX_NAMED:
+            self.lines.append(line)
+
+    def __str__(self) -> str:
+        more = f" and {self.count - MAX_NAMED:,} more" if self.count > MAX_NAMED else ""
+        return f"line{'s' * (self.count > 1)} {', '.join(map(str, self.lines))}{more}"
+
+    def of(self, one: str, several: str) -> str:
+        return one if self.count == 1 else several
+
+
+@dataclass
+class Doubts:
+    """The doubtful rows of a label file, and the names of all annotators in it."""
+
+    unclear: Rows = field(default_factory=Rows)
+    untimed: Rows = field(default_factory=Rows)
+    nameless: Rows = field(default_factory=Rows)
+    changed: Rows = field(default_factory=Rows)
+    _is_changeable: dict[str, bool] = field(default_factory=dict)  # annotator → whether the name may be changed
+
+    def note(self, line: int, label: Label) -> None:
+        """Look at a row that was understood."""
+        name = label.annotator
+        if label.timestamp and not label.time:
+            self.untimed.add(line, label.timestamp)
+        if not name:
+            self.nameless.add(line, label.image)
+        elif self._may_change(name) and not (
+            _OUR_TIME.fullmatch(label.timestamp) and _OUR_SECONDS.fullmatch(label.seconds)
+        ):
+            self.changed.add(line, name)
+
+    def sentences(self) -> list[str]:
+        """Return a sentence for each kind of doubt that there is."""
+        found = []
+        if self.unclear.count:
+            rows = self.unclear
+            found.append(
+                f"{rows} can't be understood and {rows.of('is', 'are')} not counted ({rows.example}). "
+                f"A row needs an image and a label, {' or '.join(BY_VALUE)}."
+            )
+        if self.untimed.count:
+            rows = self.untimed
+            found.append(
+                f"the time of {rows} can't be read ({rows.example}), so {rows.of('it counts', 'they count')} as being "
+                "as new as the newest row above. Write times like 2026-11-28T09:00:00Z."
+            )
+        if self.nameless.count:
+            rows = self.nameless
+            found.append(f"{rows} {rows.of('has', 'have')} no annotator; labels without one count as one person's.")
+        if self.changed.count:
+            rows = self.changed
+            found.append(
+                f"another program saved {rows} and may have changed the annotator's name ({rows.example}), as "
+                "spreadsheets make 12 of 0012. Compare it with an older version of the file."
+            )
+        for group in same_to_a_spreadsheet(self._is_changeable):
+            names = " and ".join(map(printable, group[:3]))
+            found.append(f"{names} count as different annotators. If they are one, a spreadsheet changed the name.")
+        return [f"{LABEL_KEY}: {sentence}" for sentence in found]
+
+    def _may_change(self, name: str) -> bool:
+        if name not in self._is_changeable:
+            self._is_changeable[name] = is_changeable(name)
+        return self._is_changeable[name]
