@@ -13,7 +13,7 @@ HABITUAL := tests/cli/test_client.py tests/cli/test_client_runs.py tests/cli/tes
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --upgrade \
 	--custom-compile-command 'make locks' pyproject.toml
 
-.PHONY: run label test check locks matrix fuzz long floors conformance habits boto3 summaries soak bench pictures clean
+.PHONY: run label test check locks matrix fuzz long floors conformance habits boto3 soak bench pictures clean
 
 run: .venv/run ## numbers answered, on the local emulator
 	@$(BIN)/python client.py --local
@@ -66,9 +66,6 @@ habits: .venv/dev ## ordinary tests of the queues, with what AWS does and the em
 
 boto3: .venv/dev ## ordinary tests of the queues with every call made by boto3; all tests: make boto3 TESTS=tests
 	LAB2_TRANSPORT=boto3 $(PYTEST) $(or $(TESTS),-m "not long" $(QUEUES))
-
-summaries: .venv/dev ## ten million summaries, compared with the plain exact way
-	$(BIN)/python tools/summaries.py
 
 soak: .venv/dev ## five minutes of load: is memory flat?
 	$(BIN)/python tests/support/soak.py

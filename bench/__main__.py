@@ -1,6 +1,6 @@
 """Costs and times of the three programs: `python -m bench [SECTION ...]` measures them and writes bench/RESULTS.md.
 
-What each section found is kept in bench/results.json, so that one may be measured again without the others.
+What each section measured is kept in bench/results.json, so one may be measured again without the others.
 """
 
 from __future__ import annotations
@@ -12,32 +12,34 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 
-from bench import client, growth, labeller, parts, peers, scaling, server, upload, write_up
-from bench.book import Book, markdown
-from bench.write_up import GOALS
+import boto3
+import botocore
+
+from bench import client, growth, labeller, peers, server, upload
+from bench.book import Book, keep
 
 SECTIONS: dict[str, Callable[[Book], None]] = {
-    "peers": peers.peers, "parts": parts.parts, "servers": server.servers, "flat": server.flat,
-    "requests": growth.requests, "scaling": scaling.scaling, "trickle": server.trickle, "latency": server.latency,
-    "client": client.client, "clients": client.clients,
-    "keys": labeller.keys, "rounds": labeller.rounds, "decode": labeller.decode, "writes": labeller.writes,
-    "labels": growth.labels, "report": growth.report, "upload": upload.upload,
-}  # fmt: skip
+    "peers": peers.peers,
+    "servers": server.servers,
+    "scaling": server.scaling,
+    "trickle": server.trickle,
+    "requests": growth.requests,
+    "client": client.client,
+    "keys": labeller.keys,
+    "labels": growth.labels,
+    "report": growth.report,
+    "upload": upload.upload,
+}
 
 
 def machine() -> str:
-    """Return what the measurements were made on."""
-    import boto3
-    import botocore
-
-    cpu = platform.processor()
+    """Return when and on what the measurements are made."""
     with open("/proc/cpuinfo") as file:
         models = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-    return (
-        f"{datetime.now(timezone.utc):%Y-%m-%d}; {models[0] if models else cpu}, {os.cpu_count()} cores, "
-        f"load {os.getloadavg()[0]:.1f} at the start; Python {platform.python_version()}, boto3 {boto3.__version__}, "
-        f"botocore {botocore.__version__}."
-    )
+    cpu = models[0] if models else platform.processor()
+    versions = f"Python {platform.python_version()}, boto3 {boto3.__version__}, botocore {botocore.__version__}"
+    load = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start"
+    return f"{datetime.now(timezone.utc):%Y-%m-%d}; {cpu}, {load}; {versions}."
 
 
 def main() -> int:
@@ -49,8 +51,8 @@ def main() -> int:
         start, book = time.monotonic(), Book(machine())
         print(f"\n# {name}: {book.machine}")
         SECTIONS[name](book)
-        print(f"\n{time.monotonic() - start:.0f} s\n{markdown(GOALS, book.goals)}", flush=True)
-        write_up.keep(name, book, list(SECTIONS))
+        print(f"\n{time.monotonic() - start:.0f} s", flush=True)
+        keep(name, book, list(SECTIONS))
     return 0
 
 

@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench.baselines import BUCKET, entries, receipts, row_and_answer
+from bench.job import BUCKET, entries, receipts, row_and_answer
 
 THREADS = 16
 REGION = os.environ.get("AWS_REGION", "us-east-1")

@@ -8,25 +8,19 @@ import sys
 import tempfile
 import threading
 import time
-from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import parse_qs, urlsplit
+
+from support.proxy import Call, Proxy
+from support.world import World, start_emulator
 
 from bench.standin import ROOT
-
-sys.path[:0] = [str(ROOT / "tests")]
-
-from support.proxy import Call, Proxy  # noqa: E402
-from support.world import World, start_emulator  # noqa: E402 - found through the line above
-
-from lab2.aws.resources import IMAGE_PREFIX  # noqa: E402
-from lab2.aws.session import AwsSession  # noqa: E402
-from lab2.local import emulator  # noqa: E402
+from lab2.aws.session import AwsSession
+from lab2.local import emulator
 
 TRIP = 0.1  # seconds to S3 and back
 SETUP = 2  # round trips before the first call on a new connection: TCP and TLS 1.3
@@ -53,17 +47,11 @@ def emulated() -> Iterator[tuple[str, Path]]:
 
 @dataclass
 class Far(Proxy):
-    """AWS at a distance: a call takes `trip` seconds and its bytes at `rate` a second; `images` that don't exist."""
+    """AWS at a distance: a call takes `trip` seconds, and its bytes pass one line at `rate` a second."""
 
     trip: float = TRIP
     rate: float = float("inf")
-    shared: bool = False  # whether all connections share this rate
-    images: int = 0  # more than none: so many images are listed, and each is `picture`
-    picture: bytes = b""
-    listed: int = 0  # pages of these
-    connections: int = 0
-    received: int = 0
-    order: list[str] = field(default_factory=list)
+    received: int = 0  # bytes
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,56 +59,26 @@ class Far(Proxy):
         finish = self._server.finish_request
 
         def connect(request: Any, address: Any) -> None:
-            self.connections += 1
             time.sleep(SETUP * self.trip)
             finish(request, address)
 
         self._server.finish_request = connect  # type: ignore[method-assign]
-        self.names = sorted(f"{random.getrandbits(48):012x}-photo.jpg" for _ in range(self.images))
-
-    def reset(self) -> None:
-        self.calls.clear()
-        self.sent.clear()
-        self.order.clear()
-        self.connections = self.received = self.listed = 0
 
     def _forward(self, call: Call) -> Reply:
-        self.order.append(call.operation)
         time.sleep(self.trip)
-        self._send(len(call.body))
-        reply = (self._imagined(call) if self.images else None) or super()._forward(call)
+        self._pass(len(call.body))
+        reply = super()._forward(call)
         self.received += len(reply[2])
-        time.sleep(len(reply[2]) / self.rate)
+        self._pass(len(reply[2]))
         return reply
 
-    def _send(self, size: int) -> None:
-        """Return when so many bytes are through the line; on a shared one, packets of all calls take turns."""
-        if not self.shared:
-            return time.sleep(size / self.rate)
+    def _pass(self, size: int) -> None:
+        """Return when so many bytes are through the line; packets of all calls take turns."""
         for at in range(0, size, PACKET):
             with self._line:
                 self._free = max(self._free, time.monotonic()) + min(PACKET, size - at) / self.rate
                 through = self._free
             time.sleep(max(0.0, through - time.monotonic()))
-        return None
-
-    def _imagined(self, call: Call) -> Reply | None:
-        query = parse_qs(urlsplit(call.path).query)
-        if call.operation == "GetObject" and f"/{IMAGE_PREFIX}" in call.path:
-            return 200, {"ETag": '"0"', "Content-Type": "image/jpeg"}, self.picture
-        if call.operation != "ListObjectsV2" or query["prefix"] != [IMAGE_PREFIX]:
-            return None
-        self.listed += 1
-        after = query.get("start-after", [""])[0].removeprefix(IMAGE_PREFIX)
-        first = bisect_right(self.names, after)
-        end = first + int(query["max-keys"][0])
-        size = f"<Size>{len(self.picture)}</Size>"
-        entries = "".join(
-            f"<Contents><Key>{IMAGE_PREFIX}{name}</Key>{size}</Contents>" for name in self.names[first:end]
-        )
-        more = str(end < len(self.names)).lower()
-        text = f"<ListBucketResult><IsTruncated>{more}</IsTruncated>{entries}</ListBucketResult>"
-        return 200, {"Content-Type": "application/xml"}, text.encode()
 
 
 @contextmanager
@@ -130,7 +88,7 @@ def account(url: str, home: Path) -> Iterator[World]:
     environment = {
         "AWS_ENDPOINT_URL": url, "AWS_REGION": emulator.REGION, "AWS_DEFAULT_REGION": emulator.REGION,
         "AWS_ACCESS_KEY_ID": f"{random.randrange(1, 10**12):012}", "AWS_SECRET_ACCESS_KEY": "bench",
-        "HOME": str(folder), "PYTHONUNBUFFERED": "1",
+        "LAB2_STORE": "aws", "HOME": str(folder), "PYTHONUNBUFFERED": "1",
     }  # fmt: skip
     with ENVIRONMENT, patch.dict(os.environ, environment):
         for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "LAB2_BUCKET"):

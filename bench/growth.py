@@ -43,10 +43,6 @@ def requests(book: Book, sizes: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000
     book.table(["requests", "calls/request", "B put/request", "CPU ms/request", "memory MB"], rows)
     book.goal(f"calls a request, {sizes[-1]:,} of them", last["calls"], 0.301)
     book.goal("calls a request, the most to the fewest requests", last["calls"] / figures[sizes[0]]["calls"], 1.05)
-    book.plots["requests"] = {
-        name: [(size, figures[size][key]) for size in sizes]
-        for name, key in (("bytes put", "bytes"), ("calls", "calls"), ("ms of processor time", "cpu"))
-    }
 
 
 def labels(book: Book, sizes: tuple[int, ...] = (10, 100, 1_000, 10_000, 100_000)) -> None:
@@ -67,10 +63,7 @@ def labels(book: Book, sizes: tuple[int, ...] = (10, 100, 1_000, 10_000, 100_000
             for size, cost in costs.items()
         ],
     )
-    book.plots["labels"] = {
-        name: [(size, costs[size][key]) for size in sizes]
-        for name, key in (("bytes sent", "bytes"), ("calls", "calls"), ("ms of processor time", "cpu"))
-    }
+    book.goal(f"bytes sent a label at {sizes[-1]:,} rows", costs[sizes[-1]]["bytes"], 1_000, "B")
 
 
 def appended(standin: StandIn, size: int) -> dict[str, float]:

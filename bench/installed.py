@@ -9,16 +9,13 @@ from pathlib import Path
 from bench.standin import ROOT
 
 
-def installed(package: str) -> Path | None:
-    """Return the folder of the programs of a venv with this package, None where it can't be installed."""
+def installed(package: str) -> Path:
+    """Return the folder of the programs of a venv with this package."""
     home = ROOT / ".bench" / package
     done = home / "installed"
     if not done.exists():
+        venv.create(home, with_pip=True)
         pip = [home / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", package]
-        try:
-            venv.create(home, with_pip=True)
-            subprocess.run(pip, check=True, timeout=180, stderr=subprocess.DEVNULL)
-            done.touch()
-        except (subprocess.SubprocessError, OSError):
-            return None
+        subprocess.run(pip, check=True, timeout=180)
+        done.touch()
     return home / "bin"

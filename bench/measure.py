@@ -72,6 +72,7 @@ def environment(standin: StandIn) -> dict[str, str]:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LAB2_"))}
     return env | {
         "AWS_ENDPOINT_URL": standin.url,
+        "LAB2_STORE": "aws",
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "bench",

@@ -26,25 +26,20 @@ class Peer:
 
 def peers(book: Book, requests: int = 20_000, times: int = 3) -> None:
     """All servers side by side, near and far."""
+    programs = installed("aiobotocore")
     rows = [
-        Peer("one message a call, log rewritten", ["-m", "bench.baselines", "naive"], requests // 400),
-        Peer("batches of 10, one thread", ["-m", "bench.baselines", "batch"], requests // 40),
-        Peer("batches of 10, 8 threads", ["-m", "bench.baselines", "threads"], requests // 10),
+        Peer(YARDSTICK, [str(programs / "python"), "-m", "bench.overlapped"], requests),
         Peer("bare sockets, signed, nothing checked", ["-m", "bench.bare_sockets"], requests),
         Peer(OURS, SERVER, requests),
     ]
-    if programs := installed("aiobotocore"):
-        rows.insert(3, Peer(YARDSTICK, [str(programs / "python"), "-m", "bench.baselines", "aiobotocore"], requests))
     book.say(
         "## Under load",
-        f"Requests wait on the queue and one process answers them; slow ones get fewer. {times} turns: "
+        f"Requests wait on the queue and one process answers them. {times} turns: "
         "in each, all have one run after the other. Rate: from the first request to the last answer; beside that of "
         "aiobotocore in the same turn, the median turn and the lowest and highest. CPU: of the server's process, "
         "without its start, median. Memory: RSS at most. Stand-in: the share of the time in which the stand-in for AWS "
         "was busy.",
     )
-    if not programs:
-        book.say("aiobotocore could not be installed: its row is left out, and rates are beside batches in 8 threads.")
     for delay in (0.0, NEAR):
         with standing_in(delay) as standin:
             turns = [{peer.name: answered(standin, peer.command, peer.requests) for peer in rows} for _ in range(times)]
@@ -54,9 +49,8 @@ def peers(book: Book, requests: int = 20_000, times: int = 3) -> None:
 def tell(book: Book, delay: float, turns: Sequence[dict[str, Run]]) -> None:
     """Write the table and the goals of the turns at one distance."""
     names = list(turns[0])
-    base = YARDSTICK if YARDSTICK in names else "batches of 10, 8 threads"
     figures = {name: medians([turn[name] for turn in turns]) for name in names}
-    ratios = {name: [turn[name].rate / turn[base].rate for turn in turns] for name in names}
+    ratios = {name: [turn[name].rate / turn[YARDSTICK].rate for turn in turns] for name in names}
     book.say(f"### AWS {delay * 1000:.0f} ms away")
     book.table(
         ["", "requests", "requests/s", "/ aiobotocore", "lowest to highest", "CPU ms/request", "calls/request",
@@ -75,10 +69,3 @@ def tell(book: Book, delay: float, turns: Sequence[dict[str, Run]]) -> None:
         book.goal(f"{where}, calls a request", ours["calls"], 0.3015)  # 0.301 to three digits
         book.goal(f"{where}, dollars a million requests", ours["dollars"], 0.15)
         book.goal(f"{where}, memory", ours["memory"], 80, "MB")
-        book.plots["cost"] = {
-            name: [
-                (row["calls"] * 1e6, f"{row['calls']:.2f} million calls"),
-                (row["dollars"], f"${row['dollars']:.2f}"),
-            ]
-            for name, row in figures.items()
-        }

@@ -96,7 +96,7 @@ def uploaded_far(folder: Path, commands: dict[str, list[str]]) -> dict[str, floa
     with emulated() as (url, home):
         for name in (OURS, AWS):
             if name in commands:
-                with account(url, home) as world, far(world, rate=100e6 / 8, shared=True):
+                with account(url, home) as world, far(world, rate=100e6 / 8):
                     command = [word.replace("s3://lab2", f"s3://{world.aws.bucket}") for word in commands[name]]
                     taken[name] = run(command, world.env).wall
     return taken

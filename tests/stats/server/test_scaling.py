@@ -1,10 +1,9 @@
-"""Many servers on one log, by the virtual clock of bench/scaling.py: the same figures at each run."""
+"""Many servers on one log, by the virtual clock of tests/simulation/scaling.py: the same figures at each run."""
 
 from __future__ import annotations
 
 import pytest
-
-from bench.scaling import LIGHT, LOADED, Load, simulate
+from simulation.scaling import LIGHT, LOADED, Load, simulate
 
 
 @pytest.mark.parametrize("load", [pytest.param(LOADED, marks=pytest.mark.long), LIGHT], ids=lambda load: load.name)

@@ -1,4 +1,4 @@
-"""What limits the log as servers are added: RequestLog on the S3 of tests/simulation, by a virtual clock.
+"""What limits the log as servers are added: RequestLog on the simulated S3, by a virtual clock.
 
 Each server is a greenlet that does with its requests what `Server` does: log what waits in one write, pause, again. A
 call to S3 takes a tenth of a second on average and 3,500 PUTs a second are accepted, as AWS documents it; SQS gives as
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import random
-import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -21,17 +20,12 @@ from unittest.mock import patch
 
 import greenlet
 from botocore.exceptions import ClientError
+from simulation.fakes import S3, Bucket
 
-from bench.book import Book
-from bench.standin import ROOT
 from lab2.aws.pricing import price
 from lab2.stats.server.log import segments
 from lab2.stats.server.log.segments import RequestLog
 from lab2.stats.server.service import MAX_HELD
-
-sys.path.insert(0, str(ROOT / "tests"))
-
-from simulation.fakes import S3, Bucket
 
 DAY, NOON = "2026-11-24", 1_795_521_600.0
 CALL = 0.1  # seconds, of which FLOOR always and the rest by chance
@@ -265,34 +259,3 @@ def simulate(servers: int, load: Load, seconds: float = 120.0, warm_up: float = 
     ids = [row.partition(b" ")[0] for stored in bucket.objects.values() for row in stored.body.splitlines()]
     assert len(ids) == len(set(ids)), "a request is logged twice"
     return figures
-
-
-def scaling(book: Book, sizes: Sequence[int] = (1, 2, 4, 10, 30, 100, 1_000)) -> None:
-    """The log as servers are added."""
-    book.say(
-        "## What limits the log as servers are added",
-        "Simulated by a virtual clock: the log's own code on an S3 in memory, 100 ms a call, 3,500 PUTs a second. Two "
-        "minutes, after two in which the servers find their pace. Wait: from a request's receive until it is durable.",
-    )
-    plots: dict[str, list[tuple[float, float]]] = {}
-    for load in (LOADED, LIGHT):
-        book.say(f"### Each server is offered {load.rate:,.0f} requests a second")
-        rows, first = [], None
-        for servers in sizes:
-            figures = simulate(servers, load, *((60.0, 60.0) if servers > 100 else ()))
-            first = first or figures
-            if servers == 100:
-                times = (load.sqs + figures.calls_a_request) / (load.sqs + first.calls_a_request)
-                book.goal(f"calls a request at 100 {load.name} servers, times those at one", times, 1.3)
-            plots.setdefault(load.name, []).append((servers, figures.logged / figures.seconds))
-            rows.append([
-                f"{servers:,}", f"{figures.logged / figures.seconds:,.0f}", f"{figures.calls_a_request:.4f}",
-                f"{figures.dollars:.3f}", f"{figures.segments / figures.seconds:.1f}",
-                f"{figures.conflicts / figures.segments:.1f}", f"{figures.wait(0.5):.1f}", f"{figures.wait(0.95):.1f}",
-            ])  # fmt: skip
-        book.table(
-            ["servers", "requests/s", "S3 calls/request", "S3 $/million", "segments/s", "conflicts/segment",
-             "wait p50 s", "wait p95 s"],
-            rows,
-        )  # fmt: skip
-    book.plots["scaling"] = plots
