@@ -114,7 +114,8 @@ def menu(session: Session, options: argparse.Namespace) -> int:
 
 
 def upload_given(session: Session, options: argparse.Namespace) -> int:
-    return upload([path for given in options.paths for path in given_paths(given)], lambda: session.images)
+    paths = [path for given in options.paths for path in given_paths(given)]
+    return upload(paths, lambda: session.images, unasked=options.yes)
 
 
 def upload_typed(session: Session) -> int:
@@ -201,6 +202,7 @@ def program(prog: str | None = None) -> Program:
     parser = program.command("upload", upload_given, "add pictures to the bucket")
     parser.set_defaults(needs=Needs(listing=False))
     parser.add_argument("paths", nargs="+", metavar="PATH", help="files, or folders of files")
+    parser.add_argument("--yes", action="store_true", help="upload folders of many files without asking")
     add_label_options(program.command("label", label, "label four pictures, with one key each"))
     parser = program.command("report", report, "count the labels, and say how far people agree")
     parser.set_defaults(needs=Needs(decoder_for="sheet"))

@@ -87,6 +87,7 @@ class Program:
         else:
             parser = self.unnamed
             self._check_for_commands(arguments)
+        _refuse_empty(arguments, parser)
         options, unknown = parser.parse_known_intermixed_args(arguments)
         if unknown:
             parser.error(self._unknown(unknown[0], parser))
@@ -149,6 +150,17 @@ class Program:
                     vars(action)["complete"] = shtab.FILE
         print(shtab.complete(tree, shell))
         sys.exit(0)
+
+
+def _refuse_empty(arguments: Sequence[str], parser: Parser) -> None:
+    """Refuse an argument that is empty: it is a variable that is not set, and would mean the folder we are in."""
+    for before, argument in pairwise(["", *arguments]):
+        option, equals, value = argument.partition("=")
+        if argument == "":
+            name = before if before.startswith("-") and parser.expects_value(before) else "an argument"
+            parser.error(f"{name} is empty; if it is a variable, it is not set")
+        if option.startswith("--") and equals and not value:
+            parser.error(f"{option} is empty; if it is a variable, it is not set")
 
 
 def _hint(typed: str, names: Iterable[str]) -> str:

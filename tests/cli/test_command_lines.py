@@ -40,7 +40,7 @@ WITHOUT_AWS = [
     ("client.py file x 3", 2, "client.py file: unexpected argument '3'."),
     ("client.py listen --wait 3", 2, "client.py listen: --wait is not an option here; it belongs to: client.py, "),
     ("client.py --wait soon", 2, "client.py: argument --wait: invalid float value: 'soon'."),
-    ("client.py --client ''", 2, "client.py: --client takes a name of 1 to 200 printable characters."),
+    ("client.py --client ''", 2, "client.py: --client is empty; if it is a variable, it is not set."),
     ("client.py --wiat 3", 2, "client.py: there is no option --wiat; did you mean --wait?"),
     ("client.py --local --profile ada", 2, "--local can't be combined with --profile: it uses AWS emulat"),
     ("server.py --help", 0, "usage: server.py [options]"),

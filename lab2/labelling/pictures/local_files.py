@@ -46,7 +46,9 @@ def typed_paths(text: str) -> list[Path]:
 
 
 def given_paths(word: str) -> list[Path]:
-    """Return the paths that an argument of a command means, where the shell did not expand it."""
+    """Return the paths that an argument means, if the shell did not expand it; UserError if it is empty."""
+    if not word:
+        raise UserError("A path is empty; if it is a variable, it is not set.")
     with suppress(ValueError):
         return _meant(word) or [Path(word)]
     return [Path(word)]

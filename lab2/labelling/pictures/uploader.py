@@ -19,11 +19,14 @@ from lab2.labelling.pictures.decoding.decoder import Decoder
 from lab2.labelling.pictures.image_store import ImageStore, digest
 from lab2.labelling.pictures.local_files import files_of, is_picture_name, read_file
 from lab2.labelling.pictures.picture import UnreadableImage
-from lab2.terminal import Progress, printable
+from lab2.system.keyboard import ask
+from lab2.terminal import Progress, counted, printable
 from lab2.workers import BatchWorker
 
 UPLOADS = 16  # at once
 MAX_MEMORY = 256 * 2**20  # bytes of files that are read at once, or one file
+YES = ("y", "yes")
+FEW_FILES = 5  # more from folders are not uploaded unasked
 UPLOADED, THERE, LEFT_OUT, SKIPPED = "uploaded", "already there", "left out", "skipped"
 
 
@@ -36,25 +39,47 @@ class Outcome:
     reason: str = ""
 
 
+class Selection:
+    """The files that are meant by some paths: files, or folders for the files in them. UserError if one can't be read.
+
+    `done` has the outcomes of what is in these folders and is not uploaded.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self.files: list[Path] = []
+        self.found_in_folders: set[Path] = set()  # the user did not name them one by one
+        self.folders: list[Path] = []
+        self.done: list[Outcome] = []
+        for path in paths:
+            found, folders, hidden = files_of(path)
+            self.files += found
+            if found != [path]:
+                self.folders.append(path)
+                self.found_in_folders.update(found)
+            self.done += [Outcome(path, SKIPPED)] * hidden
+            self.done += [Outcome(folder, LEFT_OUT, "it is a folder; upload it by itself") for folder in folders]
+
+    def is_agreed(self) -> bool:
+        """Return whether the user, if there is one at a terminal, agrees to upload so many files of folders."""
+        count = len(self.found_in_folders)
+        if count <= FEW_FILES or not sys.stdin.isatty():
+            return True
+        size = sum(_size(path) or 0 for path in self.found_in_folders) / 1e6
+        folders = ", ".join(printable(str(folder.absolute())) for folder in self.folders)
+        return ask(f"Upload {counted(count, 'file')} of {size:,.1f} MB from {folders}? [y/N] ").strip().lower() in YES
+
+
 class Uploader:
     """An upload of many files: `done` grows until it has an outcome for each, or there is a `failure`.
 
     The first files are read and decoded while the connection is made.
     """
 
-    def __init__(self, paths: Iterable[Path]) -> None:
-        self.done: list[Outcome] = []
+    def __init__(self, selection: Selection) -> None:
+        self.done = list(selection.done)
         self.failure: Exception | None = None
-        self._found_in_folders: set[Path] = set()  # the user did not name them one by one
-        files: list[Path] = []
-        for path in paths:
-            found, folders, hidden = files_of(path)
-            files += found
-            if found != [path]:
-                self._found_in_folders.update(found)
-            self.done += [Outcome(path, SKIPPED)] * hidden
-            self.done += [Outcome(folder, LEFT_OUT, "it is a folder; upload it by itself") for folder in folders]
-        self.count = len(files) + len(self.done)
+        self._found_in_folders = selection.found_in_folders
+        self.count = len(selection.files) + len(self.done)
         self._images: Future[ImageStore] = Future()
         self._memory = MemoryBudget(MAX_MEMORY)
         self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
@@ -64,7 +89,7 @@ class Uploader:
             OutageReporter("Uploading"), self._work, size=1, threads=UPLOADS, reject=self._leave_out
         )
         self._closing = False
-        self._worker.put(copies_together(files))
+        self._worker.put(copies_together(selection.files))
 
     def run(self, images: ImageStore) -> None:
         """Upload until all files are done, showing progress; UserError where AWS fails."""
@@ -94,7 +119,7 @@ class Uploader:
         return f"{line}; {rest:,} not done. Run the same command again to continue." if rest else f"{line}."
 
     def is_whole(self) -> bool:
-        """Tell whether every picture is in the image store now."""
+        """Return whether every picture is in the image store now."""
         return len(self.done) == self.count and not self.left_out()
 
     def left_out(self) -> list[str]:
@@ -202,9 +227,13 @@ def _content(path: Path) -> object:
         return path
 
 
-def upload(paths: list[Path], connect: Callable[[], ImageStore]) -> int:
+def upload(paths: list[Path], connect: Callable[[], ImageStore], unasked: bool = False) -> int:
     """Upload files and the files of folders; return 0 if all of them are in the image store now, otherwise 1."""
-    work = Uploader(paths)
+    selection = Selection(paths)
+    if not (unasked or selection.is_agreed()):
+        print("Nothing was uploaded.", flush=True)
+        return 1
+    work = Uploader(selection)
     try:
         work.run(connect())
     except KeyboardInterrupt:

@@ -17,6 +17,7 @@ from support.pictures import bomb, drawing, encoded, turned
 from support.proxy import Fault, Proxy
 from support.world import PATIENCE, ROOT, World
 
+from lab2.cli.hotdog import program
 from lab2.labelling.pictures.image_store import digest, stored_name
 from lab2.labelling.pictures.local_files import given_paths, path_of_url, typed_paths, windows_words
 from lab2.labelling.pictures.uploader import MemoryBudget, copies_together
@@ -235,6 +236,33 @@ def test_a_path_that_is_not_there_gets_one_sentence_and_the_menu(world: World, t
     assert program.returncode == 1
 
 
+@pytest.mark.parametrize("arguments", [["upload", ""], ["upload", "a.png", ""], ["export", ""], ["report", "--sheet="],
+                                       ["upload", "a.png", "--bucket", ""]])  # fmt: skip
+def test_an_empty_argument_is_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        program("hotdog.py").parse(arguments)
+    assert end.value.code == 2 and "is empty; if it is a variable, it is not set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("arguments", "answer", "uploaded"), [([], "n", 0), ([], "y", 6), (["--yes"], "", 6)])
+def test_a_folder_of_more_than_a_few_files_is_not_uploaded_unasked(
+    world: World, arguments: list[str], answer: str, uploaded: int
+) -> None:
+    for number in range(6):
+        (world.home / "many").mkdir(exist_ok=True)
+        (world.home / "many" / f"{number}.png").write_bytes(encoded(".png", drawing(40 + number)))
+    child = terminal(world, "upload", *arguments, "many")
+    if answer:
+        child.expect(r"Upload 6 files of 0\.\d MB from ")
+        child.sendline(answer)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert len(names(world)) == uploaded
+    assert child.exitstatus == (0 if uploaded else 1)
+
+
 def test_an_interrupted_upload_says_what_is_done_and_can_be_started_again(proxied: World, proxy: Proxy) -> None:
     folder = proxied.home / "many"
     folder.mkdir()
@@ -246,6 +274,8 @@ def test_an_interrupted_upload_says_what_is_done_and_can_be_started_again(proxie
     child.sendline("upload")
     child.expect("File or folder: ")
     child.sendline(str(folder))
+    child.expect(r"Upload 30 files of \d\.\d MB from \S+/many\? ")
+    child.sendline("y")
     child.expect("of 30")  # the bar
     child.sendintr()
     child.expect_exact("\r\x1b[K")  # the bar is gone: Ctrl-C was heard before any other file went up
@@ -259,6 +289,7 @@ def test_an_interrupted_upload_says_what_is_done_and_can_be_started_again(proxie
     child.expect("3 quit")
     child.sendline("u")
     child.sendline(str(folder))
+    child.sendline("y")
     child.expect(f"{30 - uploaded} uploaded, {uploaded} already there, 0 left out")
     child.sendline("q")
     child.expect(pexpect.EOF)
