@@ -1,16 +1,18 @@
 """An AWS error in a sentence for the user: what happened, then what to do.
 
-Two tables: `CODES` for what AWS answers, `EXCEPTIONS` for what botocore raises by itself. Classes are looked up by
-name, so that a botocore that lacks one of them is no trouble, and botocore is not imported for this.
+`FAILURES` is the one table: a row has what AWS calls a failure or which class botocore raises, the sentence, and for
+how long trying again may help. Classes are looked up by name, so that a botocore that lacks one of them is no trouble,
+and botocore is not imported for this.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from lab2.aws.resources import DEPLOY
@@ -25,11 +27,23 @@ REFUSED_WRITE_CODES = EXISTS_CODES | RACE_CODES | MISSING_KEY_CODES  # of a cond
 DENIED_CODES = {"AccessDenied", "AccessDeniedException", "403"}
 
 MAX_SKEW = timedelta(minutes=4)  # AWS accepts a signature that is 5 minutes off (S3: 15)
+OURS = ("botocore", "lab2.aws")  # whose exceptions are looked up by their class
+
+FOREVER_S = math.inf  # it may pass: AWS is busy, the network is down, somebody signs in again
+POLICY_S = 10.0  # AWS takes some seconds to learn of a new policy
+RECREATED_S = 60.0  # a queue that was deleted can be made again after a minute
+SETTINGS_S = 60.0  # how this machine is set up, which somebody may be mending
 
 NOT_SIGNED_IN = "The AWS sign-in has expired. Sign in again: aws sso login{profile_option}"
 STALE_CREDENTIALS = "The AWS credentials can't be fetched: {error}. To renew a sign-in: aws sso login{profile_option}"
 UNKNOWN_CREDENTIALS = "AWS does not know these credentials. Check with: aws sts get-caller-identity"
-BUSY = "AWS is busy or has a fault ({code} for {what}). Try again in a minute."
+WRONG_SECRET = (
+    "AWS refuses the signature: the secret key does not belong to the access key. Enter both again: aws configure"
+)
+EXPIRED = "The AWS credentials have expired. Sign in again, for example: aws sso login{profile_option}"
+WRONG_CLOCK = "This machine's clock is {clock}, so AWS refuses its signatures. Set the clock."
+DENIED = "Access to {what} is denied{explicitly}. Attach this program's policy: aws.yaml makes it, its Outputs name it."
+ELSEWHERE = "{what} is in another AWS region{right_region}."
 CHECK_ENDPOINT = "the endpoint (--endpoint-url or AWS_ENDPOINT_URL), then try again."
 UNREACHABLE = "AWS can't be reached for {what}{at_host}. Check the network, the region and " + CHECK_ENDPOINT
 NO_CREDENTIALS = (
@@ -39,6 +53,7 @@ NO_CREDENTIALS = (
 NO_REGION = (
     "No AWS region is set. Try: --region eu-west-3, or export AWS_REGION=eu-west-3, or use --local, which needs no AWS."
 )
+NOT_A_REGION = "{region} is not an AWS region. Try: --region eu-west-3, or export AWS_REGION=eu-west-3"
 BAD_CONFIGURATION = (
     "The AWS configuration can't be used: {error}. Check the options, the AWS_ variables and ~/.aws/config."
 )
@@ -46,105 +61,162 @@ MFA = (
     "The AWS profile {profile} asks for an MFA code, which this program can't do. Get a session first: "
     'eval "$(aws configure export-credentials{profile_option} --format env)"'
 )
+DAMAGED = "What AWS sent for {what} was damaged on the way ({error}). Try again."
+NO_REPLY_OF_AWS = (
+    "The reply for {what} is not one that AWS sends ({error}). Is it a web page? Check for a sign-in page of the "
+    "network, a proxy, and " + CHECK_ENDPOINT
+)
+REFUSED = "AWS refused {what}: {code}: {message}"
 
-_CODES = {
-    "QueueDoesNotExist AWS.SimpleQueueService.NonExistentQueue":
+
+class Failure(NamedTuple):
+    """A kind of failure."""
+
+    names: str  # codes of AWS's replies, or classes that are raised, with spaces between
+    sentence: str
+    patience_s: float = FOREVER_S  # seconds for which trying again may help
+
+
+FAILURES = [
+    Failure(
+        "QueueDoesNotExist AWS.SimpleQueueService.NonExistentQueue",
         "There is no {what} in this account and region. Deploy it with: " + DEPLOY,
-    "NoSuchBucket": "There is no {what}. Check --bucket and LAB2_BUCKET, or deploy it with: " + DEPLOY,
-    "NoSuchKey 404": "There is no {what}: it may have been deleted just now.",
-    "QueueDeletedRecently AWS.SimpleQueueService.QueueDeletedRecently":
+        RECREATED_S,
+    ),
+    Failure(
+        "NoSuchBucket", "There is no {what}. Check --bucket and LAB2_BUCKET, or deploy it with: " + DEPLOY, RECREATED_S
+    ),
+    Failure("NoSuchKey 404", "There is no {what}: it may have been deleted just now."),
+    Failure(
+        "QueueDeletedRecently AWS.SimpleQueueService.QueueDeletedRecently",
         "A queue of that name was deleted a moment ago. Wait a minute, then try again.",
-    "AccessDenied AccessDeniedException 403 AllAccessDisabled":
-        "Access to {what} is denied{explicitly}. Attach this program's policy: aws.yaml makes it, its Outputs name it.",
-    "ForbiddenException": "The AWS sign-in works, but it may not use this role. Ask who administers the account.",
-    "KMS.AccessDeniedException KmsAccessDenied KMS.DisabledException KMSDisabled":
+    ),
+    Failure("AccessDenied AccessDeniedException 403 AllAccessDisabled", DENIED, POLICY_S),
+    Failure(
+        "ForbiddenException",
+        "The AWS sign-in works, but it may not use this role. Ask who administers the account.",
+        POLICY_S,
+    ),
+    Failure(
+        "KMS.AccessDeniedException KmsAccessDenied KMS.DisabledException KMSDisabled",
         "{what} is encrypted with a KMS key that these credentials may not use. Ask for kms:Decrypt and "
         "kms:GenerateDataKey on it.",
-    "ExpiredToken ExpiredTokenException TokenRefreshRequired RequestExpired":
-        "The AWS credentials have expired. Sign in again, for example: aws sso login{profile_option}",
-    "UnauthorizedException": NOT_SIGNED_IN,
-    "InvalidIdentityToken IDPRejectedClaim":
+        POLICY_S,
+    ),
+    Failure("ExpiredToken ExpiredTokenException TokenRefreshRequired RequestExpired", EXPIRED),
+    Failure("UnauthorizedException NoAuthTokenError TokenRetrievalError SSOError", NOT_SIGNED_IN),
+    Failure(
+        "InvalidIdentityToken IDPRejectedClaim",
         "AWS refused the web identity token: {message}. Check AWS_WEB_IDENTITY_TOKEN_FILE and the role's trust policy.",
-    "InvalidClientTokenId UnrecognizedClientException InvalidAccessKeyId InvalidToken NotAuthorized AuthFailure "
-    "MissingAuthenticationToken MissingSecurityHeader": UNKNOWN_CREDENTIALS,
-    "SignatureDoesNotMatch InvalidSignatureException IncompleteSignature":
-        "AWS refuses the signature: the secret key does not belong to the access key. Enter both again: aws configure",
-    "RequestTimeTooSkewed RequestInTheFuture":
-        "This machine's clock is {clock}, so AWS refuses its signatures. Set the clock.",
-    "PermanentRedirect TemporaryRedirect Redirect 301 307 IllegalLocationConstraintException IncorrectEndpoint "
-    "AuthorizationHeaderMalformed":
-        "{what} is in another AWS region{right_region}.",
-    "OptInRequired SubscriptionRequiredException NotSignedUp InvalidRegion RegionDisabledException":
+    ),
+    Failure(
+        "InvalidClientTokenId UnrecognizedClientException InvalidAccessKeyId InvalidToken NotAuthorized "
+        "AuthFailure MissingAuthenticationToken MissingSecurityHeader",
+        UNKNOWN_CREDENTIALS,
+    ),
+    Failure("SignatureDoesNotMatch InvalidSignatureException IncompleteSignature", WRONG_SECRET),
+    Failure("RequestTimeTooSkewed RequestInTheFuture", WRONG_CLOCK),
+    Failure(
+        "PermanentRedirect 301 IllegalLocationConstraintException IncorrectEndpoint AuthorizationHeaderMalformed",
+        ELSEWHERE,
+        POLICY_S,
+    ),
+    Failure("TemporaryRedirect Redirect 307", ELSEWHERE),
+    Failure(
+        "OptInRequired SubscriptionRequiredException NotSignedUp InvalidRegion RegionDisabledException",
         "This AWS account can't use {region} yet: {message}. Sign up for it or enable it, or choose another region.",
-    "AccountProblem": "AWS has suspended this account: {message}",
-    "SlowDown Throttling ThrottlingException RequestThrottled RequestLimitExceeded TooManyRequestsException "
-    "ServiceUnavailable InternalError InternalFailure InternalServerError RequestTimeout RequestTimeoutException "
-    "PriorRequestNotComplete BandwidthLimitExceeded OverLimit EC2ThrottledException 429 500 502 503 504": BUSY,
-    "InvalidBucketName": "AWS does not accept the name of {what}: {message}. Check --bucket and LAB2_BUCKET.",
-}  # fmt: skip
-CODES = {code: sentence for codes, sentence in _CODES.items() for code in codes.split()}
-
-REFUSED_SIGNATURES = {CODES[code] for code in ("InvalidClientTokenId", "SignatureDoesNotMatch", "RequestExpired")}
-
-# Looked up by the class of the error, then by its base classes.
-EXCEPTIONS = {
-    "NoCredentialsError": NO_CREDENTIALS,
-    "NoAuthTokenError": NOT_SIGNED_IN,
-    "PartialCredentialsError": "The AWS credentials are incomplete ({error}). Enter them again: aws configure",
-    "CredentialRetrievalError": STALE_CREDENTIALS,
-    "TokenRetrievalError": NOT_SIGNED_IN,
-    "SSOError": NOT_SIGNED_IN,
-    "LoginRefreshRequired": "The AWS sign-in has expired. Sign in again: aws login{profile_option}",
-    "LoginError": "The AWS sign-in can't be used ({error}). Sign in again: aws login{profile_option}",
-    "RefreshWithMFAUnsupportedError": MFA,
-    "MetadataRetrievalError":
+        POLICY_S,
+    ),
+    Failure("AccountProblem", "AWS has suspended this account: {message}", POLICY_S),
+    Failure(
+        "SlowDown Throttling ThrottlingException RequestThrottled RequestLimitExceeded TooManyRequestsException "
+        "KmsThrottled KMS.ThrottlingException ServiceUnavailable InternalError InternalFailure "
+        "InternalServerError RequestTimeout RequestTimeoutException PriorRequestNotComplete "
+        "BandwidthLimitExceeded OverLimit EC2ThrottledException OperationAborted ConditionalRequestConflict "
+        "PreconditionFailed NoSuchUpload 408 409 412 417 425 429 500 502 503 504",
+        "AWS is busy or has a fault ({code} for {what}). Try again in a minute.",
+    ),
+    Failure(
+        "BadDigest InvalidDigest IncompleteBody XAmzContentSHA256Mismatch XAmzContentChecksumMismatch",
+        "What was sent for {what} was damaged on the way ({code}). Try again.",
+    ),
+    Failure(
+        "NotImplemented 501 MethodNotAllowed 405",
+        "This store does not offer what {what} needs: {code}: {message}. Use AWS, or a store that has conditional"
+        " writes.",
+        POLICY_S,
+    ),
+    Failure(
+        "InvalidBucketName",
+        "AWS does not accept the name of {what}: {message}. Check --bucket and LAB2_BUCKET.",
+        POLICY_S,
+    ),
+    Failure("NoCredentialsError", NO_CREDENTIALS, SETTINGS_S),
+    Failure(
+        "PartialCredentialsError",
+        "The AWS credentials are incomplete ({error}). Enter them again: aws configure",
+        SETTINGS_S,
+    ),
+    Failure("CredentialRetrievalError", STALE_CREDENTIALS),
+    Failure("LoginRefreshRequired", "The AWS sign-in has expired. Sign in again: aws login{profile_option}"),
+    Failure("LoginError", "The AWS sign-in can't be used ({error}). Sign in again: aws login{profile_option}"),
+    Failure("RefreshWithMFAUnsupportedError", MFA, SETTINGS_S),
+    Failure(
+        "MetadataRetrievalError",
         "The credentials of this machine's role can't be fetched ({error}). Attach an instance profile to it.",
-    "ProfileNotFound":
-        "There is no AWS profile {profile}. Check --profile or AWS_PROFILE; to list the profiles: "
-        "aws configure list-profiles",
-    "ConfigParseError": BAD_CONFIGURATION,
-    "ConfigNotFound": BAD_CONFIGURATION,
-    "InvalidConfigError": BAD_CONFIGURATION,
-    "MissingDependencyException": BAD_CONFIGURATION,
-    "InvalidChecksumConfigError": BAD_CONFIGURATION,
-    "InvalidDefaultsMode": BAD_CONFIGURATION,
-    "InvalidEndpointConfigurationError": BAD_CONFIGURATION,
-    "InvalidIMDSEndpointError": BAD_CONFIGURATION,
-    "InvalidIMDSEndpointModeError": BAD_CONFIGURATION,
-    "InvalidRetryConfigurationError": BAD_CONFIGURATION,
-    "InvalidS3AddressingStyleError": BAD_CONFIGURATION,
-    "InvalidS3UsEast1RegionalEndpointConfigError": BAD_CONFIGURATION,
-    "InvalidSTSRegionalEndpointsConfigError": BAD_CONFIGURATION,
-    "NoRegionError": NO_REGION,
-    "InvalidRegionError": "{region} is not an AWS region. Try: --region eu-west-3, or export AWS_REGION=eu-west-3",
-    "UnknownRegionError": "{region} is not an AWS region. Try: --region eu-west-3, or export AWS_REGION=eu-west-3",
-    "BaseEndpointResolverError":
+    ),
+    Failure(
+        "ProfileNotFound",
+        "There is no AWS profile {profile}. Check --profile or AWS_PROFILE; to list the profiles: aws configure "
+        "list-profiles",
+        SETTINGS_S,
+    ),
+    Failure(
+        "ConfigParseError ConfigNotFound InvalidConfigError MissingDependencyException InvalidChecksumConfigError "
+        "InvalidDefaultsMode InvalidEndpointConfigurationError InvalidIMDSEndpointError "
+        "InvalidIMDSEndpointModeError InvalidRetryConfigurationError InvalidS3AddressingStyleError "
+        "InvalidS3UsEast1RegionalEndpointConfigError InvalidSTSRegionalEndpointsConfigError "
+        "InvalidProxiesConfigError UnsupportedS3ConfigurationError",
+        BAD_CONFIGURATION,
+        SETTINGS_S,
+    ),
+    Failure("NoRegionError", NO_REGION, SETTINGS_S),
+    Failure("InvalidRegionError UnknownRegionError", NOT_A_REGION, SETTINGS_S),
+    Failure(
+        "BaseEndpointResolverError",
         "AWS does not offer this service in {region} ({error}). Check the region, AWS_USE_FIPS_ENDPOINT and "
         "AWS_USE_DUALSTACK_ENDPOINT.",
-    "EndpointProviderError":
+        SETTINGS_S,
+    ),
+    Failure(
+        "EndpointProviderError",
         "This AWS endpoint does not exist ({error}). Check the region, AWS_USE_FIPS_ENDPOINT and "
         "AWS_USE_DUALSTACK_ENDPOINT.",
-    "SSLError":
-        "The TLS certificate of {host} can't be verified ({reason}). Behind a proxy that inspects TLS, name its CA "
-        "file: export AWS_CA_BUNDLE=ca.pem. Otherwise check this machine's clock.",
-    "ProxyConnectionError": "The proxy {proxy} can't be reached. Check HTTPS_PROXY and NO_PROXY.",
-    "InvalidProxiesConfigError": BAD_CONFIGURATION,
-    "HTTPClientError": UNREACHABLE,
-    "ConnectionError": UNREACHABLE,
-    "IncompleteReadError": UNREACHABLE,
-    "ChecksumError": "What AWS sent for {what} was damaged on the way ({error}). Try again.",
-    "FlexibleChecksumError": "What AWS sent for {what} was damaged on the way ({error}). Try again.",
-    "ResponseParserError":
-        "The reply for {what} is not one that AWS sends ({error}). Check the network and " + CHECK_ENDPOINT,
-    "ParamValidationError": "AWS does not accept the name of {what}. Check --bucket and LAB2_BUCKET.",
-    "BotoCoreError": "The call to AWS for {what} failed: {error}",
-}  # fmt: skip
+        SETTINGS_S,
+    ),
+    Failure(
+        "SSLError",
+        "The TLS certificate of {host} can't be verified ({reason}). Behind a proxy that inspects TLS, name its "
+        "CA file: export AWS_CA_BUNDLE=ca.pem. Otherwise check this machine's clock.",
+        SETTINGS_S,
+    ),
+    Failure("ProxyConnectionError", "The proxy {proxy} can't be reached. Check HTTPS_PROXY and NO_PROXY."),
+    Failure("HTTPClientError ConnectionError IncompleteReadError", UNREACHABLE),
+    Failure("ChecksumError FlexibleChecksumError", DAMAGED),
+    Failure("ResponseParserError UnexpectedReply", NO_REPLY_OF_AWS),
+    Failure(
+        "ParamValidationError", "AWS does not accept the name of {what}. Check --bucket and LAB2_BUCKET.", SETTINGS_S
+    ),
+    Failure("BotoCoreError", "The call to AWS for {what} failed: {error}"),
+]
+BY_NAME = {name: failure for failure in FAILURES for name in failure.names.split()}
+REFUSED_SIGNATURES = {UNKNOWN_CREDENTIALS, WRONG_SECRET, EXPIRED}
 
 
 class user_errors:
     """Context in which what botocore raises comes out as a UserError: one sentence for the user."""
 
-    def __init__(self, what: str = "this account") -> None:
+    def __init__(self, what: str = "") -> None:
         self.what = what
 
     def __enter__(self) -> None:
@@ -155,28 +227,40 @@ class user_errors:
             raise UserError(sentence) from error
 
 
-def explain(error: BaseException, what: str = "this account") -> str | None:
+def explain(error: BaseException, what: str = "") -> str | None:
     """Say in one sentence what went wrong with `what` and what to do; None if it is not AWS's doing."""
+    failure = failure_of(error)
+    if failure is None:
+        return None
+    template = _template(error, failure.sentence, what) if error_code(error) else failure.sentence
+    return sentence(template, error, what)
+
+
+def failure_of(error: BaseException) -> Failure | None:
+    """Return the kind of failure that an error of AWS, of the network or of the settings is, None for any other."""
     if code := error_code(error):
-        template = _template(error, code, what)
-    else:
-        names = (
-            EXCEPTIONS.get(base.__name__) for base in type(error).__mro__ if base.__module__.startswith("botocore")
-        )
-        template = next(filter(None, names), STALE_CREDENTIALS if was_fetching_credentials(error) else "")
-    return sentence(template, error, what) if template else None
+        return BY_NAME.get(code) or Failure(code, REFUSED, SETTINGS_S if _is_refusal(error) else FOREVER_S)
+    names = [base.__name__ for base in type(error).__mro__ if base.__module__.startswith(OURS)]
+    if found := next((BY_NAME[name] for name in names if name in BY_NAME), None):
+        return found
+    return BY_NAME["CredentialRetrievalError"] if was_fetching_credentials(error) else None
 
 
-def sentence(template: str, error: BaseException | None = None, what: str = "this account") -> str:
+def is_refused_input(error: BaseException) -> bool:
+    """Return whether AWS refused what was sent in this call, and not who sent it or where to."""
+    return _is_refusal(error) and error_code(error) not in BY_NAME
+
+
+def sentence(template: str, error: BaseException | None = None, what: str = "") -> str:
     """Return one of the sentences above, on one line, with what is known of the error filled in."""
     return " ".join(template.format_map(_facts(error, what)).split())
 
 
 def was_fetching_credentials(error: BaseException) -> bool:
-    """Tell whether the error was raised where botocore fetches credentials.
+    """Return whether the error was raised while botocore fetches credentials.
 
     It raises any class there: RuntimeError for renewed ones that are expired still, ValueError or KeyError for what a
-    `credential_process` prints, OSError where there is no such program.
+    `credential_process` prints, OSError if there is no such program.
     """
     trace = error.__traceback__
     while trace and trace.tb_frame.f_globals.get("__name__") not in ("botocore.credentials", "botocore.tokens"):
@@ -201,7 +285,7 @@ def refused_object(error: BaseException) -> str:
 
 
 def clock_skew(error: BaseException | None) -> timedelta:
-    """Return by how much AWS's clock, as its reply tells it, is ahead of this machine's; 0 where it doesn't tell."""
+    """Return by how much AWS's clock, as its reply tells it, is ahead of this machine's; 0 if it doesn't tell."""
     from email.utils import parsedate_to_datetime
 
     headers = _reply(error).get("ResponseMetadata", {}).get("HTTPHeaders", {})
@@ -210,19 +294,29 @@ def clock_skew(error: BaseException | None) -> timedelta:
     return timedelta()
 
 
-def _template(error: BaseException, code: str, what: str) -> str:
-    """Return the sentence for an answer of AWS: where the code alone misleads, by what else is in the answer."""
+def _is_refusal(error: BaseException) -> bool:
+    """Return whether AWS says that the request is at fault, so that the same one will be refused again."""
+    status = int(_reply(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return 400 <= status < 500
+
+
+def _template(error: BaseException, found: str, what: str) -> str:
+    """Return the sentence for a reply of AWS: if the code alone misleads, by what else is in the reply."""
     message = str(_reply(error)["Error"].get("Message", ""))
-    found = CODES.get(code, "AWS refused {what}: {code}: {message}".removesuffix("" if message else ": {message}"))
     skewed = abs(clock_skew(error)) > MAX_SKEW
     if re.match(r"Signature (expired|not yet current)", message) or (skewed and found in REFUSED_SIGNATURES):
-        return CODES["RequestTimeTooSkewed"]
-    if found == CODES["AccessDenied"]:
+        return WRONG_CLOCK
+    if found == DENIED:
         if str(getattr(error, "operation_name", "")).startswith("AssumeRole"):
             return "The AWS profile {profile} may not assume its role: {message}"
-        if what.startswith("bucket "):
+        if _what(error, what).startswith("bucket "):
             return found + " If it is not your stack's bucket, check --bucket and LAB2_BUCKET."
-    return found
+    return found if message else found.replace(": {message}", "")
+
+
+def _what(error: BaseException | None, what: str) -> str:
+    """Return what an error is about: what its caller says, else what the call that failed was for."""
+    return what or str(_reply(error).get("Error", {}).get("Subject") or getattr(error, "subject", "") or "this account")
 
 
 def _facts(error: BaseException | None, what: str) -> dict[str, Any]:
@@ -237,7 +331,7 @@ def _facts(error: BaseException | None, what: str) -> dict[str, Any]:
     skew = clock_skew(error)
     reason = str(facts.get("error") or "no reason given").rstrip(".")
     return {
-        "what": what, "code": error_code(error), "message": message, "error": str(error).rstrip("."),
+        "what": _what(error, what), "code": error_code(error), "message": message, "error": str(error).rstrip("."),
         "reason": reason,
         "profile": profile or "default", "profile_option": f" --profile {profile}" if profile else "",
         "host": host, "proxy": facts.get("proxy_url", ""),

@@ -11,30 +11,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn, TypeVar
 
-from lab2.aws.failures import MISSING_QUEUE_CODES, error_code, explain
+from lab2.aws.failures import FOREVER_S, explain, failure_of
 from lab2.errors import TryLater, UserError, internal_error
 
 T = TypeVar("T")
 
-LONGEST_PAUSE = 20.0  # seconds between two tries while AWS is away
-# What no waiting mends, and the seconds after which that is believed: AWS takes some to learn of a new policy, and
-# a queue that was deleted can be made again after a minute. All other errors of AWS, and of credentials, may pass.
-GRACE = (
-    dict.fromkeys(
-        ["AccessDenied", "AccessDeniedException", "403", "AllAccessDisabled", "ForbiddenException", "AccountProblem",
-         "KMS.AccessDeniedException", "KmsAccessDenied", "KMS.DisabledException", "KMSDisabled"], 10.0)
-    | dict.fromkeys([*MISSING_QUEUE_CODES, "NoSuchBucket"], 60.0)
-    | dict.fromkeys(
-        ["PermanentRedirect", "301", "IllegalLocationConstraintException", "IncorrectEndpoint", "InvalidBucketName",
-         "AuthorizationHeaderMalformed", "OptInRequired", "InvalidRegion", "RegionDisabledException"], 10.0)
-    | dict.fromkeys(  # classes of botocore's: how this machine is set up
-        ["NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "ConfigParseError", "ConfigNotFound",
-         "InvalidConfigError", "MissingDependencyException", "NoRegionError", "InvalidRegionError",
-         "UnknownRegionError", "RefreshWithMFAUnsupportedError", "InvalidProxiesConfigError",
-         "ParamValidationError", "EndpointProviderError", "UnknownEndpointError", "EndpointVariantError",
-         "UnsupportedS3ConfigurationError",
-         "SSLError"], 60.0)  # a certificate that is not trusted
-)  # fmt: skip
+LONGEST_PAUSE_S = 20.0  # between two tries while AWS is away
 FEW_REJECTIONS = 10  # in a row; after more of them it is not the items that are at fault
 
 
@@ -72,10 +54,10 @@ class OutageReporter:
             if self.tries == 1:
                 self.since = now
                 self._say(f"{self.what} fails; retrying: {describe(error)}")
-            grace = _grace(error)
-            self._hopeless_since = min(self._hopeless_since, now) if grace < math.inf else math.inf
-            pause = backoff(self.tries, 0.25, LONGEST_PAUSE, least=0.5)
-            left = math.inf if grace == math.inf else self._hopeless_since + grace - now
+            patience = _patience_s(error)
+            self._hopeless_since = min(self._hopeless_since, now) if patience < FOREVER_S else math.inf
+            pause = backoff(self.tries, 0.25, LONGEST_PAUSE_S, least=0.5)
+            left = FOREVER_S if patience == FOREVER_S else self._hopeless_since + patience - now
         if self.give_up and left <= 0:
             self.give_up(UserError(f"{self.what} fails: {describe(error)}"))
         return min(pause, left) if left > 0 else pause
@@ -89,7 +71,7 @@ class OutageReporter:
         with self._lock:
             self.rejections += 1
             over = self.rejections - FEW_REJECTIONS
-            return backoff(over, 0.25, LONGEST_PAUSE, least=0.5) if over > 0 else 0.0
+            return backoff(over, 0.25, LONGEST_PAUSE_S, least=0.5) if over > 0 else 0.0
 
     def record_recovery(self, error: BaseException) -> None:
         """Note an error that did not come again when the same items were tried in parts."""
@@ -99,7 +81,7 @@ class OutageReporter:
     def record_success(self, started: float = math.inf) -> None:
         """Note that it works again, unless what worked was `started` (monotonic seconds) before the last failure.
 
-        Where several threads work, what was under way when AWS went away may still succeed.
+        If several threads work, what was under way when AWS went away may still succeed.
         """
         if self.tries or self.rejections:
             with self._lock:
@@ -149,14 +131,15 @@ def give_up(reason: UserError) -> NoReturn:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Tell whether the error is AWS's or the network's, or a UserError about one, and waiting may mend it."""
+    """Return whether the error is AWS's or the network's, or a UserError about one, and waiting may mend it."""
     if isinstance(error, TryLater):
         return True
-    return explain(_cause(error)) is not None and _grace(error) == math.inf
+    failure = failure_of(_cause(error))
+    return failure is not None and failure.patience_s == FOREVER_S
 
 
 def is_outage(error: BaseException) -> bool:
-    """Tell whether the error is AWS's or the network's, and not that of one item or of our code."""
+    """Return whether the error is AWS's or the network's, and not that of one item or of our code."""
     return isinstance(error, UserError) or explain(error) is not None
 
 
@@ -182,10 +165,10 @@ def _cause(error: BaseException) -> BaseException:
     return error.__cause__ if isinstance(error, UserError) and error.__cause__ else error
 
 
-def _grace(error: BaseException) -> float:
-    """Return the seconds that the error may last until nothing more is hoped for."""
-    cause = _cause(error)
-    return GRACE.get(error_code(cause) or type(cause).__name__, math.inf)
+def _patience_s(error: BaseException) -> float:
+    """Return the seconds for which trying again may help."""
+    failure = failure_of(_cause(error))
+    return failure.patience_s if failure else FOREVER_S
 
 
 def describe(error: BaseException) -> str:

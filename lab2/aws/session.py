@@ -169,9 +169,12 @@ class AwsSession:
     @cached_property
     def store_is_aws(self) -> bool:
         """Whether S3 is AWS's own, or behaves as it does, like the emulator of this machine."""
-        if self.endpoint or os.environ.get("LAB2_STORE") == "aws":
+        return bool(self.endpoint) or self._is_aws(self.s3)
+
+    def _is_aws(self, client: Any) -> bool:
+        if os.environ.get("LAB2_STORE") == "aws":
             return True
-        host = urlsplit(self.s3.meta.endpoint_url).hostname or ""
+        host = urlsplit(client.meta.endpoint_url).hostname or ""
         suffixes = [partition["outputs"] for partition in self.botocore_session.get_data("partitions")["partitions"]]
         return any(host.endswith((f".{each['dnsSuffix']}", f".{each['dualStackDnsSuffix']}")) for each in suffixes)
 
@@ -215,6 +218,7 @@ class AwsSession:
         from botocore.config import Config
 
         from lab2.aws import call_log
+        from lab2.aws.border import Border
 
         region, _ = self.region, self.credentials  # what is wrong with either is said before a client is made
         # Where S3 is not AWS's, its buckets seldom have host names of their own.
@@ -232,13 +236,12 @@ class AwsSession:
                 max_pool_connections=self.connections,
                 proxies={} if self.endpoint else None,  # None: as HTTPS_PROXY and NO_PROXY say
                 s3={"addressing_style": "path"} if own_endpoint else None,
-                # Signed bodies carry their SHA-256. A CRC32 beside it is work for nothing, and S3 refuses a part that
-                # has one where the upload declared none.
-                request_checksum_calculation="when_required",
+                request_checksum_calculation="when_required",  # Border adds one that every store knows
                 parameter_validation=False,  # AWS validates too; a twentieth of the CPU time of a call
             ),
         )
         call_log.watch(client)
+        Border(client, owned=service == "s3" and self._is_aws(client))
         return client
 
 

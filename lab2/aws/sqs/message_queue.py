@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from lab2.aws.failures import error_code, is_refused_input
+
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
-    from types_boto3_sqs.type_defs import (
-        ChangeMessageVisibilityBatchRequestEntryTypeDef,
-        DeleteMessageBatchRequestEntryTypeDef,
-        MessageAttributeValueTypeDef,
-        MessageTypeDef,
-        SendMessageBatchRequestEntryTypeDef,
-    )
+    from types_boto3_sqs.type_defs import MessageTypeDef
 
     from lab2.aws.sqs.transport import SqsTransport
 
 BATCH = 10  # SQS takes and gives at most ten messages a call
+INVALID_RECEIPT_CODES = {"ReceiptHandleIsInvalid", "InvalidParameterValue"}  # the message is not ours any more
+
+_SYSTEM_ATTRIBUTES: Any = ["SentTimestamp", "ApproximateReceiveCount"]
 
 T = TypeVar("T")
 
@@ -48,42 +48,64 @@ class Queue:
     """One queue. Every method raises what botocore raises; batches are of ten at most."""
 
     def __init__(self, sqs: SQSClient | SqsTransport, url: str) -> None:
-        self.sqs, self.url = sqs, url
+        self.sqs = sqs
+        self.url = url
 
     def receive(self, wait: int = 0, visibility: int | None = None) -> list[Message]:
         """Return up to ten messages, waiting up to `wait` seconds (20 at most) for the first.
 
-        Nobody else sees them for `visibility` seconds (None: as the queue is set).
+        Nobody else sees them for `visibility` seconds (None: as the queue is set). A message that the reply holds
+        twice, which at-least-once delivery allows, is returned once, with its last receipt.
         """
         visible: Any = {} if visibility is None else {"VisibilityTimeout": visibility}
         reply = self.sqs.receive_message(
             QueueUrl=self.url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=wait, MessageAttributeNames=["All"],
-            MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
-            **visible,
+            AttributeNames=_SYSTEM_ATTRIBUTES,  # the former name of the next one, the only one that some servers know
+            MessageSystemAttributeNames=_SYSTEM_ATTRIBUTES, **visible,
         )  # fmt: skip
-        return [_message(entry) for entry in reply.get("Messages") or ()]
+        now = time.time()
+        return list({entry["MessageId"]: _message(entry, now) for entry in reply.get("Messages") or ()}.values())
 
     def send(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
         """Send up to ten messages; return those that SQS did not take."""
-        entries = [_entry(str(position), message) for position, message in enumerate(messages)]
-        return _failed(messages, self.sqs.send_message_batch(QueueUrl=self.url, Entries=entries))
+        return self._in_batch(self.sqs.send_message_batch, messages, _sent_fields)
 
     def delete(self, messages: Sequence[Message]) -> list[Message]:
         """Delete up to ten messages; return those to try again. One whose receipt is invalid is gone or came back."""
-        entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
-            {"Id": str(position), "ReceiptHandle": message.receipt} for position, message in enumerate(messages)
-        ]
-        reply = self.sqs.delete_message_batch(QueueUrl=self.url, Entries=entries)
-        invalid = {int(entry["Id"]) for entry in reply.get("Failed") or () if entry.get("SenderFault")}
-        return _failed(messages, reply, invalid)
+        return self._in_batch(self.sqs.delete_message_batch, messages, _receipt, is_ours=False)
 
     def change_visibility(self, messages: Sequence[Message], seconds: int) -> list[Message]:
         """Hide up to ten messages from everybody for `seconds` from now (0: release them); return those not hidden."""
-        entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
-            {"Id": str(position), "ReceiptHandle": message.receipt, "VisibilityTimeout": seconds}
-            for position, message in enumerate(messages)
-        ]
-        return _failed(messages, self.sqs.change_message_visibility_batch(QueueUrl=self.url, Entries=entries))
+
+        def fields(message: Message) -> dict[str, Any]:
+            return _receipt(message) | {"VisibilityTimeout": seconds}
+
+        return self._in_batch(self.sqs.change_message_visibility_batch, messages, fields)
+
+    def _in_batch(
+        self, operation: Any, items: Sequence[T], fields: Callable[[T], dict[str, Any]], is_ours: bool = True
+    ) -> list[T]:
+        """Carry out an operation on up to ten items; return those that SQS did not confirm.
+
+        Each receipt is named once. What SQS refuses for good is settled if the messages need not be ours any more.
+        """
+        unique = {item.receipt if isinstance(item, Message) else position: item for position, item in enumerate(items)}
+        batch = list(unique.values())
+        if not batch:
+            return []
+        entries = [{"Id": str(position)} | fields(item) for position, item in enumerate(batch)]
+        try:
+            reply = operation(QueueUrl=self.url, Entries=entries)
+        except Exception as error:
+            if not is_refused_input(error):
+                raise
+            if len(batch) > 1:  # perhaps one entry is at fault
+                return [left for item in batch for left in self._in_batch(operation, [item], fields, is_ours)]
+            return batch if is_ours or error_code(error) not in INVALID_RECEIPT_CODES else []
+        done = {int(entry["Id"]) for entry in reply.get("Successful") or ()}
+        if not is_ours:
+            done |= {int(entry["Id"]) for entry in reply.get("Failed") or () if entry.get("SenderFault")}
+        return [item for position, item in enumerate(batch) if position not in done]
 
 
 def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
@@ -93,29 +115,21 @@ def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
         yield batch
 
 
-def _entry(id: str, message: Outgoing) -> SendMessageBatchRequestEntryTypeDef:
-    attributes: dict[str, MessageAttributeValueTypeDef] = {
-        name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()
-    }
-    entry: SendMessageBatchRequestEntryTypeDef = {
-        "Id": id, "MessageBody": message.body, "MessageAttributes": attributes
-    }  # fmt: skip
-    if message.group:
-        entry["MessageGroupId"] = message.group
-    return entry
+def _sent_fields(message: Outgoing) -> dict[str, Any]:
+    attributes = {name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()}
+    group = {"MessageGroupId": message.group} if message.group else {}
+    return {"MessageBody": message.body, "MessageAttributes": attributes} | group
 
 
-def _message(entry: MessageTypeDef) -> Message:
+def _receipt(message: Message) -> dict[str, Any]:
+    return {"ReceiptHandle": message.receipt}
+
+
+def _message(entry: MessageTypeDef, now: float) -> Message:
+    """Return a message as received; if the server does not say when it was sent, that is `now`."""
     system: Mapping[Any, str] = entry.get("Attributes") or {}
     values = (entry.get("MessageAttributes") or {}).items()
     attributes = {name: value["StringValue"] for name, value in values if "StringValue" in value}
-    return Message(
-        entry["MessageId"], entry["ReceiptHandle"], entry["Body"], attributes,
-        int(system.get("SentTimestamp", 0)) / 1000, int(system.get("ApproximateReceiveCount", 1)),
-    )  # fmt: skip
-
-
-def _failed(entries: Sequence[T], reply: Mapping[str, Any], settled: Set[int] = frozenset()) -> list[T]:
-    """Return the entries that the reply does not confirm. Ids are positions: SQS may give one message twice."""
-    done = settled | {int(entry["Id"]) for entry in reply.get("Successful") or ()}
-    return [entry for position, entry in enumerate(entries) if position not in done]
+    sent = int(system["SentTimestamp"]) / 1000 if "SentTimestamp" in system else now
+    receives = int(system.get("ApproximateReceiveCount", 1))
+    return Message(entry["MessageId"], entry["ReceiptHandle"], entry["Body"], attributes, sent, receives)

@@ -87,11 +87,13 @@ class SqsTransport:
                 self.client.meta.events.emit(f"before-send.sqs.{operation}", request=None)
                 response = connections.post(headers, body)
                 log_reply("sqs", operation, response.status, response.headers.get("x-amzn-requestid", "unknown"))
-                if response.status == 200:
+                if response.status == 200 and "json" in response.headers.get("content-type", "json"):
                     reply: dict[str, Any] = json.loads(response.body)
                     if check(fields, reply):
                         return reply
-                reason = f"HTTP {response.status}" if response.status != 200 else "a message was damaged on its way"
+                    reason = "a message was damaged on its way"
+                else:
+                    reason = f"HTTP {response.status}, {response.headers.get('content-type', 'no type')}"
             except UnknownProtocol as error:
                 self._connections, reason = None, f"no response as SQS sends them, {error!r}"
             except Exception as error:  # boto3 meets the cause again, and says it
@@ -117,6 +119,7 @@ class _Connections:
 
     def __init__(self, endpoint: str, ca_bundle: str | None) -> None:
         self._to = urlsplit(endpoint)
+        self._path = f"{self._to.path}/"  # a gateway may have SQS below a path
         self._free: deque[tuple[HTTPConnection, float]] = deque()  # and when it was last used (monotonic seconds)
         self._tls = create_urllib3_context() if self._to.scheme == "https" else None
         if self._tls:
@@ -128,7 +131,7 @@ class _Connections:
         connection = self._take()
         try:
             lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-            head = f"POST / HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
+            head = f"POST {self._path} HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
             connection.send(head.encode() + body)  # in one piece; HTTPConnection.request would send two
             response = _read_response(connection.sock)
         except BaseException:
@@ -221,19 +224,28 @@ def _signing_key(secret: str, day: str, region: str) -> bytes:
 
 
 def is_proxied(url: str) -> bool:
-    """Tell whether the environment has a proxy for this URL, as botocore and urllib read it."""
+    """Return whether the environment has a proxy for this URL, as botocore and urllib read it."""
     parts = urlsplit(url)
     return parts.scheme in getproxies() and not proxy_bypass(parts.hostname or "")
 
 
 def _intact_messages(asked: dict[str, Any], reply: dict[str, Any]) -> bool:
-    """Tell whether each body is what was sent, by the MD5 that SQS gives: one that is not comes back later."""
-    return all(_md5(message["Body"]) == message["MD5OfBody"] for message in reply.get("Messages") or ())
+    """Return whether each body is what was sent, by the MD5 that SQS gives: one that is not comes back later.
+
+    Other queue servers leave the MD5 out.
+    """
+    return all(map(_is_intact, reply.get("Messages") or ()))
+
+
+def _is_intact(message: dict[str, Any]) -> bool:
+    md5 = _md5(message["Body"])
+    return bool(message["MessageId"] and message["ReceiptHandle"] and message.get("MD5OfBody", md5) == md5)
 
 
 def _sent_intact(asked: dict[str, Any], reply: dict[str, Any]) -> bool:
     bodies = {entry["Id"]: entry["MessageBody"] for entry in asked["Entries"]}
-    return all(_md5(bodies[entry["Id"]]) == entry["MD5OfMessageBody"] for entry in reply.get("Successful") or ())
+    sent = reply.get("Successful") or ()
+    return all(entry.get("MD5OfMessageBody", md5) == md5 for entry in sent for md5 in [_md5(bodies[entry["Id"]])])
 
 
 def _md5(text: str) -> str:

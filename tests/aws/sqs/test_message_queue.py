@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 
 import pytest
-from support.proxy import Fault, Proxy
-from support.world import World
+from botocore.exceptions import ClientError
+from support.proxy import ALWAYS, Call, Fault, Proxy
+from support.world import World, until
 
+from lab2.aws.failures import explain
 from lab2.aws.sqs.leases import Leases
 from lab2.aws.sqs.message_queue import Message, Outgoing, Queue, batches
 from lab2.stats.server.redrive import redrive
@@ -41,8 +43,8 @@ def test_messages_that_sqs_did_not_delete_or_hide_are_handed_back(proxied: World
     assert proxied.depth("lab2") == (0, 0)
 
 
-def test_one_message_twice_in_a_batch_is_two_entries(world: World) -> None:
-    """SQS may give a message twice in one batch; entries of one id would make it refuse the whole."""
+def test_one_message_twice_in_a_batch_is_one_entry(world: World) -> None:
+    """SQS may give a message twice in one batch; two entries of one receipt make some servers refuse the whole."""
     queue = world.queue("lab2")
     queue.send([Outgoing("1"), Outgoing("1")])
     message, other = queue.receive()
@@ -114,3 +116,74 @@ def test_a_renewal_under_way_hides_nothing_that_is_given_back_meanwhile(proxied:
     leases.renew()
     assert proxy.calls["ChangeMessageVisibilityBatch"] == 3  # the renewal of ten, and the release of twenty
     assert len(queue.receive()) > 0
+
+
+def test_a_message_that_a_reply_holds_twice_is_received_once_and_each_receipt_is_named_once(
+    proxied: World, proxy: Proxy
+) -> None:
+    queue = proxied.queue("lab2")
+    queue.send([Outgoing(f"[{number}]") for number in range(3)])
+    proxy.edit_reply("ReceiveMessage", lambda fields: fields.update(Messages=fields.get("Messages", []) * 2))
+    messages: list[Message] = []
+    while len(messages) < 3:
+        received = queue.receive(visibility=60)
+        assert len({message.id for message in received}) == len(received)
+        messages += received
+    named: list[str] = []
+
+    def note(call: Call) -> bool:
+        named.extend(entry["ReceiptHandle"] for entry in call.fields["Entries"])
+        return False
+
+    proxy.on("DeleteMessageBatch", Fault(), only=note)
+    assert queue.delete(messages * 2) == []
+    assert sorted(named) == sorted(message.receipt for message in messages)
+    assert proxied.depth("lab2") == (0, 0)
+
+
+@pytest.mark.parametrize("code", ["BatchEntryIdsNotDistinct", "InvalidMessageContents", "Anything"])
+def test_a_batch_that_is_refused_whole_is_tried_entry_by_entry(proxied: World, proxy: Proxy, code: str) -> None:
+    queue = proxied.queue("lab2")
+    bad = Outgoing("bad")
+    refused = Fault(refuse=(400, code))
+    for operation in ("SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"):
+        proxy.on(operation, refused, times=ALWAYS, only=lambda call: len(call.fields["Entries"]) > 1)
+    proxy.on("SendMessageBatch", refused, times=ALWAYS, only=lambda call: b"bad" in call.body)
+    assert queue.send([Outgoing("[1]"), bad, Outgoing("[2]")]) == [bad]
+    messages: list[Message] = []
+    while len(messages) < 2:
+        messages += queue.receive(visibility=60)
+    assert queue.change_visibility(messages, 60) == []
+    assert queue.delete(messages) == []
+    assert proxied.depth("lab2") == (0, 0)
+
+
+def test_a_deletion_that_is_refused_for_its_receipt_alone_is_settled(proxied: World, proxy: Proxy) -> None:
+    queue = proxied.queue("lab2")
+    queue.send([Outgoing("[1]")])
+    messages = queue.receive()
+    proxy.on("DeleteMessageBatch", Fault(refuse=(400, "ReceiptHandleIsInvalid")), times=ALWAYS)
+    assert queue.delete(messages) == []
+
+
+def test_what_fails_is_named_by_its_queue(proxied: World, proxy: Proxy) -> None:
+    queue = proxied.queue("lab2")
+    proxy.on("ReceiveMessage", Fault(refuse=(400, "QueueDoesNotExist")), times=ALWAYS)
+    with pytest.raises(ClientError) as raised:
+        queue.receive()
+    assert str(explain(raised.value)).startswith("There is no queue lab2 in this account and region.")
+
+
+def test_a_server_that_knows_one_of_the_two_requests_for_attributes_is_understood_and_one_of_none(
+    proxied: World, proxy: Proxy
+) -> None:
+    queue = proxied.queue("lab2")
+    queue.send([Outgoing("[1]")])
+    proxy.edit("ReceiveMessage", lambda fields: fields.pop("MessageSystemAttributeNames"))
+    (message,) = queue.receive(visibility=0)
+    assert message.sent > 1.7e9 and message.receives == 1
+    proxy.edit(
+        "ReceiveMessage", lambda fields: (fields.pop("MessageSystemAttributeNames"), fields.pop("AttributeNames"))
+    )
+    (message,) = until(lambda: queue.receive())
+    assert abs(message.sent - time.time()) < 60

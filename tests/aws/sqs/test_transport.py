@@ -144,6 +144,7 @@ class Responder(Listener):
             asked += (some := connection.recv(1000))
             if not some:
                 break
+        self.asked = asked
         response = self._responses[min(self.calls, len(self._responses) - 1)]
         self.calls += 1
         for piece in response:
@@ -203,6 +204,31 @@ def test_a_reply_that_makes_no_sense_is_asked_again(body: bytes, world: World, m
         assert service.calls == 2 + 1
 
 
+def test_a_path_in_the_endpoint_is_kept_and_a_page_at_its_root_is_no_reply(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Responder([WHOLE.replace(b"x-amzn", b"Connection: close\r\nx-amzn")])) as service:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", f"{service.url}/aws")
+        assert World(world.env, world.home).aws.queue_at(f"{service.url}/aws/1/lab2").receive() == []
+        assert service.asked.startswith(b"POST /aws/ HTTP/1.1") and service.calls == 1
+
+
+def test_a_message_without_an_md5_is_taken(proxied: World, proxy: Proxy) -> None:
+    made = created(proxied.aws)
+    queue = proxied.queue("lab2")
+
+    def leave_out(fields: dict[str, Any]) -> None:
+        for entry in (*fields.get("Messages", ()), *fields.get("Successful", ())):
+            entry.pop("MD5OfBody", None)
+            entry.pop("MD5OfMessageBody", None)
+
+    proxy.edit_reply("ReceiveMessage", leave_out)
+    proxy.edit_reply("SendMessageBatch", leave_out)
+    assert queue.send([Outgoing("[1]")]) == []
+    assert [message.body for message in queue.receive()] == ["[1]"]
+    assert len(made) == 1  # GetQueueUrl: nothing was asked again
+
+
 ANOTHER_KIND = {
     "chunked": b"HTTP/1.1 200 OK\r\n" + CHUNKED,
     "chunked, with a length": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + CHUNKED,
@@ -242,4 +268,4 @@ def test_nothing_private_of_a_library_is_touched() -> None:
     ours |= {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
     ours |= {node.target.id for node in nodes if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
     used = {node.attr for node in nodes if isinstance(node, ast.Attribute) and re.match("_[^_]", node.attr)}
-    assert used - ours <= {"_exit", "_replace"}  # public by their documentation
+    assert used - ours <= {"_asdict", "_exit", "_fields", "_replace"}  # public by their documentation

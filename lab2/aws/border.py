@@ -1,0 +1,122 @@
+"""What every call of a boto3 client gets on its way out, and what its reply is checked for on its way in.
+
+Out: S3's integrity check, and the account that the bucket must belong to. In: that the reply has what its operation
+promises. What comes from a sign-in page of the network or a broken proxy lacks it, and is met like an outage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b64encode
+from typing import Any
+
+from botocore.exceptions import BotoCoreError
+
+# The account is in the name that aws.yaml gives the bucket, so that nobody else's bucket of that name gets our data.
+_OWNED = re.compile(r"lab2-(\d{12})-.+")
+
+_PROMISED = {
+    "PutObject": "ETag",
+    "GetObject": "ETag",
+    "CreateMultipartUpload": "UploadId",
+    "UploadPart": "ETag",
+    "UploadPartCopy": "CopyPartResult.ETag",
+    "CompleteMultipartUpload": "ETag",
+    "ListObjectsV2": "IsTruncated",
+    "GetQueueUrl": "QueueUrl",
+    "GetQueueAttributes": "Attributes",
+    "GetCallerIdentity": "Account",
+}
+
+
+class UnexpectedReply(BotoCoreError):
+    """A reply with status 200 that is not one of AWS, to a call about `subject`."""
+
+    fmt = "{reason}"
+
+    def __init__(self, reason: str, subject: str) -> None:
+        super().__init__(reason=reason)
+        self.subject = subject
+
+
+class Border:
+    """The border of one client; `owned` says whether S3 is told whose bucket it must be."""
+
+    def __init__(self, client: Any, owned: bool) -> None:
+        self.owned = owned
+        self._refuses_expect = False  # whether a proxy on the way answers 417 to Expect: 100-continue
+        events = client.meta.events
+        service = client.meta.service_model.service_id.hyphenize()
+        events.register(f"before-parameter-build.{service}", self._name_subject)
+        events.register(f"after-call.{service}", self._check)
+        if service == "s3":
+            events.register("before-parameter-build.s3", self._name_owner)
+            events.register("before-parameter-build.s3.PutObject", _add_md5)
+            events.register("before-parameter-build.s3.UploadPart", _add_md5)
+            events.register_last("before-call.s3", self._leave_out_expect)
+            events.register("before-call.s3.HeadBucket", _follow_no_redirect)
+            events.register("needs-retry.s3", self._retry_without_expect)
+
+    def _name_subject(self, params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+        if bucket := params.get("Bucket"):
+            context["lab2_subject"] = f"bucket {bucket}"
+        elif queue := params.get("QueueUrl") or params.get("QueueName"):
+            context["lab2_subject"] = f"queue {queue.rpartition('/')[2]}"
+
+    def _name_owner(self, params: dict[str, Any], model: Any, **_: object) -> None:
+        owner = _OWNED.fullmatch(params.get("Bucket", ""))
+        if self.owned and owner and "ExpectedBucketOwner" in model.input_shape.members:
+            params.setdefault("ExpectedBucketOwner", owner[1])
+            if "CopySource" in params:
+                params.setdefault("ExpectedSourceBucketOwner", owner[1])
+
+    def _check(self, parsed: dict[str, Any], model: Any, context: dict[str, Any], **_: object) -> None:
+        """Say what an error is about; UnexpectedReply if a reply lacks what its operation promises."""
+        if "Error" in parsed:
+            parsed["Error"].setdefault("Subject", context.get("lab2_subject", f"the call {model.name}"))
+            return
+        lacking = _lacking(parsed, _PROMISED.get(model.name, ""))
+        headers = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        is_page = headers.get("content-type", "").startswith("text/html") and model.name != "GetObject"
+        if lacking or is_page:
+            raise UnexpectedReply(
+                f"there is no {lacking} in it" if lacking else "it is HTML",
+                context.get("lab2_subject", f"the call {model.name}"),
+            )
+
+    def _leave_out_expect(self, params: dict[str, Any], **_: object) -> None:
+        if self._refuses_expect:
+            params["headers"].pop("Expect", None)
+
+    def _retry_without_expect(self, response: Any, request_dict: dict[str, Any], **_: object) -> float | None:
+        """Return the seconds after which a call is made again: at once without Expect, if that was refused."""
+        if response and response[0].status_code == 417 and request_dict["headers"].pop("Expect", None):
+            self._refuses_expect = True
+            return 0.0
+        return None
+
+
+def _add_md5(params: dict[str, Any], **_: object) -> None:
+    """Add the checksum that a bucket with Object Lock demands, and that every store knows.
+
+    A CRC is not sent: S3 refuses a part that has one if the upload declared none.
+    """
+    body = params.get("Body")
+    if isinstance(body, bytes):
+        params.setdefault("ContentMD5", b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode())
+
+
+def _follow_no_redirect(params: dict[str, Any], **_: object) -> None:
+    """Keep botocore from asking by HeadBucket where to send a HeadBucket that was redirected, without end."""
+    params["context"].setdefault("s3_redirect", {})["redirected"] = True
+
+
+def _lacking(parsed: dict[str, Any], promised: str) -> str:
+    """Return the first name on the way to a promised value that is not there, '' if all are."""
+    value: Any = parsed
+    for name in filter(None, promised.split(".")):
+        value = value.get(name)
+        if value is None:
+            return name
+    return ""

@@ -1,0 +1,100 @@
+"""What every call gets on its way out, and what its reply is checked for on its way in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+
+import pytest
+from botocore.exceptions import ClientError
+from support.proxy import ALWAYS, Call, Fault, Proxy
+from support.world import World
+
+from lab2.aws.border import UnexpectedReply
+from lab2.aws.failures import explain
+from lab2.aws.retry import is_passing
+from lab2.aws.session import AwsSession
+
+PAGE = 200, {"Content-Type": "text/html"}, b"<html><body>Sign in to the network</body></html>"
+NOTHING = 200, {"Content-Type": "application/xml"}, b"<?xml version='1.0'?><Nothing></Nothing>"
+
+CALLS: dict[str, Callable[[AwsSession], object]] = {
+    "PutObject": lambda aws: aws.s3.put_object(Bucket=aws.bucket, Key="k", Body=b""),
+    "GetObject": lambda aws: aws.s3.get_object(Bucket=aws.bucket, Key="k"),
+    "ListObjectsV2": lambda aws: aws.s3.list_objects_v2(Bucket=aws.bucket),
+    "CreateMultipartUpload": lambda aws: aws.s3.create_multipart_upload(Bucket=aws.bucket, Key="k"),
+    "UploadPartCopy": lambda aws: aws.s3.upload_part_copy(
+        Bucket=aws.bucket, Key="k", PartNumber=1, UploadId="u", CopySource={"Bucket": aws.bucket, "Key": "k"}
+    ),
+    "GetQueueUrl": lambda aws: aws.sqs.get_queue_url(QueueName="lab2"),
+    "ReceiveMessage": lambda aws: aws.queue_at("http://x/1/lab2").receive(),
+}
+
+
+@pytest.mark.parametrize("operation", CALLS)
+@pytest.mark.parametrize("reply", [PAGE, NOTHING], ids=["page", "nothing"])
+def test_a_reply_that_lacks_what_its_operation_promises_is_an_outage(
+    proxied: World, proxy: Proxy, operation: str, reply: tuple[int, dict[str, str], bytes]
+) -> None:
+    if operation == "ReceiveMessage" and reply is NOTHING:
+        pytest.skip("which may be empty")
+    assert proxied.aws.bucket
+    proxy.on(operation, Fault(instead=reply), times=ALWAYS)
+    with pytest.raises(UnexpectedReply) as raised:
+        CALLS[operation](proxied.aws)
+    assert is_passing(raised.value)
+    assert "Is it a web page?" in str(explain(raised.value))
+
+
+def test_a_redirect_that_leads_nowhere_ends(proxied: World, proxy: Proxy) -> None:
+    assert proxied.aws.bucket
+    for operation in ("ListObjectsV2", "HeadBucket", "HeadObject"):
+        proxy.on(operation, Fault(refuse=(301, "PermanentRedirect")), times=ALWAYS)
+    with pytest.raises(ClientError, match="PermanentRedirect"):
+        proxied.aws.s3.list_objects_v2(Bucket=proxied.aws.bucket)
+    assert proxy.calls.total() < 10
+
+
+def sent_by(proxy: Proxy, operation: str) -> list[Call]:
+    calls: list[Call] = []
+    proxy.on(operation, Fault(), only=lambda call: calls.append(call) or False)  # type: ignore[func-returns-value]
+    return calls
+
+
+def test_what_is_written_has_the_checksum_that_object_lock_demands(proxied: World, proxy: Proxy) -> None:
+    calls = sent_by(proxy, "PutObject")
+    proxied.aws.s3.put_object(Bucket=proxied.aws.bucket, Key="k", Body=b"body")
+    assert base64.b64decode(calls[0].headers["Content-MD5"]) == hashlib.md5(b"body").digest()
+
+
+def test_aws_is_told_whose_the_bucket_must_be_by_the_account_in_its_name(
+    proxied: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket, account = proxied.aws.bucket, proxied.env["AWS_ACCESS_KEY_ID"]
+    assert account in bucket
+    puts, lists, copies = (sent_by(proxy, operation) for operation in ("PutObject", "ListObjectsV2", "UploadPartCopy"))
+    proxied.aws.s3.put_object(Bucket=bucket, Key="k", Body=b"")
+    proxied.aws.check_bucket("log/")
+    proxied.aws.s3.create_bucket(Bucket="another")
+    proxied.aws.s3.put_object(Bucket="another", Key="k", Body=b"")
+    upload = proxied.aws.s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+    proxied.aws.s3.upload_part_copy(
+        Bucket=bucket, Key="k", PartNumber=1, UploadId=upload, CopySource={"Bucket": bucket, "Key": "k"}
+    )
+    owner, source = "x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"
+    assert puts[0].headers[owner] == lists[0].headers[owner] == account
+    assert copies[0].headers[owner] == copies[0].headers[source] == account
+    assert owner not in puts[1].headers
+    monkeypatch.delenv("LAB2_STORE")  # another store may not know the header
+    elsewhere = AwsSession(bucket)
+    elsewhere.s3.put_object(Bucket=bucket, Key="k", Body=b"")
+    assert owner not in puts[2].headers
+
+
+def test_what_is_refused_for_its_expect_header_is_sent_without_it(proxied: World, proxy: Proxy) -> None:
+    calls = sent_by(proxy, "PutObject")
+    proxy.on("PutObject", Fault(refuse=(417, "417")), times=ALWAYS, only=lambda call: "Expect" in call.headers)
+    for _ in range(2):
+        proxied.aws.s3.put_object(Bucket=proxied.aws.bucket, Key="k", Body=b"body")
+    assert ["Expect" in call.headers for call in calls] == [True, False, False]
