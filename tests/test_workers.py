@@ -151,7 +151,7 @@ def test_pauses_grow_and_stay_bounded() -> None:
 
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let pauses be short."""
-    monkeypatch.setattr("lab2.aws.retry.LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr("lab2.aws.retry.LONGEST_PAUSE_S", 0.01)
 
 
 @pytest.mark.parametrize("bad", [KeyError("a bug"), SystemExit(3), UnicodeDecodeError("utf-8", b"", 0, 1, "bad")])
