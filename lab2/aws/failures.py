@@ -275,12 +275,11 @@ def error_code(error: BaseException | None) -> str:
 
 def refused_object(error: BaseException) -> str:
     """Return why S3 refuses a single object, in its own words, such as one that is archived; "" if that is not it."""
-    code, reply = error_code(error), _reply(error)
-    status = int(reply.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    of_the_object = code in DENIED_CODES or "KMS" in code.upper() or code not in CODES
-    if not code or not 400 <= status < 500 or not of_the_object:
+    code = error_code(error)
+    of_the_object = code in DENIED_CODES or "KMS" in code.upper() or code not in BY_NAME
+    if not code or not of_the_object or not _is_refusal(error):
         return ""
-    message = str(reply["Error"].get("Message", "")).rstrip(".")
+    message = str(_reply(error)["Error"].get("Message", "")).rstrip(".")
     return f"{code}: {message}" if message else code
 
 
