@@ -1,4 +1,5 @@
-# Everything from a bare machine: `make run`, `make label`, `make test`.
+# Everything from a bare machine; `make help` lists it.
+.DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # with it every start of a program compiles all its modules
@@ -13,12 +14,15 @@ HABITUAL := tests/cli/test_client.py tests/cli/test_client_runs.py tests/cli/tes
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --upgrade \
 	--custom-compile-command 'make locks' pyproject.toml
 
-.PHONY: run label test check locks matrix fuzz long floors conformance habits boto3 soak bench pictures clean
+.PHONY: help run label test check locks crashes fuzz long versions conformance queues soak bench pictures clean
 
-run: .venv/run ## numbers answered, on the local emulator
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/run ## send numbers; AWS is emulated
 	@$(BIN)/python client.py --local
 
-label: .venv/label ## pictures labelled, on the local emulator
+label: .venv/label ## label pictures; AWS is emulated
 	@$(BIN)/python hotdog.py --local
 
 test: .venv/dev ## all tests but the long ones
@@ -40,45 +44,43 @@ locks: .venv/dev ## the newest releases that pyproject.toml allows, pinned for `
 	$(LOCK) --extra labeller --extra local -c locks/dev.txt -o locks/label.txt
 	$(LOCK) --extra local -c locks/dev.txt -o locks/run.txt
 
-matrix: .venv/dev ## the crash matrix in full, with its table
-	$(BIN)/python tools/matrix.py
+crashes: .venv/dev ## each program killed and disturbed at each of its calls; writes tests/crash/RESULTS.md
+	$(BIN)/python tools/crashes.py
 
-fuzz: .venv/dev ## input by chance, other input each time
+fuzz: .venv/dev ## random input, other input each time
 	@echo "LAB2_SEED=$(FUZZ_SEED) make fuzz repeats this run."
 	LAB2_SEED=$(FUZZ_SEED) $(PYTEST) -m fuzz --hypothesis-seed=$(FUZZ_SEED)
 
-long: .venv/dev ## the long tests that are neither matrix, fuzz nor conformance
+long: .venv/dev ## the long tests but those of crashes, fuzz and conformance
 	@sh tests/system-packages.sh
 	$(PYTEST) -m "long and not fuzz" --ignore=tests/crash --ignore=tests/conformance
 
-floors: .venv/dev ## the programs with the oldest and the newest boto3, OpenCV and numpy
+versions: .venv/dev ## the programs with the oldest and the newest boto3, OpenCV and numpy
 	@sh tests/system-packages.sh
-	$(BIN)/python tools/floors.py
+	$(BIN)/python tools/versions.py
 
-conformance: .venv/dev ## what we need of AWS, on two implementations; or: ENDPOINT=http://..., ENDPOINT=aws
+conformance: .venv/dev ## what lab2 needs of AWS, on two emulators, or ENDPOINT=http://..., or ENDPOINT=aws
 	@sh tests/system-packages.sh
 	$(BIN)/python tools/conformance.py $(ENDPOINT)
 
-habits: .venv/dev ## ordinary tests of the queues, with what AWS does and the emulator does not
+queues: .venv/dev ## the queues' tests with what AWS does and the emulator doesn't, then with every call made by boto3
 	for habits in null,short-receives,empty-polls,stale-attributes redelivery; do \
 		LAB2_AWS_HABITS=$$habits $(PYTEST) -m "not long and not exact" $(HABITUAL) || exit 1; \
 	done
+	LAB2_TRANSPORT=boto3 $(PYTEST) -m "not long" $(QUEUES)
 
-boto3: .venv/dev ## ordinary tests of the queues with every call made by boto3; all tests: make boto3 TESTS=tests
-	LAB2_TRANSPORT=boto3 $(PYTEST) $(or $(TESTS),-m "not long" $(QUEUES))
-
-soak: .venv/dev ## five minutes of load: is memory flat?
+soak: .venv/dev ## five minutes of load: memory, connections and file handles stay flat
 	$(BIN)/python tests/support/soak.py
 
-bench: .venv/dev ## the tables of bench/RESULTS.md
+bench: .venv/dev ## measure costs and speed; writes bench/RESULTS.md
 	@sh tests/system-packages.sh
 	$(BIN)/python -m bench
 
-pictures: .venv/dev ## the pictures of the README
+pictures: .venv/dev ## take the screenshots of README and docs again
 	$(BIN)/python tools/pictures.py
 
-clean:
-	rm -rf .venv .local .floors .conformance .bench
+clean: ## delete what make has set up; the data of --local stay
+	rm -rf .venv .versions .conformance .bench
 
 # One lock for each of them, with hashes, for every Python that pyproject.toml takes: `make locks` renews them.
 .venv/run .venv/label .venv/dev: .venv/%: locks/%.txt

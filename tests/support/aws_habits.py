@@ -2,7 +2,7 @@
 
     LAB2_AWS_HABITS=null,short-receives pytest -m "not long" tests/cli
 
-runs the ordinary tests with these habits; `all` stands for every one. `make habits` runs each in turn.
+runs the ordinary tests with these habits; `all` stands for every one. `make queues` runs each in turn.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ BODIES = ["[3, 5.5]", "[]", "é\x7f\u2028"]
 
 @pytest.fixture(autouse=True)
 def fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fast path is what is tested here, also where all other tests are run without it (`make boto3`)."""
+    """The fast path is what is tested here, also where all other tests are run without it (`make queues`)."""
     monkeypatch.delenv("LAB2_TRANSPORT", raising=False)
 
 

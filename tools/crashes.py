@@ -43,7 +43,7 @@ def page(cases: Iterable[Case]) -> str:
         [
             "# The crash matrix",
             "",
-            f"`make matrix` on {time.strftime('%Y-%m-%d')}: {passed.total()} of {(grid + others).total()} passed.",
+            f"`make crashes` on {time.strftime('%Y-%m-%d')}: {passed.total()} of {(grid + others).total()} passed.",
             "Each program meets each fault at each of its calls:",
             "",
             f"| cases passed | {' | '.join(FAULTS)} |",

@@ -1,7 +1,7 @@
-"""Run the three programs with the oldest and the newest libraries that requirements.txt allows: `make floors`.
+"""Run the three programs with the oldest and the newest libraries that requirements.txt allows: `make versions`.
 
 The emulator pins its botocore, so no test in its venv can tell whether others work. Here it runs in the venv of the
-tests, and each of the programs' main jobs runs against it from two further venvs, kept in `.floors/`.
+tests, and each of the programs' main jobs runs against it from two further venvs, kept in `.versions/`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, account(Path(folder)) as env:
         for name, requirements in (("lowest", LOWEST), ("newest", ["--upgrade", *REQUIREMENTS])):
             started = monotonic()
-            python = install(ROOT / ".floors" / name, requirements)
+            python = install(ROOT / ".versions" / name, requirements)
             main_jobs(python, env | {"LAB2_BUCKET": fresh(env, name)}, Path(folder))
             print(f"{name}: {versions(python)}: passed in {monotonic() - started:.0f} s", flush=True)
 
