@@ -7,11 +7,8 @@ import os
 import shutil
 import sys
 import time
-
-TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's start
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from typing import TextIO
+from collections.abc import Callable, Iterable, Sequence
+from typing import TextIO
 
 JOINERS = "\u200c\u200d"  # many scripts and emoji are spelt with them
 _SHOWN = JOINERS + "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"

@@ -283,6 +283,12 @@ def refused_object(error: BaseException) -> str:
     return f"{code}: {message}" if message else code
 
 
+def was_refused(error: BaseException | None) -> bool:
+    """Return whether AWS has surely not done what was asked: it said so at the only try that was made."""
+    metadata = _reply(error).get("ResponseMetadata", {})
+    return 400 <= metadata.get("HTTPStatusCode", 0) < 500 and not metadata.get("RetryAttempts")
+
+
 def clock_skew(error: BaseException | None) -> timedelta:
     """Return by how much AWS's clock, as its reply tells it, is ahead of this machine's; 0 if it doesn't tell."""
     from email.utils import parsedate_to_datetime

@@ -12,8 +12,9 @@ from lab2.cli.flags import add_output_option, apply_common_options, common_optio
 from lab2.cli.parser import Parser, Program
 from lab2.cli.run import run
 from lab2.errors import InvalidInput
-from lab2.stats.client.conversation import POLL, Conversation
+from lab2.stats.client.conversation import POLL_S, Conversation
 from lab2.stats.client.prompt import fitted
+from lab2.stats.client.requests import Requests
 from lab2.stats.client.run import Run
 from lab2.stats.series import MAX_NUMBERS, parse_number
 from lab2.system.machine import host, user
@@ -92,15 +93,15 @@ def parse_options() -> argparse.Namespace:
     return options
 
 
-def connect(options: argparse.Namespace, run: Run, stack: ExitStack) -> Connection:
-    """Return the connection of `run` that the options ask for; `stack` gets what to undo at the end."""
+def connect(options: argparse.Namespace, requests: Requests, stack: ExitStack) -> Connection:
+    """Return the connection that the options ask for; `stack` gets what to undo at the end."""
     from lab2.aws.session import AwsSession
     from lab2.local import emulator
     from lab2.stats.client import connection
 
     endpoint = stack.enter_context(emulator.running("lab2.cli.server")) if options.local else None
     aws = AwsSession(connections=connection.CONNECTIONS, endpoint=endpoint)
-    return connection.connect(aws, options.client, options.private_answers, stack, run)
+    return connection.connect(aws, options.client, options.private_answers, stack, requests)
 
 
 def ask(conversation: Conversation, options: argparse.Namespace) -> int:
@@ -126,14 +127,16 @@ def send_lines(conversation: Conversation, options: argparse.Namespace) -> int:
     from lab2.stats.client.series_file import DELIMITERS, read_series
 
     series = read_series(options.path, DELIMITERS.get(options.delimiter), options.decimal)
-    return send_file(conversation.link.connection, series, options.output, options.wait)
+    return send_file(lambda: conversation.exchange().connection, series, options.output, options.wait)
 
 
 def listen(conversation: Conversation, options: argparse.Namespace) -> int:
     with suppress(KeyboardInterrupt):
-        conversation.link.connection()
-        while True:
-            conversation.listen(POLL)
+        try:
+            while True:
+                conversation.listen(POLL_S)
+        finally:
+            conversation.count_earlier()
     return 0 if conversation.fine else 1
 
 
@@ -145,12 +148,16 @@ def main() -> int:
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="backslashreplace", newline=None)
     with ExitStack() as stack:
-        this_run = Run()
+        requests = Requests(Run())
         conversation = Conversation(
-            lambda: connect(options, this_run, stack), options.client, this_run, options.wait,
-            listening=options.run is listen, greeting=options.run is ask_or_send and not options.numbers,
+            lambda: connect(options, requests, stack),
+            options.client,
+            requests,
+            options.wait,
+            listening=options.run is listen,
+            greeting=options.run is ask_or_send and not options.numbers,
             form=options.output,
-        )  # fmt: skip
+        )
         try:
             code: int = options.run(conversation, options)
         finally:

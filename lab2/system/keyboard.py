@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from lab2.system import signals
-
-TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's start
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _standing = ""
 
 
-def ask(question: str) -> str:
-    """Return the line that is typed; EOFError at the end of the input."""
+def nothing() -> None:
+    """What is done while a line is waited for, unless there is something to do."""
+
+
+def ask(question: str, meanwhile: Callable[[], object] = nothing) -> str:
+    """Return the line that is typed; EOFError at the end of the input. `meanwhile` is called several times a second."""
     global _standing
     try:
         if sys.stdin.isatty():
             _standing = question
-        with signals.noticed():
+        with signals.noticed(meanwhile):
             return input(question)
     finally:
         _standing = ""
@@ -62,7 +63,7 @@ def edit_lines(complete: Callable[[str], list[str]] | None = None) -> None:
 
 
 def typed_ahead() -> bool:
-    """Tell whether something was typed at the terminal that has not been read."""
+    """Return whether something was typed at the terminal that has not been read."""
     if not sys.stdin.isatty():
         return False
     if sys.platform == "win32":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # the client's first prompt waits for what is imported up here
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # pathlib takes milliseconds of the client's first prompt
     from pathlib import Path
 
 

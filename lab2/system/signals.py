@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-TYPE_CHECKING = False  # the client's first prompt waits for what is imported up here
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
 ENDING = ("SIGTERM", "SIGHUP", "SIGBREAK")  # kill, a terminal that is closed; Ctrl-Break and `taskkill` on Windows
-NOTICED = 0.2  # seconds until a signal is, at most, while input is waited for
+NOTICED_S = 0.2  # seconds until a signal is, at most, while input is waited for
 
 
 def handle(handler: Callable[[int, object], object], *names: str) -> None:
@@ -34,22 +32,31 @@ def send(number: int) -> None:
 
 
 @contextmanager
-def noticed() -> Iterator[None]:
-    """While the main thread waits for input in here, have Python call the handler of any signal within `NOTICED`.
+def noticed(meanwhile: Callable[[], object]) -> Iterator[None]:
+    """While the main thread waits for input in here, call `meanwhile` and the handler of any signal again and again.
 
-    Python does so when a signal interrupts the wait. One that comes a moment before it, or to another thread, would be
-    handled at the next key; a timer interrupts the wait again and again. Windows needs none.
+    Python calls a handler when a signal interrupts the wait. One that comes a moment before it, or to another thread,
+    would be handled at the next key; a timer interrupts the wait again and again, and `meanwhile` is called by the main
+    thread. Windows has no such timer, and needs none for signals: a thread calls `meanwhile` there.
     """
     if sys.platform == "win32":
-        yield
+        over = threading.Event()
+        thread = threading.Thread(target=_repeat, args=(meanwhile, over), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
         return
-    signal.signal(signal.SIGALRM, _interrupted)
+    signal.signal(signal.SIGALRM, lambda *_: meanwhile())
     try:
-        signal.setitimer(signal.ITIMER_REAL, NOTICED, NOTICED)
+        signal.setitimer(signal.ITIMER_REAL, NOTICED_S, NOTICED_S)
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _interrupted(*_: object) -> None:
-    """Nothing is to be done: Python is awake now, and handles what came before."""
+def _repeat(work: Callable[[], object], over: threading.Event) -> None:
+    while not over.wait(NOTICED_S):
+        work()

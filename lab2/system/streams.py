@@ -6,10 +6,7 @@ import errno
 import io
 import os
 import sys
-
-TYPE_CHECKING = False  # the client's first prompt waits for what is imported up here
-if TYPE_CHECKING:
-    from typing import TextIO
+from typing import TextIO
 
 
 def flush_each_line() -> None:

@@ -9,13 +9,10 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from typing import Any
 
 from lab2.system import signals
 from lab2.system.keyboard import ask_again
-
-TYPE_CHECKING = False  # the client's first prompt waits for what is imported up here
-if TYPE_CHECKING:
-    from typing import Any
 
 STDIN = 0
 

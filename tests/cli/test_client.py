@@ -399,8 +399,8 @@ def test_an_answer_that_waits_for_the_line_before_it_longer_than_its_lease_is_sh
 ) -> None:
     monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_TIMEOUT", 2)
     with ExitStack() as stack:
-        request = BatchRequest(connect(AwsSession(), ME, False, stack), [[1.0], [2.0]])
-        (first, _), (second, _) = request.requests
+        request = BatchRequest(connect(AwsSession(), ME, False, stack), [("1", [1.0]), ("2", [2.0])])
+        first, second = (each.id for each in request.requests)
         put_answer(world, "[2]", id=second)
         threading.Timer(5, put_answer, (world, "[1]"), {"id": first}).start()
         shown = [answer and answer.numbers for answer in request.answers(PATIENCE, lambda: None)]

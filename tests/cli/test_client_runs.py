@@ -22,8 +22,8 @@ from lab2.aws.failures import error_code
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs.message_queue import Outgoing, batches
 from lab2.stats.client.batch import MANY
-from lab2.stats.client.connection import CUT_OFF, LOOK_SOON, Connection, connect
-from lab2.stats.client.inbox import TAKEOVER, Inbox
+from lab2.stats.client.connection import CUT_OFF_S, LOOK_SOON_S, Connection, connect
+from lab2.stats.client.inbox import TAKEOVER_S, Inbox
 from lab2.stats.client.run import Run, run_of, runs_folder
 from lab2.stats.protocol import answer_request, encode_answer, new_id
 
@@ -87,7 +87,7 @@ def test_every_id_of_a_run_is_another_and_names_it() -> None:
 def test_an_answer_to_a_live_run_on_this_machine_is_left_to_it_however_old(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER", -60.0)
+    monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER_S", -60.0)
     one, other = started(tmp_path), started(tmp_path)
     put_answers(world, id := one.new_id())
     inboxes = [Inbox(world.queue("lab2_1"), ME, run, raised) for run in (other, one)]
@@ -106,7 +106,7 @@ def test_the_answer_to_a_killed_run_on_this_machine_is_for_the_next_run_at_once(
 def test_an_answer_to_an_unknown_run_is_ours_once_it_has_waited_too_long(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER", 4.0)
+    monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER_S", 4.0)
     put_answers(world, id := started(tmp_path / "there").new_id() if kind == "another machine" else new_id())
     sent = time.time()
     inbox = Inbox(world.queue("lab2_1"), ME, started(tmp_path / "here"), raised)
@@ -124,7 +124,7 @@ def test_an_answer_without_a_client_is_for_whoever_comes_first(world: World) -> 
 def test_what_a_dead_run_left_on_its_private_queue_is_found_from_any_machine(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER", -60.0)
+    monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER_S", -60.0)
     with ExitStack() as stack:
         dead = connect(AwsSession(), ME, True, stack)
         ids = {dead.run.new_id() for _ in range(30)}
@@ -137,7 +137,7 @@ def test_what_a_dead_run_left_on_its_private_queue_is_found_from_any_machine(
 
 
 def test_a_private_queue_of_a_live_run_is_left_to_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER", -60.0)
+    monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER_S", -60.0)
     with ExitStack() as stack:
         one = connect(AwsSession(), ME, True, stack)
         other = connect(AwsSession(), ME, False, stack)
@@ -216,13 +216,13 @@ def test_a_run_that_moved_waits_on_the_shared_queue_for_what_it_asked_before(wor
     """A short look, now and then, may go on missing an answer that other runs receive and release."""
     with ExitStack() as stack:
         run = connect(AwsSession(), ME, False, stack)
-        id = run.run.new_id()
-        assert run.send([(id, [3.0])]) == []
+        request = run.requests.add([3.0])
+        assert run.send([request]) == []
         run.open_own_queue()
         assert run.receive(0) == []
-        late = Timer(0.5, put_answers, [world, id])
+        late = Timer(0.5, put_answers, [world, request.id])
         late.start()
-        assert [found.answer.id for found in run.receive(20) if found.answer] == [id]
+        assert [found.answer.id for found in run.receive(20) if found.answer] == [request.id]
         late.join()
 
 
@@ -230,13 +230,13 @@ def test_what_is_sent_again_is_answered_where_it_was_asked_first(world: World) -
     """Otherwise copies of one answer would come on two queues."""
     with ExitStack() as stack:
         run = connect(AwsSession(), ME, False, stack)
-        old, new = run.run.new_id(), run.run.new_id()
-        assert run.send([(old, [3.0])]) == []
+        old, new = run.requests.add([3.0]), run.requests.add([4.0])
+        assert run.send([old]) == []
         run.open_own_queue()
-        assert run.send([(old, [3.0]), (new, [4.0])]) == []
+        assert run.send([old, new]) == []
         asked = [message for _ in range(2) for message in world.queue("lab2").receive(0)]
         assert Counter((message.attributes["id"], "reply_to" in message.attributes) for message in asked) == {
-            (old, False): 2, (new, True): 1,
+            (old.id, False): 2, (new.id, True): 1,
         }  # fmt: skip
 
 
@@ -280,9 +280,9 @@ def test_answers_to_a_run_killed_on_another_machine_are_shown_by_a_listener_ther
     world: World, proxy: Proxy, server: object, messages: int
 ) -> None:
     """They are after 90 s, in which a look at private queues is made every 20; here it is seconds."""
-    assert TAKEOVER + LOOK_SOON <= 120
+    assert TAKEOVER_S + LOOK_SOON_S <= 120
     killed_while_asking(world, proxy, messages)
-    quick = "lab2.stats.client.inbox:TAKEOVER=6,lab2.stats.client.connection:LOOK_SOON=1"
+    quick = "lab2.stats.client.inbox:TAKEOVER_S=6,lab2.stats.client.connection:LOOK_SOON_S=1"
     program = "tests/support/with_setting.py", "client.py", quick
     listener = world.start(*program, "listen", "--client", ME, env=elsewhere(world))
     assert listener.stdout
@@ -314,10 +314,10 @@ def test_a_run_that_was_cut_off_asks_again_for_the_answer_that_another_run_has_t
 ) -> None:
     program, place = "tests/support/with_setting.py", {"AWS_ENDPOINT_URL": proxy.url}
     rule = proxy.on("ReceiveMessage", Fault(cut=True), times=ALWAYS)
-    setting = "lab2.stats.client.connection:CUT_OFF=1"  # seconds, as the next one
+    setting = "lab2.stats.client.connection:CUT_OFF_S=1"  # seconds, as the next one
     asking = world.start(program, "client.py", setting, "--client", ME, "3", "5.5", env=place)
     assert asking.stderr and "Listening fails" in asking.stderr.readline()
-    setting = "lab2.stats.client.inbox:TAKEOVER=2"
+    setting = "lab2.stats.client.inbox:TAKEOVER_S=2"
     other = world.start(program, "client.py", setting, "listen", "--client", ME, env=elsewhere(world))
     assert other.stdout
     while "5.5" not in other.stdout.readline():
@@ -340,13 +340,13 @@ def test_a_run_that_receives_all_the_time_asks_for_nothing_twice(
     clock.time = lambda: now
     with ExitStack() as stack:
         run = connect(AwsSession(), ME, False, stack)
-        now += 2 * CUT_OFF  # its user thinks
-        run.send([(run.run.new_id(), [3])])
+        now += 2 * CUT_OFF_S  # its user thinks
+        run.send([run.requests.add([3.0])])
         for _ in range(5):  # no server runs
             assert received(run) == []
-            now += CUT_OFF / 2
+            now += CUT_OFF_S / 2
         assert proxy.calls["SendMessageBatch"] == 1
-        now += CUT_OFF  # it sleeps
+        now += CUT_OFF_S  # it sleeps
         for _ in range(3):
             assert received(run) == []
         assert proxy.calls["SendMessageBatch"] == 2
@@ -360,7 +360,7 @@ def test_an_error_that_comes_beside_answers_is_raised_once_they_are_handed_over(
     proxied: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where one of two private queues can't be looked at; whichever thread receives next hears of it."""
-    monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER", -60.0)
+    monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER_S", -60.0)
     with ExitStack() as stack:
         for machine in "ab":
             monkeypatch.setenv("HOME", str(proxied.home / machine))

@@ -25,7 +25,7 @@ from support.fuzz import (
 from support.world import PATIENCE, World, until
 
 from lab2.errors import InvalidInput
-from lab2.stats.client.output import printer, table
+from lab2.stats.client.output import AnswerLines, table
 from lab2.stats.client.series_file import parse_series
 from lab2.stats.protocol import (
     answer_request,
@@ -62,13 +62,13 @@ def test_any_text_is_a_message_or_refused_with_the_reason(chance: random.Random,
 def test_any_answer_is_printed_in_harmless_characters(
     chance: random.Random, capsys: pytest.CaptureFixture[str], cases: int
 ) -> None:
-    shown = [printer(form, [("1", [3.0])]) for form in (None, "csv", "json")]
+    shown = [AnswerLines(form, [("1", [3.0])]) for form in ("text", "csv", "json")]
     for _ in range(cases):
         with suppress(InvalidInput):
             answer = decode_answer(any_answer(chance))
             assert_harmless(table([(junk(chance), answer)], chance.randint(20, 120)))
-            for show in shown:
-                show("1", answer)
+            for lines in shown:
+                lines.write("1", answer)
     assert_harmless(capsys.readouterr().out)
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from lab2.aws.failures import error_code, is_refused_input
+from botocore.exceptions import ClientError
+
+from lab2.aws.failures import error_code, is_refused_input, was_refused
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -44,6 +46,23 @@ class Outgoing:
     group: str = ""
 
 
+class Refusal(NamedTuple):
+    """What SQS says of an entry that it did not take; no code if it says nothing, and may have taken it."""
+
+    code: str
+    message: str
+    sender_fault: bool
+
+    @property
+    def permanent(self) -> bool:
+        """Whether it will never take this entry."""
+        return self.sender_fault and "Throttl" not in self.code
+
+    @property
+    def sentence(self) -> str:
+        return f"SQS refused the message: {self.code}: {self.message}".rstrip(": ")
+
+
 class Queue:
     """One queue. Every method raises what botocore raises; batches are of ten at most."""
 
@@ -68,7 +87,28 @@ class Queue:
 
     def send(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
         """Send up to ten messages; return those that SQS did not take."""
-        return self._in_batch(self.sqs.send_message_batch, messages, _sent_fields)
+        return [message for message, refusal in zip(messages, self.try_send(messages), strict=True) if refusal]
+
+    def try_send(self, messages: Sequence[Outgoing]) -> list[Refusal | None]:
+        """Send up to ten messages; return what SQS says of each that it did not take, None for the others."""
+        if not messages:
+            return []
+        entries: Any = [{"Id": str(position)} | _sent_fields(message) for position, message in enumerate(messages)]
+        try:
+            reply = self.sqs.send_message_batch(QueueUrl=self.url, Entries=entries)
+        except ClientError as error:
+            if not (is_refused_input(error) and was_refused(error)):
+                raise
+            if len(messages) > 1:  # perhaps one entry is at fault
+                return [refusal for message in messages for refusal in self.try_send([message])]
+            return [Refusal(error_code(error), str(error.response["Error"].get("Message", "")), True)]
+        refusals: list[Refusal | None] = [Refusal("", "", False)] * len(messages)
+        for entry in reply.get("Failed") or ():
+            said = Refusal(entry.get("Code", ""), entry.get("Message", ""), bool(entry.get("SenderFault")))
+            refusals[int(entry["Id"])] = said
+        for taken in reply.get("Successful") or ():
+            refusals[int(taken["Id"])] = None
+        return refusals
 
     def delete(self, messages: Sequence[Message]) -> list[Message]:
         """Delete up to ten messages; return those to try again. One whose receipt is invalid is gone or came back."""

@@ -26,6 +26,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.exceptions import ClientError
 from botocore.httpsession import get_cert_path
 from urllib3.util import create_urllib3_context, wait_for_read
 
@@ -80,6 +81,7 @@ class SqsTransport:
         check: Callable[[dict[str, Any], dict[str, Any]], bool] = lambda asked, reply: True,
     ) -> dict[str, Any]:
         """Return the reply of SQS. What `check` finds damaged on the way, like what fails, is asked again by boto3."""
+        in_doubt = False
         if connections := self._connections:
             try:
                 headers, body = self.signed(operation, fields)
@@ -97,10 +99,15 @@ class SqsTransport:
             except UnknownProtocol as error:
                 self._connections, reason = None, f"no response as SQS sends them, {error!r}"
             except Exception as error:  # boto3 meets the cause again, and says it
-                reason = repr(error)
+                in_doubt, reason = True, repr(error)
             log_left_to_boto3("sqs", operation, reason)
-        result: dict[str, Any] = by_boto3(**fields)
-        return result
+        try:
+            result: dict[str, Any] = by_boto3(**fields)
+            return result
+        except ClientError as error:
+            if in_doubt:  # ours was a try too, of which nobody knows what became
+                error.response["ResponseMetadata"]["RetryAttempts"] = 1
+            raise
 
     def signed(self, operation: str, fields: dict[str, Any]) -> tuple[dict[str, str], bytes]:
         """Return headers and body of a call; botocore works out only what it must: host and digest are given."""

@@ -14,44 +14,50 @@ from lab2.aws.retry import OutageReporter
 from lab2.aws.sqs.message_queue import BATCH
 from lab2.aws.sqs.poller import Poller
 from lab2.errors import UserError
-from lab2.stats.client.connection import Connection, Series
+from lab2.stats.client.connection import Connection
 from lab2.stats.client.inbox import ReceivedAnswer
-from lab2.stats.client.output import found_earlier, printer
+from lab2.stats.client.output import EARLIER, AnswerLines, print_table
+from lab2.stats.client.requests import Request, names
 from lab2.stats.client.series_file import SeriesFile
 from lab2.stats.protocol import Answer
-from lab2.terminal import Progress, remark
+from lab2.terminal import Progress, counted, remark
 from lab2.workers import BatchWorker
 
 MAX_RECEIVERS = 8
-PAUSE = 0.05  # seconds after a receive: the next one finds more
+PAUSE_S = 0.05  # after a receive: the next one finds more
 # Requests from which on a file has its answers sent to a private queue. All are sent before the first answer comes, so
 # it can't be found out by then whether others receive too; two calls more are little for so many.
 MANY = 50
 
 
 class BatchRequest:
-    """Many requests under way. `sent` and `received` count them."""
+    """Many requests under way: a series each, by what it's called. `sent` and `received` count them."""
 
-    def __init__(self, connection: Connection, series: Sequence[list[float]]) -> None:
+    def __init__(self, connection: Connection, series: Sequence[tuple[str, list[float]]]) -> None:
         self.connection = connection
-        self.requests: list[Series] = [(connection.run.new_id(), numbers) for numbers in series]
-        self.sent = self.received = 0
-        self._earlier: list[ReceivedAnswer] = []  # answers to earlier runs, not shown yet
+        self.requests = [connection.requests.add(numbers, name) for name, numbers in series]
+        self.sent = 0
+        self.received = 0
+        self.earlier = 0  # answers to earlier runs that were shown
+        self._earlier: list[ReceivedAnswer] = []  # those that are not shown yet
         self._answers: dict[str, ReceivedAnswer] = {}
-        self._open = {id for id, _ in self.requests}
+        self._open = {request.id for request in self.requests}
         self._failure: UserError | None = None  # why nothing more can be sent or received
         self._change = threading.Condition()
         self._poller = Poller(
-            self._receive, OutageReporter("Receiving", give_up=self._give_up), max_threads=MAX_RECEIVERS, pause=PAUSE,
+            self._receive,
+            OutageReporter("Receiving", give_up=self._give_up),
+            max_threads=MAX_RECEIVERS,
+            pause=PAUSE_S,
             few=BATCH - 1,
-        )  # fmt: skip
+        )
         self._send = BatchWorker(OutageReporter("Sending", give_up=self._give_up), self._send_batch, BATCH, threads=8)
         self._delete: BatchWorker[ReceivedAnswer] = BatchWorker(
             OutageReporter("Deleting"), connection.delete, BATCH, threads=4, linger=1.0
         )
 
     def answers(self, patience: float, progress: Callable[[], object]) -> Iterator[Answer | None]:
-        """Send all; yield the answers in the order of the requests, None where none comes for `patience` seconds.
+        """Send all; yield the answers in the order of the requests, None if none comes for `patience` seconds.
 
         An answer is deleted when the next one is asked for: it has been shown by then. UserError where AWS fails for a
         reason that no waiting can mend.
@@ -59,8 +65,9 @@ class BatchRequest:
         self._send.put(self.requests)
         self._poller.start()
         deadline = time.monotonic() + patience
-        for id, _ in self.requests:
-            while id not in self._answers and time.monotonic() < deadline:
+        for request in self.requests:
+            id = request.id
+            while id not in self._answers and not request.refusal and time.monotonic() < deadline:
                 before = self.received, self.sent
                 with self._change:
                     self._change.wait(0.1)
@@ -79,7 +86,8 @@ class BatchRequest:
         with self._change:
             earlier, self._earlier = self._earlier, []
         if earlier:
-            print(found_earlier(earlier), file=sys.stderr)
+            print_table([(EARLIER, found.answer) for found in earlier if found.answer], sys.stderr)
+            self.earlier += len(earlier)
             self._delete.put(earlier)
 
     def collect_earlier(self) -> None:
@@ -103,14 +111,15 @@ class BatchRequest:
     def _give_up(self, reason: UserError) -> None:
         self._failure = self._failure or reason
 
-    def _send_batch(self, batch: list[Series]) -> list[Series]:
+    def _send_batch(self, batch: list[Request]) -> list[Request]:
         again = self.connection.send(batch)
         with self._change:
-            self.sent += len(batch) - len(again)
+            self.sent += sum(not request.refusal for request in batch) - len(again)
+            self._change.notify_all()
         return again
 
     def _receive(self, patient: bool) -> int:
-        received = self.connection.receive(wait=1 if patient else 0)
+        received = self.connection.receive(1 if patient else 0)
         with self._change:
             self._keep(received)
             self._change.notify_all()
@@ -134,31 +143,37 @@ def send_file(connect: Callable[[], Connection], file: SeriesFile, form: str, pa
         remark(note)
     for number, reason in file.refused.items():
         print(f"Line {number} was not sent: {reason}.", file=sys.stderr)
-    good, bad = [(str(number), numbers) for number, numbers in file.series.items()], len(file.refused)
+    good = [(str(number), numbers) for number, numbers in file.series.items()]
     connection = connect()
     if len(good) >= MANY and connection.can_list and not connection.own:
         with suppress(UserError):  # then on the shared queue
             connection.open_own_queue()
-    request = BatchRequest(connection, [numbers for _, numbers in good])
-    show = printer(form, good)
-    missing: list[str] = []
+    batch = BatchRequest(connection, good)
+    lines = AnswerLines(form, good)
+    missing: list[Request] = []
     try:
         with Progress(len(good), "answer") as progress:
 
             def tick() -> None:
-                progress(request.received)
-                request.show_earlier()
+                progress(batch.received)
+                batch.show_earlier()
 
-            for (line, _), answer in zip(good, request.answers(patience, tick), strict=True):
+            for request, answer in zip(batch.requests, batch.answers(patience, tick), strict=True):
                 if answer:
-                    show(line, answer)
+                    lines.write(request.name, answer)
                 else:
-                    missing.append(line)
-        request.collect_earlier()
+                    missing.append(request)
+        batch.collect_earlier()
     finally:
-        request.show_earlier()
-        request.close()
-        if missing:
-            print(f"Not answered yet: line {', '.join(missing[:20])}{' ...' * (len(missing) > 20)}.", file=sys.stderr)
-        remark(f"{request.sent:,} sent, {request.received:,} answered, {bad:,} rejected.")
-    return 1 if bad or missing else 0
+        batch.show_earlier()
+        batch.close()
+        if batch.earlier:
+            print(f"Found {counted(batch.earlier, 'answer')} to earlier runs.", file=sys.stderr)
+        refused = [request for request in missing if request.refusal]
+        for request in refused:
+            print(f"Line {request.name} was not sent: {request.refusal}.", file=sys.stderr)
+        if unanswered := [request for request in missing if not request.refusal]:
+            print(f"Not answered yet: line {names(unanswered)}.", file=sys.stderr)
+        rejected = len(file.refused) + len(refused)
+        remark(f"{batch.sent:,} sent, {batch.received:,} answered, {rejected:,} rejected.")
+    return 1 if file.refused or missing else 0

@@ -5,57 +5,71 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from math import inf
+from queue import Empty
+from typing import TYPE_CHECKING
 
-from lab2.errors import InvalidInput, TryLater, UserError, internal_error
-from lab2.stats.client.background_connection import BackgroundConnection
+from lab2.errors import InvalidInput, UserError, internal_error
+from lab2.stats.client.events import Arrived, Event, Events, NotConnected, NotReceiving, Said
+from lab2.stats.client.link import TICK_S, Link
 from lab2.stats.client.prompt import Prompt, fitted, how_to_resend, say_input_ended
-from lab2.stats.client.run import Run
+from lab2.stats.client.requests import Request, Requests, State, names
 from lab2.stats.series import MAX_NUMBERS, parse_number, plainly
 from lab2.system.keyboard import ask, drop_typed_ahead, edit_lines, typed_ahead
-from lab2.terminal import printable, remark
+from lab2.terminal import counted, printable, remark
 
-# The first prompt waits for the imports above only; the rest is imported in the background or where it is used.
-TYPE_CHECKING = False
+# The first prompt waits for the imports above only; what takes longer is imported by the thread of the `Link`.
 if TYPE_CHECKING:
-    from lab2.aws.retry import OutageReporter
     from lab2.stats.client.connection import Connection
+    from lab2.stats.client.exchange import Exchange
     from lab2.stats.client.inbox import ReceivedAnswer
-    from lab2.stats.client.output import AnswerWriter
-    from lab2.stats.client.receiver import Receiver
 
-GLANCE = 1  # seconds to wait for an answer before the next question
-POLL = 5  # seconds of a long poll when the client is not busy; Ctrl-C in one may hide an answer for a while
+GLANCE_S = 1.0  # to wait for an answer before the next question
+POLL_S = 5.0  # of a long poll when the client is not busy; Ctrl-C in one may hide an answer for a while
+BURST_S = 1.0  # without an answer to an earlier run, after which they are counted
 
 
 class Conversation:
-    """The dialogue of a user and the client. `connect` makes the connection of `run`.
+    """The dialogue of a user and the client. `connect` makes the connection; everything else is done here, in order.
 
-    `listening`: it takes no input and shows what comes. `greeting`: it shows what is there for earlier runs at once.
+    `listening`: it takes no input and shows what comes. `greeting`: it looks for answers to earlier runs at its start.
     `form`: answers are printed as `text`, `csv` or `json`.
     """
 
     def __init__(
-        self, connect: Callable[[], Connection], client: str, run: Run, patience: float,
-        listening: bool = False, greeting: bool = False, form: str = "text",
-    ) -> None:  # fmt: skip
-        self.connect, self.client, self.run, self.patience = connect, client, run, patience
-        self.listening, self.greeting, self.form = listening, greeting, form
-        self.sent: dict[str, str] = {}  # what the messages of this run are called, by id
-        self.waiting: set[str] = set()  # ids of those whose answers have not been shown
-        self.fine = True
-        self.prompt = Prompt()
-        self._said: BaseException | None = None  # the problem that the user knows of
-        self._hopeless: UserError | None = None  # why no answer can be received
-        self._announced = 0  # answers to earlier runs of which the user knows
-        self._receiver: Receiver | None = None
-        self._writer: AnswerWriter | None = None
-        self._deleting: OutageReporter | None = None
-        self.link = self._connect()
+        self,
+        connect: Callable[[], Connection],
+        client: str,
+        requests: Requests,
+        patience_s: float,
+        listening: bool = False,
+        greeting: bool = False,
+        form: str = "text",
+    ) -> None:
+        self.connect = connect
+        self.client = client
+        self.requests = requests
+        self.patience_s = patience_s
+        self.listening = listening
+        self.greeting = greeting
+        self.form = form
+        self.fine = True  # nothing was rejected or left unanswered
+        self.prompt = Prompt(self._handle_all)
+        self.events = Events()
+        self._told: BaseException | None = None  # the problem that the user knows of
+        self._not_receiving: UserError | None = None
+        self._arrived: list[ReceivedAnswer] = []  # answers that have not been printed
+        self._earlier = 0  # answers to earlier runs that came since they were last counted for the user
+        self._last_earlier = 0.0
+        self.link = self._new_link()
+
+    # ---- asking ---------------------------------------------------------------------------------
 
     def ask_and_answer(self) -> None:
         """Ask for messages until there is enough, showing answers in between; then wait for the rest."""
         edit_lines()
-        reply, interrupted = "", False
+        reply = ""
+        interrupted = False
         try:
             while True:
                 numbers, more = self.ask_series()
@@ -67,7 +81,7 @@ class Conversation:
         except KeyboardInterrupt:
             print()
             interrupted = True
-        say_input_ended(len(self.waiting), reply, interrupted)
+        say_input_ended(len(self.requests.unanswered), reply, interrupted)
         self.wait()
 
     def ask_series(self) -> tuple[list[float], bool]:
@@ -92,13 +106,17 @@ class Conversation:
         return numbers, True
 
     def read(self, question: str, typed: Sequence[float] = ()) -> str:
-        """Return the line that is typed. A problem of the connection is put first, but not before typed-ahead lines."""
+        """Return the line that is typed. A problem of the connection comes first, but not before typed-ahead lines."""
+        self._handle_all()
         while self.link.problem and not typed_ahead():
-            self._print_problem(self.link.problem, typed)
-            self.reconnect(typed)
+            unsent = how_to_resend(typed) if typed else ""
+            self._print_problem(self.link.problem, unsent)
+            self._reconnect(typed, unsent)
         if sys.stdin.isatty():
-            self._poll(POLL)
+            self.link.poll(int(POLL_S))
         return self.prompt.ask(question)
+
+    # ---- sending --------------------------------------------------------------------------------
 
     def send(self, numbers: list[float]) -> None:
         """Send one message, and show its answer if that comes at once."""
@@ -106,56 +124,46 @@ class Conversation:
             print("No numbers were typed, so nothing was sent.", file=sys.stderr)
             return
         self.link.wait_for_imports()
-        id = self.run.new_id()
+        request = self.requests.add(numbers)
         try:
-            while not self._deliver(id, numbers):
-                self.reconnect(numbers, id)
+            while not self._deliver(request):
+                self._reconnect(numbers, self._how_to_resend(request))
         except KeyboardInterrupt:
             self.fine = False
-            print(f"\n{self._how_to_resend(numbers, id)}", end="", file=sys.stderr)
+            print(f"\n{self._how_to_resend(request)}", end="", file=sys.stderr)
             raise
-        self._poll(GLANCE)
-        deadline = time.monotonic() + GLANCE
-        while id in self.waiting and time.monotonic() < deadline:
-            self.listen(GLANCE)
-        if id in self.waiting and self.form == "text":
-            remark(fitted(f"Message {self.sent[id]} was sent; its answer is shown when it arrives."), sys.stdout)
+        self.link.poll(int(GLANCE_S))
+        deadline = time.monotonic() + GLANCE_S
+        while request.state is not State.SHOWN and (left := deadline - time.monotonic()) > 0:
+            self.listen(left)
+        if request.state is not State.SHOWN and self.form == "text":
+            remark(fitted(f"Message {request.name} was sent; its answer is shown when it arrives."), sys.stdout)
 
-    def _deliver(self, id: str, numbers: list[float]) -> bool:
-        """Send one message, through outages of up to `patience` seconds; if that fails, say why and return False."""
-        from lab2.aws.retry import OutageReporter, persist
-
-        deadline = time.monotonic() + self.patience
+    def _deliver(self, request: Request) -> bool:
+        """Send one message, through outages of up to `patience_s`; if that fails, say why and return False."""
+        deadline = time.monotonic() + self.patience_s
         try:
-            connection = self._connection()
-            self.sent.setdefault(id, str(len(self.sent) + 1))
-            self.waiting.add(id)  # before it is sent: an answer may come to one that seemed to fail
-
-            def send() -> None:
-                if connection.send([(id, numbers)]):
-                    raise TryLater("SQS did not take the message. Try again in a minute.")
-
-            persist(send, OutageReporter("Sending"), deadline - time.monotonic())
+            self._wait_for_connection().send(request, deadline - time.monotonic())
         except Exception as problem:
-            self._print_problem(problem, numbers, id)
+            self._print_problem(problem, self._how_to_resend(request))
             return False
         return True
 
-    def _how_to_resend(self, numbers: Sequence[float], id: str) -> str:
-        return how_to_resend(numbers, self.client if id in self.sent else None)
+    def _how_to_resend(self, request: Request) -> str:
+        return how_to_resend(request.numbers, None if request.state is State.UNSENT else self.client)
 
-    def _connection(self) -> Connection:
+    def _wait_for_connection(self) -> Exchange:
         """Return the connection; who is at a terminal is told if it takes longer."""
-        if sys.stdin.isatty() and self.patience > GLANCE:
+        if sys.stdin.isatty() and self.patience_s > GLANCE_S:
             try:
-                return self.link.connection(GLANCE)
+                return self.exchange(GLANCE_S)
             except UserError as problem:
                 if problem is self.link.problem:
                     raise
                 print("Waiting for the connection; Ctrl-C to leave.", file=sys.stderr)
-        return self.link.connection(self.patience)
+        return self.exchange(self.patience_s)
 
-    def reconnect(self, typed: Sequence[float], id: str = "") -> None:
+    def _reconnect(self, typed: Sequence[float], how_to_resend: str) -> None:
         """Ask whether to try again; leave if not, or if nobody is there to ask, showing what was typed."""
         again = False
         if sys.stdin.isatty():  # from a pipe, the next line is a number and no reply
@@ -167,134 +175,130 @@ class Conversation:
             except (EOFError, KeyboardInterrupt):
                 print()
         if not again:
-            raise UserError(
-                f"The client stopped. {self._how_to_resend(typed, id) if typed else 'Nothing more was sent.'}"
-            )
-        if self._receiver and self.link.problem:
-            self._receiver.abandon()
-            self._receiver = None
-            self.run.waiting.update(self.waiting)
+            raise UserError(f"The client stopped. {how_to_resend or 'Nothing more was sent.'}")
         if self.link.problem:  # otherwise it is still trying
-            self.link = self._connect()
+            self.link = self._new_link()
 
-    def show(self, wait: float) -> None:
-        """Print the answers that have come, waiting up to `wait` seconds for one; delete what was printed."""
-        from lab2.stats.client.output import AnswerWriter, count_earlier
+    # ---- answers --------------------------------------------------------------------------------
 
-        rows, earlier = [], 0
-        receiver = self.receiver()
-        for found in (received := receiver.take(wait)):
+    def wait(self) -> None:
+        """Show answers until all messages of this run are answered, for `patience_s` at most."""
+        deadline = time.monotonic() + self.patience_s
+        try:
+            while self.requests.unanswered and (left := deadline - time.monotonic()) > 0:
+                self.link.poll(max(1, round(min(POLL_S, left))))
+                self.listen(min(POLL_S, left))
+            self._finish()
+        finally:
+            if missing := self.requests.unanswered:
+                self.fine = False
+                later = f" The next run as {self.client} will show the answer."
+                if self.link.connected and not self.link.exchange().connection.answers_stay:
+                    later = " The answer will be lost with the private queue."
+                unanswered = f"Not answered yet: message {names(missing, len(missing))}."
+                print(f"{unanswered}{later} Is a server running?", file=sys.stderr)
+
+    def listen(self, seconds: float) -> None:
+        """Show the answers that come within `seconds`, all that have come as soon as there is one.
+
+        Say once if AWS fails, and pause; UserError if waiting does not help.
+        """
+        exchange = self.exchange()
+        self.link.start_receiving()
+        self._handle_until(lambda: bool(self._arrived or self._not_receiving), seconds)
+        if self._not_receiving and not self._arrived:
+            raise self._not_receiving
+        received, self._arrived = self._arrived, []
+        self._print(received, exchange)
+        time.sleep(exchange.delete(received))
+
+    def exchange(self, patience_s: float = inf) -> Exchange:
+        """Return the connection as soon as it is there; its problem is raised, or an outage longer than `patience_s`.
+
+        The patience begins when the first try has ended.
+        """
+        self._handle_until(self.link.tried.is_set)
+        self._handle_until(self.link.done.is_set, patience_s)
+        return self.link.exchange()
+
+    def _print(self, received: Sequence[ReceivedAnswer], exchange: Exchange) -> None:
+        rows = []
+        for found in received:
             answer = found.answer
             if answer is None:
                 print(f"Deleted a message that is not an answer: {printable(found.message.body)[:60]}", file=sys.stderr)
-            else:
-                rows.append((self.sent.get(answer.id, "earlier"), answer))
-                self.waiting.discard(answer.id)
-                self.fine = self.fine and answer.error is None
-                earlier += answer.id not in self.sent
-        if earlier > self._announced:
-            print(count_earlier(earlier - self._announced), file=sys.stderr)
-        self._announced = max(0, self._announced - earlier)
-        self._writer = self._writer or AnswerWriter(self.form, self.listening)
-        self._writer.write(rows)
-        receiver.delete(received)
+                continue
+            request = self.requests.get(answer.id)
+            rows.append((request.name if request else "earlier", answer))
+            self.fine = self.fine and answer.error is None
+        exchange.print(rows)
+        self.requests.shown(found.answer.id for found in received if found.answer)
+        if not received:
+            self.count_earlier()
 
-    def wait(self) -> None:
-        """Show answers until all messages of this run are answered, for `patience` seconds at most."""
-        deadline = time.monotonic() + self.patience
-        try:
-            while self.waiting and (left := deadline - time.monotonic()) > 0:
-                self._poll(max(1, round(min(POLL, left))))
-                self.listen(min(POLL, left))
-            self.finish()
-        finally:
-            if self.waiting:
-                self.fine = False
-                missing = ", ".join(name for id, name in self.sent.items() if id in self.waiting)
-                later = f" The next run as {self.client} will show the answer."
-                if self._receiver and not self._receiver.connection.answers_stay:
-                    later = " The answer will be lost with the private queue."
-                print(f"Not answered yet: message {missing}.{later} Is a server running?", file=sys.stderr)
+    def count_earlier(self) -> None:
+        """Say how many answers to earlier runs have come."""
+        if self._earlier:
+            later = " They are shown after this message." if self.prompt.standing else ""
+            self.prompt.tell(f"Found {counted(self._earlier, 'answer')} to earlier runs.{later}")
+            self._earlier = 0
 
-    def listen(self, seconds: float) -> None:
-        """Show the answers that come within `seconds`; say once if AWS fails, and pause.
-
-        UserError where no waiting can mend it.
-        """
-        from lab2.aws.retry import OutageReporter, give_up
-
-        if self._hopeless:
-            raise self._hopeless
-        outages = self._deleting = self._deleting or OutageReporter("Deleting", give_up=give_up)
-        try:
-            self.show(seconds)
-        except UserError as problem:
-            time.sleep(outages.record_failure(problem))
-        else:
-            outages.record_success()
-
-    def finish(self) -> None:
+    def _finish(self) -> None:
         """Show the rest of the answers to earlier runs if some were met, and receive no more."""
-        if self._receiver:
-            deadline = time.monotonic() + POLL
-            while self._receiver.connection.more and time.monotonic() < deadline:
-                self.listen(GLANCE)
-            self._receiver.stop()
+        if self.link.connected:
+            exchange = self.link.exchange()
+            deadline = time.monotonic() + POLL_S
+            while exchange.connection.more and time.monotonic() < deadline:
+                self.listen(GLANCE_S)
+            self.link.stop_receiving()
             self.listen(0)
+            self.count_earlier()
 
-    def receiver(self) -> Receiver:
-        """Return what receives on the connection; UserError where there is none."""
-        connection = self.link.connection()
-        return self._receiver or self._start_receiver(connection)
+    # ---- what the thread of the link tells ------------------------------------------------------
 
-    def _start_receiver(self, connection: Connection) -> Receiver:
-        from lab2.aws.retry import OutageReporter
-        from lab2.stats.client.receiver import Receiver
+    def _handle_until(self, done: Callable[[], bool], seconds: float = inf) -> None:
+        """Handle what comes until `done`, for so many seconds at most."""
+        deadline = time.monotonic() + seconds
+        self._handle_all()
+        while not done() and (left := deadline - time.monotonic()) > 0:
+            try:
+                self._handle(self.events.get(timeout=min(left, TICK_S)))
+            except Empty:
+                continue
 
-        outages = OutageReporter("Listening", self.prompt.tell, self._give_up)
-        self._receiver = Receiver(connection, outages, self._arrived, self.listening, self.greeting)
-        if self.listening:
-            self._receiver.poll = POLL
-        return self._receiver
+    def _handle_all(self) -> None:
+        while not self.events.empty():
+            self._handle(self.events.get())
+        if self.prompt.standing and time.monotonic() > self._last_earlier + BURST_S:
+            self.count_earlier()
 
-    def _give_up(self, reason: UserError) -> None:
-        self._hopeless = reason
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Said):
+            self.prompt.tell(event.sentence)
+        elif isinstance(event, NotConnected):
+            # Who is being asked something is told at once; it is handled after that.
+            if self.prompt.standing and isinstance(event.problem, UserError):
+                self._told = event.problem
+                self.prompt.tell(str(event.problem))
+        elif isinstance(event, NotReceiving):
+            self._not_receiving = event.reason
+        elif isinstance(event, Arrived):
+            self._arrived += event.received
+            if earlier := sum(found.earlier for found in event.received):
+                self._earlier += earlier
+                self._last_earlier = time.monotonic()
 
-    def _greet(self, connection: Connection) -> None:
-        if self.greeting:
-            self._start_receiver(connection)
+    def _new_link(self) -> Link:
+        return Link(self.connect, self.requests, self.events, self.form, self.listening, self.greeting)
 
-    def _arrived(self, received: Sequence[ReceivedAnswer]) -> None:
-        """Say that there are answers to earlier runs where the user is being asked; they are shown after that."""
-        earlier = sum(found.earlier for found in received)
-        if earlier and self.prompt.standing:
-            from lab2.stats.client.output import count_earlier
-
-            self._announced += earlier
-            self.prompt.tell(f"{count_earlier(earlier)} They are shown after this message.")
-
-    def _poll(self, seconds: int) -> None:
-        if self._receiver:
-            self._receiver.poll = seconds
-            self._receiver.wake()
-
-    def _connect(self) -> BackgroundConnection:
-        return BackgroundConnection(self.connect, self._greet, self.prompt.tell, self._failed)
-
-    def _failed(self, problem: BaseException) -> None:
-        """Say a problem at once where the user is being asked; it is handled at the next step."""
-        if self.prompt.standing and isinstance(problem, UserError):
-            self._said = problem
-            self.prompt.tell(str(problem))
-
-    def _print_problem(self, problem: BaseException, typed: Sequence[float], id: str = "") -> None:
+    def _print_problem(self, problem: BaseException, how_to_resend: str) -> None:
         """Print a problem that the user does not know of; raise a bug of the connecting, after what was typed."""
         if isinstance(problem, UserError):
-            if problem is not self._said:
+            if problem is not self._told:
                 print(problem, file=sys.stderr)
         elif problem is self.link.problem:
-            if typed:
-                print(self._how_to_resend(typed, id), file=sys.stderr)
+            if how_to_resend:
+                print(how_to_resend, file=sys.stderr)
             raise problem
         else:
             print(f"Sending the message failed: {internal_error(problem)}", file=sys.stderr)

@@ -21,8 +21,8 @@ OFTEN = 10  # receives of an answer by us alone after which its owner is probabl
 MAX_MET = 10_000  # messages of others whose receives are counted
 # Seconds after which an answer to our client name is ours, if this machine does not know the run that asked for it. A
 # live run receives all the time while it waits; an answer that it received and could not show is back after a lease.
-TAKEOVER = 90.0
-STALE = 300.0  # seconds after which an answer that nobody has fetched is not urgent
+TAKEOVER_S = 90.0
+STALE_S = 300.0  # seconds after which an answer that nobody has fetched is not urgent
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,11 @@ class Inbox:
     def __init__(
         self, queue: Queue, client: str, run: Run, failed: Callable[[Exception], object], private: bool = False
     ) -> None:
-        self.queue, self.client, self.run, self.failed, self.private = queue, client, run, failed, private
+        self.queue = queue
+        self.client = client
+        self.run = run
+        self.failed = failed
+        self.private = private
         self.leases = Leases(queue, ANSWER_VISIBILITY_TIMEOUT)  # the messages returned and not deleted yet
         self.sifted = 0  # receives of answers of others
         self._first: dict[str, str] = {}  # the message in which an answer was returned, by the answer's id
@@ -86,7 +90,6 @@ class Inbox:
         # Only now: what is lost to an error above comes back, and must not count as a copy then.
         for id, found in ours.items():
             self._first[id] = found.message.id
-            self.run.waiting.discard(id)
             self.leases.hold([found.message], now)
         return list(ours.values())
 
@@ -113,7 +116,7 @@ class Inbox:
             self.queue.change_visibility(messages, min(hidden[key]))
 
     def _is_for_us(self, message: Message, id: str) -> bool:
-        """Tell whether we show an answer: it is to this run, or of our name and no live run waits for it."""
+        """Return whether we show an answer: it is to this run, or of our name and no live run waits for it."""
         run = run_of(id)
         if self.private or run == self.run.id:
             return True
@@ -121,7 +124,7 @@ class Inbox:
             return False
         lives = self.run.lives(run) if run else None
         if lives is None and "client" in message.attributes:
-            return message.sent < time.time() - TAKEOVER
+            return message.sent < time.time() - TAKEOVER_S
         return not lives
 
 
@@ -131,7 +134,7 @@ def hiding_seconds(age: float, met: int) -> int:
     None at first: among n clients it is the n-th receive that meets the owner, and one that is hidden for a second each
     time would need n seconds. Then some, for nobody seems to come for it, and many such must not stand before ours.
     """
-    if age > STALE:
+    if age > STALE_S:
         return 30
     return 0 if met <= QUICK else random.choice((1, 2)) * (1 if met < OFTEN else 4)
 

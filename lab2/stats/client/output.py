@@ -6,15 +6,14 @@ import csv
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TextIO
 
 from lab2.errors import internal_error
-from lab2.stats.client.inbox import ReceivedAnswer
 from lab2.stats.protocol import Answer, encode_answer
 from lab2.stats.series import shortest
 from lab2.stats.summary import Summary
-from lab2.terminal import align, column_widths, counted, printable
+from lab2.terminal import align, column_widths, printable
 
 EARLIER = "earlier"  # the name of an answer to an earlier run
 HEADER = ("message", "numbers", *Summary._fields)
@@ -23,7 +22,7 @@ AnswerRow = tuple[str, Answer]  # what the message is called, and its answer
 
 
 def table(rows: Sequence[AnswerRow], width: int) -> str:
-    """Return the answers in lines of at most `width` columns: a table, or a block an answer where that is too wide.
+    """Return the answers in lines of at most `width` columns: a table, or a block an answer if that is too wide.
 
     An answer for which that fails by a bug does not keep the others back: it is returned as it is.
     """
@@ -53,16 +52,6 @@ def _table(rows: Sequence[AnswerRow], width: int) -> str:
     return "\n".join(lines)
 
 
-def found_earlier(received: Sequence[ReceivedAnswer]) -> str:
-    """Return how many answers to earlier runs were found, and their table."""
-    rows = [(EARLIER, found.answer) for found in received if found.answer]
-    return "\n".join([count_earlier(len(rows)), table(rows, shutil.get_terminal_size().columns)] if rows else [])
-
-
-def count_earlier(count: int) -> str:
-    return f"Found {counted(count, 'answer')} to earlier runs."
-
-
 class AnswerWriter:
     """Prints the answers of a dialogue as they come: as tables for people, or as `csv` or `json` lines.
 
@@ -70,70 +59,69 @@ class AnswerWriter:
     """
 
     def __init__(self, form: str, listening: bool = False) -> None:
-        self.form, self.listening = form, listening
-        self._print: Callable[[str, Answer], None] | None = None
+        self.form = form
+        self.listening = listening
+        self._lines: AnswerLines | None = None
 
     def write(self, rows: Sequence[AnswerRow]) -> None:
         if self.form == "text":
-            self._table(rows, sys.stdout)
+            print_table(rows, sys.stdout)
             return
         aside = [row for row in rows if row[0] == EARLIER and not self.listening]
-        for name, answer in rows:
-            if (name, answer) not in aside:
-                self._print = self._print or printer(self.form, first="message")
-                self._print(name, answer)
+        for row in rows:
+            if row not in aside:
+                self._lines = self._lines or AnswerLines(self.form, first="message")
+                self._lines.write(*row)
         sys.stdout.flush()
-        self._table(aside, sys.stderr)
+        print_table(aside, sys.stderr)
 
-    def _table(self, rows: Sequence[AnswerRow], stream: TextIO) -> None:
-        if rows:
-            print(table(rows, shutil.get_terminal_size().columns), file=stream, flush=True)
+
+def print_table(rows: Sequence[AnswerRow], stream: TextIO) -> None:
+    if rows:
+        print(table(rows, shutil.get_terminal_size().columns), file=stream, flush=True)
+
+
+class AnswerLines:
+    """Prints one answer after another, each with its name in a column `first`, as `csv`, `json` or `text` lines.
+
+    Lines of text are those of one table, whose columns are made for what was asked: a longer mean pushes its own line.
+    """
+
+    def __init__(self, form: str, requests: Sequence[tuple[str, list[float]]] = (), first: str = "line") -> None:
+        self.form = form
+        self._csv = csv.writer(sys.stdout, lineterminator="\n")
+        numbers = [" ".join(map(shortest, numbers)) for _, numbers in requests]
+        longest = max((len(shortest(number)) for _, series in requests for number in series), default=0)
+        self._widths = [
+            max(map(len, [first, *(name for name, _ in requests)])),
+            max(map(len, ["numbers", *numbers])),
+            *[max(6, longest + 2)] * len(Summary._fields),
+        ]
+        if form == "csv":
+            self._csv.writerow((first, *HEADER[1:], "error"))
+        elif form == "text" and requests:
+            print(align((first, *HEADER[1:]), self._widths))
+
+    def write(self, name: str, answer: Answer) -> None:
+        if self.form == "json":
+            print(encode_answer(answer))
+        elif self.form == "csv":
+            cells = [name, *[""] * (len(HEADER) - 1)] if answer.error else _cells(name, answer)
+            self._csv.writerow([*cells, printable(answer.error or "")])
+        elif answer.error:
+            print(f"{name}: rejected: {printable(answer.error)}")
+        else:
+            print(align(_cells(name, answer), self._widths))
 
 
 def _cells(name: str, answer: Answer) -> tuple[str, ...]:
     return (
         printable(name),
         " ".join(map(shortest, answer.numbers)),
-        *(shortest(answer.summary[name]) if name in answer.summary else "" for name in Summary._fields),
+        *(shortest(answer.summary[field]) if field in answer.summary else "" for field in Summary._fields),
     )
 
 
 def _block(cells: tuple[str, ...], width: int) -> list[str]:
     lines = textwrap.wrap(f"message {cells[0]}: {cells[1]}", width, subsequent_indent="  ")
     return lines + [f"  {name:<7}{value}" for name, value in zip(Summary._fields, cells[2:], strict=True)]
-
-
-def printer(
-    form: str, requests: Sequence[tuple[str, list[float]]] = (), first: str = "line"
-) -> Callable[[str, Answer], None]:
-    """Return what prints one answer after another, each with its name in a column `first`.
-
-    The form is `csv`, `json` lines, or `text`: lines of one table.
-    """
-    if form == "json":
-        return lambda name, answer: print(encode_answer(answer))
-    if form == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow((first, *HEADER[1:], "error"))
-        return lambda name, answer: (
-            writer.writerow(
-                (name, *[""] * (len(HEADER) - 1), printable(answer.error))
-                if answer.error
-                else (*_cells(name, answer), "")
-            )
-            and None
-        )
-    # The columns are made for what was asked; a longer mean only pushes its own line.
-    numbers = [" ".join(map(shortest, numbers)) for _, numbers in requests]
-    one = max((len(shortest(number)) for _, series in requests for number in series), default=0)
-    lines = [name for name, _ in requests]
-    widths = [
-        max(map(len, [first, *lines])),
-        max(map(len, ["numbers", *numbers])),
-        *[max(6, one + 2)] * len(Summary._fields),
-    ]
-    if requests:
-        print(align((first, *HEADER[1:]), widths))
-    return lambda name, answer: print(
-        f"{name}: rejected: {printable(answer.error)}" if answer.error else align(_cells(name, answer), widths)
-    )

@@ -1,22 +1,22 @@
-"""The question that stands on the screen: other threads may print below it, and nothing that is typed is lost."""
+"""The question that stands on the screen: what happens meanwhile is said below it, and nothing typed is lost."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 import textwrap
+from collections.abc import Callable, Sequence
 
 from lab2.stats.series import plainly
 from lab2.system import keyboard
 from lab2.terminal import counted, printable
 
-TYPE_CHECKING = False  # the first prompt waits for what is imported up here
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 class Prompt:
-    """Asks for lines, and tells what happens meanwhile."""
+    """Asks for lines; `meanwhile` is called again and again until one is typed, and may say something."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self.meanwhile = meanwhile
 
     @property
     def standing(self) -> str:
@@ -25,7 +25,7 @@ class Prompt:
 
     def ask(self, question: str) -> str:
         """Return the line that is typed, without spaces around it; EOFError at the end of the input."""
-        line = keyboard.ask(question).strip()
+        line = keyboard.ask(question, self.meanwhile).strip()
         if not sys.stdin.isatty():
             print(printable(line))  # so that a transcript reads like a screen
         return line
@@ -42,8 +42,8 @@ def fitted(sentence: str) -> str:
 
 
 def how_to_resend(numbers: Sequence[float], next_run: str | None = None) -> str:
-    """Say that a message was not sent and how to send it later; or, with the client of the `next_run`, that it may have
-    been sent: once it was handed to SQS, a lost reply or Ctrl-C leaves that open.
+    """Return that a message was not sent and how to send it later; or, with the client of the `next_run`, that it may
+    have been sent: once it was handed to SQS, a lost reply or Ctrl-C leaves that open.
     """
     command = f"client.py {plainly(numbers)}"
     if next_run is None:
@@ -55,7 +55,7 @@ def how_to_resend(numbers: Sequence[float], next_run: str | None = None) -> str:
 
 
 def say_input_ended(waiting: int, reply: str, interrupted: bool) -> None:
-    """Say that no more is asked, where that may surprise: answers are waited for, or the `reply` meant something else.
+    """Say that no more is asked, if that may surprise: answers are waited for, or the `reply` meant something else.
 
     Another message is started by y or Y and nothing else.
     """

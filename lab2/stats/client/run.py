@@ -7,15 +7,15 @@ import os
 import re
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from lab2.system.file_lock import lock
 from lab2.system.machine import host, state_folder
 
-TYPE_CHECKING = False  # the first prompt waits for what is imported up there
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORGOTTEN = 6 * 86_400.0  # seconds after which nothing of a run is left: requests last 4 days, answers a day
+LEFTOVER_S = 6 * 86_400.0  # after this nothing of a run is left: requests last 4 days, answers a day
 
 _ID = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ-([0-9a-f]{20})-\d+")
 
@@ -23,13 +23,11 @@ _ID = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ-([0-9a-f]{20})-\d+")
 class Run:
     """One run of the client. While it lives it holds a lock on a file, by which others on this machine know it.
 
-    The system drops the lock when the process ends in whatever way. `waiting` holds the ids that were sent and whose
-    answers have not been received.
+    The system drops the lock when the process ends in whatever way.
     """
 
     def __init__(self) -> None:
         self.id = os.urandom(10).hex()
-        self.waiting: set[str] = set()
         self._numbers = itertools.count(1)
         self._folder: Path | None = None
         self._file = -1
@@ -52,11 +50,11 @@ class Run:
             except OSError:  # this file system has no locks: the file would say that we are dead
                 self.end(outstanding=False)
             for other in folder.iterdir():
-                if other.stat().st_mtime < time.time() - FORGOTTEN and self.lives(other.name) is False:
+                if other.stat().st_mtime < time.time() - LEFTOVER_S and self.lives(other.name) is False:
                     other.unlink()
 
     def end(self, outstanding: bool) -> None:
-        """Give up the file; it stays, unlocked, where answers are `outstanding`, so that the next run takes them."""
+        """Give up the file; it stays, unlocked, if answers are `outstanding`, so that the next run takes them."""
         if self._file >= 0 and self._folder:
             os.close(self._file)  # first: Windows removes no file that is open
             self._file = -1
@@ -65,7 +63,7 @@ class Run:
                     (self._folder / self.id).unlink()
 
     def lives(self, run: str) -> bool | None:
-        """Tell whether a run on this machine lives; None for one that this machine knows nothing of."""
+        """Return whether a run on this machine lives; None for one that this machine knows nothing of."""
         if run == self.id:
             return True
         if run in self._dead:
@@ -88,7 +86,7 @@ class Run:
 
 
 def run_of(id: str) -> str | None:
-    """Return the run that gave an id to its request; None for an id of 1.0 or of another program."""
+    """Return the run that gave an id to its request; None for the id of another program."""
     found = _ID.fullmatch(id)
     return found[1] if found else None
 

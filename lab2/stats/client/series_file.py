@@ -2,13 +2,12 @@
 
 Numbers have a decimal point and stand between spaces, tabs, semicolons or commas. Only a comma between two digits
 is in doubt: it may separate (`3,5` is 3 and 5), mark decimals (3.5) or group thousands (`1,234`). Which of these
-it does is decided once for the file, from the lines that can be meant in one way only. Where the file leaves
+it does is decided once for the file, from the lines that can be meant in one way only. If the file leaves
 two meanings, the lines that depend on it are refused, and `--delimiter` or `--decimal` tells.
 """
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,10 +16,10 @@ from enum import Enum
 from lab2.errors import InvalidInput, UserError
 from lab2.stats.series import NUMBER, check_series, parse_number, shortest
 from lab2.terminal import printable
+from lab2.text_encodings import UTF_8, encoding_of, mark_of
 
 DELIMITERS = {",": ",", ";": ";", "tab": "\t", "space": " "}  # by what --delimiter calls them
 
-_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _QUOTED = re.compile(r'(?<![^ \t,;])"([^"\s;]*)"(?![^ \t,;])')
 _INNER = "\0"  # stands for a comma in a quoted cell, which separates nothing
 _SPLIT = {
@@ -67,7 +66,7 @@ class Row:
 
 
 def read_series(path: str, delimiter: str | None = None, decimal: str | None = None) -> SeriesFile:
-    """Read a file ('-': standard input); UserError where it can't be read or is not text.
+    """Read a file ('-': standard input); UserError if it can't be read or is not text.
 
     `delimiter` is a value of DELIMITERS, `decimal` '.' or ','; None leaves it to the file.
     """
@@ -88,8 +87,12 @@ def parse_series(lines: Iterable[str], delimiter: str | None = None, decimal: st
     if first and (told := re.fullmatch(r"sep=([,;])", texts[first])):  # Excel's way of naming the delimiter
         delimiter = delimiter or told[1]
         del texts[first]
-    elif len(texts) > 1 and _is_header(texts[first]):
-        file.notes.append(f"Line {first} was taken for a header and not sent: {printable(texts.pop(first)[:40])}.")
+    _without_comments(texts, file)
+    first = min(texts, default=0)
+    if len(texts) > 1 and _is_header(texts[first]):
+        header = texts.pop(first)
+        file.notes.append(f"Line {first} was taken for a header and not sent: {printable(header[:40])}.")
+        _without_index(texts, header, file)
     used = set().union(*map(_separators, texts.values())) if delimiter is None else {delimiter}
     strict = decimal != "." and used in ({";"}, {"\t"})
     rows = {number: _row(text, delimiter, strict) for number, text in texts.items()}
@@ -109,26 +112,53 @@ def parse_series(lines: Iterable[str], delimiter: str | None = None, decimal: st
 
 
 def _decoded(data: bytes) -> str:
-    """Return the text of a file; UnicodeDecodeError where it has none.
+    """Return the text of a file; UnicodeDecodeError if it has none.
 
-    Text that is not UTF-8 and has no mark of UTF-16 is taken for Latin-1: whatever it is, digits are the same.
+    Text that is not UTF-8, and by its first bytes no other Unicode, is taken for Latin-1: whatever it is, digits are
+    the same.
     """
-    for mark, encoding in _MARKS.items():
-        if data.startswith(mark):
-            return data[len(mark) :].decode(encoding)
+    encoding = encoding_of(data[:4])
+    if encoding != UTF_8:
+        return data[len(mark_of(data[:4])) :].decode(encoding)
     if b"\0" in data:
-        raise UnicodeDecodeError("utf-8", data, 0, 1, "binary, or UTF-16 without its mark")
+        raise UnicodeDecodeError("utf-8", data, 0, 1, "binary")
     try:
         return data.decode()
     except UnicodeDecodeError:
         return data.decode("latin-1")
 
 
+def _without_comments(texts: dict[int, str], file: SeriesFile) -> None:
+    """Drop the lines that are comments, as numpy and MATLAB write them, and note how many there were."""
+    comments = [number for number, text in texts.items() if text.startswith(("#", "%"))]
+    if comments:
+        lines = "line is a comment" if len(comments) == 1 else "lines are comments"
+        file.notes.append(f"{len(comments):,} {lines}, not sent: {printable(texts[comments[0]][:40])}.")
+    for number in comments:
+        del texts[number]
+
+
+def _without_index(texts: dict[int, str], header: str, file: SeriesFile) -> None:
+    """Drop the first cell of each line if the header has no name for it: pandas writes the rows' index so."""
+    named = re.match(r'(?:""|"?Unnamed: 0"?)?([,;\t])', header)
+    separator = named[1] if named else "\t"
+    # A tab before the first name is not in `header`: then each line has one more.
+    if named or all(text.count(separator) == header.count(separator) + 1 for text in texts.values()):
+        for number, text in texts.items():
+            texts[number] = text.partition(separator)[2].strip(" \t")
+        file.notes.append("The first column has no name: it was taken for the rows' index and not sent.")
+
+
 def _is_header(text: str) -> bool:
-    """Tell whether a first line names columns: each cell starts with a letter, and none stands for a number."""
+    """Return whether a first line names columns: no cell could be a number, and one at least has a letter."""
     cells = [cell.strip(' "') for cell in re.split(r"[,;\t]", text.rstrip(" ,;\t"))]
     names = cells if len(cells) > 1 else text.split()
-    return all(name[:1].isalpha() and name.lower() not in _NO_VALUE for name in names)
+    plausible = all(name[:1].isalpha() or not re.search(r"\d", name) for name in names)
+    return plausible and any(map(_has_letter, names)) and not any(name.lower() in _NO_VALUE for name in names)
+
+
+def _has_letter(name: str) -> bool:
+    return any(char.isalpha() for char in name)
 
 
 def _unquoted(text: str) -> str:
@@ -142,7 +172,7 @@ def _separators(text: str) -> set[str]:
 
 
 def _row(text: str, delimiter: str | None, strict: bool) -> Row:
-    """Return a line in cells, and what its commas may do; where `strict`, none separates beside another separator."""
+    """Return a line in cells, and what its commas may do; if `strict`, none separates beside another separator."""
     padding = " \t" + (",;" if delimiter is None else delimiter)  # empty cells at the end, as spreadsheets add them
     cells = [cell.strip() for cell in re.split(_SPLIT[delimiter], _unquoted(text).rstrip(padding))]
     row = Row(cells, set(Comma))
@@ -165,9 +195,9 @@ def _all(pattern: re.Pattern[str], cells: Iterable[str]) -> bool:
 
 
 def _decide(rows: Sequence[Row], decimal: str | None) -> set[Comma]:
-    """Return what commas may do on every line: one thing where the file can be understood.
+    """Return what commas may do on every line: one thing if the file can be understood.
 
-    Where lines contradict each other the majority counts, and a line that could be meant in two ways has no meaning.
+    If lines contradict each other the majority counts, and a line that could be meant in two ways has no meaning.
     """
     if decimal == ",":
         return {Comma.MARKS_DECIMALS}
@@ -183,7 +213,7 @@ def _decide(rows: Sequence[Row], decimal: str | None) -> set[Comma]:
 
 
 def _numbers(row: Row, meant: set[Comma]) -> list[float]:
-    """Return the numbers of a line; InvalidInput where it has none, or could mean one thing or another."""
+    """Return the numbers of a line; InvalidInput if it has none, or could mean one thing or another."""
     if not row.in_doubt:
         unsure = Comma.MARKS_DECIMALS in meant and (len(meant) == 1 or any(map(_POINT_GROUPS.fullmatch, row.cells)))
         return _read(row.cells, Comma.MARKS_DECIMALS if unsure else Comma.SEPARATES)
@@ -207,7 +237,7 @@ def _numbers(row: Row, meant: set[Comma]) -> list[float]:
 
 
 def _read(cells: Sequence[str], comma: Comma) -> list[float]:
-    """Return the numbers of cells whose commas do this; InvalidInput where one is not a number."""
+    """Return the numbers of cells whose commas do this; InvalidInput if one is not a number."""
     if comma is Comma.SEPARATES:
         return [_number(cell, cell) for cell in ",".join(cells).split(",")]
     mark = "." if comma is Comma.MARKS_DECIMALS else ""

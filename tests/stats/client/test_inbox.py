@@ -10,7 +10,7 @@ from support.proxy import Fault, Proxy
 from support.world import World, until
 
 from lab2.aws.sqs.message_queue import Message, Outgoing
-from lab2.stats.client.inbox import OFTEN, QUICK, STALE, Inbox, hiding_seconds
+from lab2.stats.client.inbox import OFTEN, QUICK, STALE_S, Inbox, hiding_seconds
 from lab2.stats.client.run import Run
 from lab2.stats.protocol import answer_request, encode_answer
 
@@ -22,7 +22,7 @@ def inbox_of(world: World, client: str = "me") -> Inbox:
 @pytest.fixture(autouse=True)
 def any_age(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer of our name is for us, whoever asked: here it is not about runs."""
-    monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER", -60.0)
+    monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER_S", -60.0)
 
 
 def answered(world: World, *ids: str, client: str = "me") -> None:
@@ -123,11 +123,11 @@ def test_answers_of_others_are_released_at_once(world: World) -> None:
 def test_only_what_nobody_comes_for_is_hidden_from_its_owner_for_long() -> None:
     """Every client meets each in turn: what is hidden for longer each time would be kept from its owner for ever."""
     assert {
-        hiding_seconds(age, met) for age in (0, 60, STALE - 1) for met in range(QUICK + 1, OFTEN) for _ in range(50)
+        hiding_seconds(age, met) for age in (0, 60, STALE_S - 1) for met in range(QUICK + 1, OFTEN) for _ in range(50)
     } == {1, 2}
-    assert {hiding_seconds(age, met) for age in (0, 60, STALE - 1) for met in range(1, QUICK + 1)} == {0}
+    assert {hiding_seconds(age, met) for age in (0, 60, STALE_S - 1) for met in range(1, QUICK + 1)} == {0}
     assert {hiding_seconds(10, OFTEN) for _ in range(50)} == {4, 8}
-    assert hiding_seconds(STALE + 1, 1) == 30
+    assert hiding_seconds(STALE_S + 1, 1) == 30
 
 
 @pytest.mark.long
