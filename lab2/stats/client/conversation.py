@@ -63,8 +63,6 @@ class Conversation:
         self._last_earlier = 0.0
         self.link = self._new_link()
 
-    # ---- asking ---------------------------------------------------------------------------------
-
     def ask_and_answer(self) -> None:
         """Ask for messages until there is enough, showing answers in between; then wait for the rest."""
         edit_lines()
@@ -115,8 +113,6 @@ class Conversation:
         if sys.stdin.isatty():
             self.link.poll(int(POLL_S))
         return self.prompt.ask(question)
-
-    # ---- sending --------------------------------------------------------------------------------
 
     def send(self, numbers: list[float]) -> None:
         """Send one message, and show its answer if that comes at once."""
@@ -178,8 +174,6 @@ class Conversation:
             raise UserError(f"The client stopped. {how_to_resend or 'Nothing more was sent.'}")
         if self.link.problem:  # otherwise it is still trying
             self.link = self._new_link()
-
-    # ---- answers --------------------------------------------------------------------------------
 
     def wait(self) -> None:
         """Show answers until all messages of this run are answered, for `patience_s` at most."""
@@ -253,8 +247,6 @@ class Conversation:
             self.link.stop_receiving()
             self.listen(0)
             self.count_earlier()
-
-    # ---- what the thread of the link tells ------------------------------------------------------
 
     def _handle_until(self, done: Callable[[], bool], seconds: float = inf) -> None:
         """Handle what comes until `done`, for so many seconds at most."""

@@ -171,7 +171,42 @@ def test_the_cases_are_read_or_refused_right(name: str) -> None:
         )
 
 
-ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-be with mark", "latin-1"]
+@pytest.mark.parametrize(
+    ("name", "series", "note"),
+    [
+        ("degree.csv", [[1.5, 2.5], [3.5, 4.5]], "taken for a header"),
+        ("paren.csv", [[1.5, 2.5]], "taken for a header"),
+        ("pandas-index.csv", [[1.5, 2.5], [3.5, 4.5]], "taken for the rows' index"),
+        ("numpy-header.txt", [[1, 2, 3], [4, 5, 6]], "is a comment"),
+        ("utf32le.txt", [[12, 5], [345, 1], [7]], ""),
+    ],
+)
+def test_what_other_programs_write_beside_the_numbers_is_not_sent_and_said(
+    name: str, series: list[list[float]], note: str
+) -> None:
+    file = read_series(str(CASES / name))
+    assert (list(file.series.values()), file.refused) == (series, {})
+    assert note in " ".join(file.notes)
+
+
+@pytest.mark.parametrize(
+    ("lines", "series"),
+    [
+        (["\ta\tb", "0\t1.5\t2", "1\t3\t4"], {2: [1.5, 2], 3: [3, 4]}),
+        (["Unnamed: 0;a", "17;5.5"], {2: [5.5]}),
+        (["a\tb", "1.5\t2"], {2: [1.5, 2]}),
+        (["a;b", "0;1.5;2.5"], {2: [0, 1.5, 2.5]}),  # two names and three columns: which has none is not known
+        (["x", "% made by hand", "3 4", "# 5 6"], {3: [3, 4]}),
+        (["€5;€6", "3;4"], {2: [3, 4]}),  # amounts are no names: the first line is refused
+    ],
+)
+def test_an_index_is_not_counted_as_data_and_data_not_as_an_index(
+    lines: list[str], series: dict[int, list[float]]
+) -> None:
+    assert parse_series(lines).series == series
+
+
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-be with mark", "utf-16-le", "utf-32", "utf-32-be", "latin-1"]
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -185,7 +220,7 @@ def test_any_encoding_and_line_end_is_read(tmp_path: Path, encoding: str, end: s
     assert "größe" in file.notes[0]
 
 
-@pytest.mark.parametrize("data", [b"3\x005\n", "3;5\n".encode("utf-16-le"), b"\xff\xfe3"])
+@pytest.mark.parametrize("data", [b"3\x005\n", b"\xff\xfe3"])
 def test_what_is_not_text_is_refused_in_one_sentence(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "series").write_bytes(data)
     with pytest.raises(UserError, match="it is not text in UTF-8"):
