@@ -71,14 +71,13 @@ class Border:
             if "CopySource" in params:
                 params.setdefault("ExpectedSourceBucketOwner", owner[1])
 
-    def _check(self, parsed: dict[str, Any], model: Any, context: dict[str, Any], **_: object) -> None:
+    def _check(self, parsed: dict[str, Any], model: Any, context: dict[str, Any], http_response: Any, **_: Any) -> None:
         """Say what an error is about; UnexpectedReply if a reply lacks what its operation promises."""
         if "Error" in parsed:
             parsed["Error"].setdefault("Subject", context.get("lab2_subject", f"the call {model.name}"))
             return
         lacking = _lacking(parsed, _PROMISED.get(model.name, ""))
-        headers = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-        is_page = headers.get("content-type", "").startswith("text/html") and model.name != "GetObject"
+        is_page = model.service_model.service_name == "sqs" and http_response.content.lstrip().startswith(b"<")
         if lacking or is_page:
             raise UnexpectedReply(
                 f"there is no {lacking} in it" if lacking else "it is HTML",

@@ -16,6 +16,7 @@ from lab2.aws.failures import (
     sentence,
     user_errors,
 )  # fmt: skip
+from lab2.aws.timing import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from lab2.errors import UserError
 
 TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's start
@@ -228,10 +229,8 @@ class AwsSession:
             region_name=region,
             endpoint_url=self.endpoint.url if self.endpoint else None,
             config=Config(
-                connect_timeout=5,
-                # Above a long poll, below the queue's visibility timeout: a request that hangs is
-                # given up while the messages in it are still ours.
-                read_timeout=30,
+                connect_timeout=CONNECT_TIMEOUT_S,
+                read_timeout=READ_TIMEOUT_S,
                 retries={"mode": "standard", "total_max_attempts": 3},
                 max_pool_connections=self.connections,
                 proxies={} if self.endpoint else None,  # None: as HTTPS_PROXY and NO_PROXY say

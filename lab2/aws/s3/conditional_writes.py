@@ -27,15 +27,14 @@ def check_conditional_writes(s3: S3Client, bucket: str, prefix: str) -> None:
     It takes four calls, on a key of its own under `prefix`. A store where we may not write that key is trusted.
     """
     key = f"{prefix}.conditions-{uuid4().hex[:12]}"
+    conditions = {"If-None-Match": {"IfNoneMatch": "*"}, "If-Match": {"IfMatch": NOBODYS_ETAG}}
     try:
         s3.put_object(Bucket=bucket, Key=key, Body=b"", IfNoneMatch="*")
+        ignored = [name for name, fields in conditions.items() if _is_written(s3, fields, Bucket=bucket, Key=key)]
     except ClientError as error:
         if error_code(error) in DENIED_CODES:
             return
         raise
-    try:
-        conditions = {"If-None-Match": {"IfNoneMatch": "*"}, "If-Match": {"IfMatch": NOBODYS_ETAG}}
-        ignored = [name for name, fields in conditions.items() if _is_written(s3, fields, Bucket=bucket, Key=key)]
     finally:
         with suppress(ClientError, BotoCoreError):
             s3.delete_object(Bucket=bucket, Key=key)
@@ -51,7 +50,7 @@ def _is_written(s3: S3Client, condition: dict[str, Any], **place: Any) -> bool:
     try:
         s3.put_object(**place, Body=b"", **condition)
     except ClientError as error:
-        if error_code(error) in REFUSED_WRITE_CODES | DENIED_CODES:
+        if error_code(error) in REFUSED_WRITE_CODES:
             return False
         raise
     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab2.aws.failures import DENIED_CODES, MISSING_KEY_CODES, error_code
 
@@ -13,12 +13,28 @@ if TYPE_CHECKING:
 
 def find_key(s3: S3Client, bucket: str, key: str) -> ObjectTypeDef | None:
     """Return the entry (ETag, Size, LastModified) of a key, None where it is missing. Raises what botocore raises."""
-    entries = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents") or ()
+    entries, _ = list_page(s3, bucket, key, count=1)
     return next((entry for entry in entries if entry["Key"] == key), None)
 
 
+def list_page(
+    s3: S3Client, bucket: str, prefix: str, after: str = "", count: int = 1_000
+) -> tuple[list[ObjectTypeDef], bool]:
+    """Return up to `count` entries behind the key `after`, and whether more follow. Raises what botocore raises.
+
+    A page without keys is not the end: some stores leave keys out after they have cut the page.
+    """
+    place: Any = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": count} | ({"StartAfter": after} if after else {})
+    while True:
+        reply = s3.list_objects_v2(**place)
+        entries = reply.get("Contents") or []
+        if entries or not reply["IsTruncated"] or not reply.get("NextContinuationToken"):
+            return entries, reply["IsTruncated"]
+        place["ContinuationToken"] = reply["NextContinuationToken"]
+
+
 def is_missing(s3: S3Client, bucket: str, key: str, error: BaseException) -> bool:
-    """Tell whether a call failed because the key is missing.
+    """Return whether a call failed because the key is missing.
 
     To a caller who may list only a part of the bucket, as the policies of aws.yaml have it, S3 answers 403 and not 404.
     """

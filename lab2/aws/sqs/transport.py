@@ -31,6 +31,7 @@ from botocore.httpsession import get_cert_path
 from urllib3.util import create_urllib3_context, wait_for_read
 
 from lab2.aws.call_log import log_left_to_boto3, log_reply
+from lab2.aws.timing import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 
 if TYPE_CHECKING:
     import socket
@@ -38,10 +39,7 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials, ReadOnlyCredentials
     from types_boto3_sqs import SQSClient
 
-# Seconds, as the boto3 clients have them: above a long poll, below the visibility timeout, so that a call that hangs is
-# given up while the messages in its reply are still ours.
-CONNECT_TIMEOUT, READ_TIMEOUT = 5, 30
-FRESH = 1.0  # seconds within which a connection is used again without a look whether SQS has closed it
+FRESH_S = 1.0  # within which a connection is used again without a look whether SQS has closed it
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -89,13 +87,11 @@ class SqsTransport:
                 self.client.meta.events.emit(f"before-send.sqs.{operation}", request=None)
                 response = connections.post(headers, body)
                 log_reply("sqs", operation, response.status, response.headers.get("x-amzn-requestid", "unknown"))
-                if response.status == 200 and "json" in response.headers.get("content-type", "json"):
+                if response.status == 200:
                     reply: dict[str, Any] = json.loads(response.body)
                     if check(fields, reply):
                         return reply
-                    reason = "a message was damaged on its way"
-                else:
-                    reason = f"HTTP {response.status}, {response.headers.get('content-type', 'no type')}"
+                reason = f"HTTP {response.status}" if response.status != 200 else "a message was damaged on its way"
             except UnknownProtocol as error:
                 self._connections, reason = None, f"no response as SQS sends them, {error!r}"
             except Exception as error:  # boto3 meets the cause again, and says it
@@ -157,19 +153,19 @@ class _Connections:
                 connection, used = self._free.pop()
             except IndexError:  # another thread took it
                 break
-            if time.monotonic() - used < FRESH or not wait_for_read(connection.sock, 0):
+            if time.monotonic() - used < FRESH_S or not wait_for_read(connection.sock, 0):
                 return connection
             connection.close()
         connection = self._new()
         connection.connect()
-        connection.sock.settimeout(READ_TIMEOUT)
+        connection.sock.settimeout(READ_TIMEOUT_S)
         return connection
 
     def _new(self) -> HTTPConnection:
         host = self._to.hostname or ""
         if self._tls:
-            return HTTPSConnection(host, self._to.port, timeout=CONNECT_TIMEOUT, context=self._tls)
-        return HTTPConnection(host, self._to.port, timeout=CONNECT_TIMEOUT)
+            return HTTPSConnection(host, self._to.port, timeout=CONNECT_TIMEOUT_S, context=self._tls)
+        return HTTPConnection(host, self._to.port, timeout=CONNECT_TIMEOUT_S)
 
 
 class _Response(NamedTuple):

@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from botocore.exceptions import ClientError
 
 from lab2.aws.failures import EXISTS_CODES, RACE_CODES, error_code, refused_object, user_errors
 from lab2.aws.resources import IMAGE_PREFIX
 from lab2.aws.retry import OutageReporter, conflict_backoff, persist
-from lab2.aws.s3.find_key import is_missing
+from lab2.aws.s3.find_key import is_missing, list_page
 from lab2.aws.session import AwsSession
 from lab2.errors import UserError, internal_error
 from lab2.labelling.pictures.local_files import MAX_BYTES
@@ -192,12 +191,11 @@ class ImageStore:
     def _page(self, after: str, count: int | None = None) -> tuple[list[Image], str | None]:
         """Return the images of one LIST behind the name `after`, and the name to go on after: None at the end."""
         with user_errors(f"bucket {self.aws.bucket}"):
-            start: dict[str, Any] = {"StartAfter": IMAGE_PREFIX + after} if after else {}
-            place: dict[str, Any] = {"Bucket": self.aws.bucket, "Prefix": IMAGE_PREFIX, "MaxKeys": count or PAGE}
-            reply = self.aws.s3.list_objects_v2(**place, **start)
-        entries = [Image(entry["Key"][len(IMAGE_PREFIX) :], entry["Size"]) for entry in reply.get("Contents", ())]
+            place = self.aws.s3, self.aws.bucket, IMAGE_PREFIX
+            listed, more = list_page(*place, IMAGE_PREFIX + after if after else "", count or PAGE)
+        entries = [Image(entry["Key"][len(IMAGE_PREFIX) :], entry["Size"]) for entry in listed]
         images = [image for image in entries if image.name and not image.name.endswith("/")]
-        return images, entries[-1].name if reply["IsTruncated"] and entries else None
+        return images, entries[-1].name if more and entries else None
 
 
 def digest(data: bytes) -> str:

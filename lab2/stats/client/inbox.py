@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 from lab2.aws.sqs.leases import Leases
 from lab2.aws.sqs.message_queue import Message, Queue
+from lab2.aws.timing import ANSWER_VISIBILITY_S as ANSWER_VISIBILITY_TIMEOUT
 from lab2.errors import InvalidInput
 from lab2.stats.client.run import Run, run_of
 from lab2.stats.protocol import Answer, decode_answer
 
-# Seconds in which an answer is shown and deleted, or renewed; after that our next run receives it.
-ANSWER_VISIBILITY_TIMEOUT = 30
 QUICK = 5  # receives of an answer by us alone until which its owner is probably here, and gets it next
 OFTEN = 10  # receives of an answer by us alone after which its owner is probably not here
 MAX_MET = 10_000  # messages of others whose receives are counted

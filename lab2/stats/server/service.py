@@ -24,6 +24,7 @@ from lab2.aws.session import AwsSession
 from lab2.aws.sqs.leases import Leases
 from lab2.aws.sqs.message_queue import BATCH, Message, Outgoing
 from lab2.aws.sqs.poller import Poller
+from lab2.aws.timing import REQUEST_VISIBILITY_S as REQUEST_VISIBILITY_TIMEOUT
 from lab2.errors import UserError, internal_error
 from lab2.events import log_event, log_outage
 from lab2.stats.protocol import MAX_CHARACTERS, answer_request, encode_answer
@@ -35,7 +36,6 @@ from lab2.stats.server.pacing import Arrivals
 from lab2.terminal import counted, printable
 from lab2.workers import BatchWorker, PeriodicTask
 
-REQUEST_VISIBILITY_TIMEOUT = 60  # seconds for which a received request is ours alone; renewed while we hold it
 # An idle poll of 4 s and a pause cost 25 cents a month, and a stopped server is gone within 5 s: a poll must
 # not be cut off, for a message may be on its way in it.
 POLL, PAUSE = 4, 0.15

@@ -157,7 +157,7 @@ class Responder(Listener):
 def test_a_connection_that_was_closed_since_its_last_call_is_not_used_again(
     close: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqs_transport, "FRESH", 60.0 if close else 0.0)
+    monkeypatch.setattr(sqs_transport, "FRESH_S", 60.0 if close else 0.0)
     with closing(Responder([WHOLE.replace(b"x-amzn", close + b"x-amzn")])) as service:
         connections = sqs_transport._Connections(service.url, None)
         for _ in range(2):
