@@ -7,7 +7,7 @@ import getpass
 import shutil
 import sys
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
@@ -22,12 +22,14 @@ from lab2.errors import UserError, internal_error
 from lab2.labelling.labels.doubts import is_changeable
 from lab2.labelling.labels.label import clean_name
 from lab2.labelling.pictures import samples
+from lab2.labelling.pictures.decoding.encode import MAGIC
 from lab2.labelling.pictures.image_store import ImageStore
 from lab2.labelling.pictures.local_files import completions, given_paths, typed_paths
 from lab2.labelling.pictures.uploader import UPLOADS, upload
-from lab2.labelling.results.contact_sheet import MAX_PICTURES, write_sheet
-from lab2.labelling.results.export import Export
-from lab2.labelling.results.label_studio import TASKS, encode_tasks
+from lab2.labelling.results.contact_sheet import MAX_PICTURES, suffix_of_sheet, write_sheet
+from lab2.labelling.results.export import Export, Format
+from lab2.labelling.results.label_studio import TASKS, encode_tasks, find_new, read_tasks
+from lab2.labelling.results.labels_table import as_csv, as_json, rows_of
 from lab2.labelling.results.report import Report
 from lab2.labelling.results.training_set import TIES, Split, TrainingSet
 from lab2.labelling.round import label_round
@@ -54,7 +56,12 @@ class Needs:
 
     listing: bool = True  # the bucket was listed once, which also leaves a connection open
     labelling: bool = False  # the window, or what shows pictures in its place
-    decoder_for: str = ""  # the name of the option that draws pictures
+    decoder_for: dict[str, tuple[str, ...]] = field(default_factory=dict)  # option → its values that need it, () any
+
+    def decodes(self, options: argparse.Namespace) -> bool:
+        """Return whether pictures are decoded with these options."""
+        given = vars(options)
+        return any(given[option] in values if values else given[option] for option, values in self.decoder_for.items())
 
 
 def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
@@ -77,7 +84,7 @@ def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
         state,
         options.display if needs.labelling else None,
         labels=needs.labelling,
-        decodes=bool(vars(options).get(needs.decoder_for)),
+        decodes=needs.decodes(options),
         local=options.local,
     )
 
@@ -137,6 +144,8 @@ def label(session: Session, options: argparse.Namespace) -> int:
 
 def report(session: Session, options: argparse.Namespace) -> int:
     """Print the report, and draw a contact sheet if one is asked for."""
+    if options.sheet:
+        suffix_of_sheet(options.sheet)  # a wrong one is refused before any work
     session.outbox.flush(LAST_EFFORT)
     session.tell()
     store = session.images
@@ -153,6 +162,31 @@ def report(session: Session, options: argparse.Namespace) -> int:
     return 0
 
 
+def labels(session: Session, options: argparse.Namespace) -> int:
+    """Print the labels that count."""
+    session.outbox.flush(LAST_EFFORT)
+    session.tell()
+    images = session.persist("Listing the pictures", lambda: [image.name for image in session.images.all()])
+    rows = rows_of(images, session.votes())
+    print(as_json(rows) if options.output == "json" else as_csv(rows), flush=True)
+    return 0
+
+
+def import_labels(session: Session, options: argparse.Namespace) -> int:
+    """Add the labels that people gave in Label Studio."""
+    tasks = read_tasks(options.file)
+    session.outbox.flush(LAST_EFFORT)
+    session.tell()
+    images = session.persist("Listing the pictures", lambda: [image.name for image in session.images.all()])
+    found = find_new(tasks, images, session.votes())
+    for label in found.new:
+        session.outbox.keep(label)
+    session.outbox.flush(LAST_EFFORT)
+    session.tell()
+    print(found.summary())
+    return 0
+
+
 def export(session: Session, options: argparse.Namespace) -> int:
     """Write a training set, or bring it up to date; return 1 where a picture is left out."""
     split = Split(options.split)
@@ -164,9 +198,11 @@ def export(session: Session, options: argparse.Namespace) -> int:
     session.tell()
     outages = OutageReporter("Fetching pictures")
     work = Export(
-        options.folder, split,
+        options.folder,
+        split,
         lambda image: persist(partial(store.fetch, image), outages, session.patience, wait=work.stopping.wait),
-    )  # fmt: skip
+        Format(options.format, session.decoder) if options.format in MAGIC and session.decoder else None,
+    )
     if options.format == "labelstudio":
         work.write(TASKS, encode_tasks(wanted, store.aws.bucket))
         print(f"{counted(len(wanted.examples), 'task')} in {printable(str(options.folder / TASKS))}.")
@@ -205,7 +241,7 @@ def program(prog: str | None = None) -> Program:
     parser.add_argument("--yes", action="store_true", help="upload folders of many files without asking")
     add_label_options(program.command("label", label, "label four pictures, with one key each"))
     parser = program.command("report", report, "count the labels, and say how far people agree")
-    parser.set_defaults(needs=Needs(decoder_for="sheet"))
+    parser.set_defaults(needs=Needs(decoder_for={"sheet": ()}))
     add_output_option(parser, ["text", "json", "csv"])
     parser.add_argument(
         "--sheet",
@@ -213,8 +249,14 @@ def program(prog: str | None = None) -> Program:
         type=Path,
         help=f"draw {MAX_PICTURES} pictures with their votes, disputed first",
     )
-    parser = program.command("export", export, "write a training set: pictures in a folder for each class")
+    parser = program.command("labels", labels, "print the labels that count, one for each picture and annotator")
     parser.set_defaults(needs=Needs())
+    add_output_option(parser, ["csv", "json"])
+    parser = program.command("import", import_labels, "add the labels that people gave in Label Studio")
+    parser.set_defaults(needs=Needs())
+    parser.add_argument("file", metavar="FILE", type=Path, help="the project as Label Studio exports it in JSON")
+    parser = program.command("export", export, "write a training set: pictures in a folder for each class")
+    parser.set_defaults(needs=Needs(decoder_for={"format": tuple(MAGIC)}))
     parser.add_argument("folder", metavar="DIR", type=Path, help="folder to write, or to bring up to date")
     parser.add_argument(
         "--min-votes", metavar="N", type=int, default=1, help="labels that a picture needs (default: 1)"
@@ -233,9 +275,9 @@ def program(prog: str | None = None) -> Program:
     )
     parser.add_argument(
         "--format",
-        choices=["imagefolder", "labelstudio"],
+        choices=["imagefolder", *MAGIC, "labelstudio"],
         default="imagefolder",
-        help="pictures in folders (default), or tasks.json for Label Studio",
+        help="pictures in folders as they are (default) or converted to one format, or tasks.json for Label Studio",
     )
     return program
 

@@ -42,8 +42,8 @@ def _width(text: str, size: float) -> int:
     return int(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size * 0.55 / TEXT, 1)[0][0])
 
 
-def contact_sheet(cells: Iterable[tuple[Picture | None, str, Colour]]) -> bytes:
-    """Return a PNG of pictures of at most SIDE x SIDE pixels (None: an empty place), each above its caption."""
+def contact_sheet(cells: Iterable[tuple[Picture | None, str, Colour]], suffix: str) -> bytes:
+    """Return a file with this suffix: pictures of at most SIDE x SIDE pixels (None: no picture) and captions."""
     quiet_opencv()
     import cv2
     import numpy
@@ -51,7 +51,7 @@ def contact_sheet(cells: Iterable[tuple[Picture | None, str, Colour]]) -> bytes:
     drawn = [_cell(*cell) for cell in cells]
     drawn += [numpy.full_like(drawn[0], 255)] * (-len(drawn) % ACROSS)
     rows = [numpy.hstack(drawn[at : at + ACROSS]) for at in range(0, len(drawn), ACROSS)]
-    _, data = cv2.imencode(".png", numpy.vstack(rows))
+    _, data = cv2.imencode(suffix, numpy.vstack(rows))
     return bytes(data)
 
 

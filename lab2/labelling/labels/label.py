@@ -31,6 +31,12 @@ class Label:
         """The time in the timestamp, in UTC; None if that is missing or can't be read."""
         return parse_time(self.timestamp)
 
+    @property
+    def duration(self) -> float | None:
+        """The seconds that the picture was on the screen, None if they are not a number."""
+        text = self.seconds.replace(",", ".")  # Excel saves a decimal comma in many locales
+        return float(text) if text.replace(".", "", 1).isdecimal() else None
+
 
 Votes = dict[str, dict[str, Label]]  # image → annotator → the label that counts
 

@@ -1,4 +1,4 @@
-"""A contact sheet: many pictures as one PNG, each with its votes."""
+"""A contact sheet: many pictures as one, each with its votes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,17 @@ UNLABELLED: Colour = (60, 60, 60)  # colours of captions: blue, green, red
 DISPUTED: Colour = (0, 0, 200)
 
 
+def suffix_of_sheet(path: Path) -> str:
+    """Return the suffix that says which format a sheet gets, PNG if it has none; UserError for any other format."""
+    suffix = path.suffix.lower() or ".png"
+    if suffix not in (".png", ".jpg", ".jpeg", ".webp"):
+        raise UserError(f"A sheet can't be written as {printable(suffix)}. Give a file that ends in .png or .jpg.")
+    return suffix
+
+
 def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: ImageStore, decoder: Decoder) -> None:
-    """Write a contact sheet of these images to `path`; UserError where there are none or it can't be written."""
+    """Write a contact sheet of these images to `path`; UserError if there are none or it can't be written."""
+    suffix = suffix_of_sheet(path)
     if not shown:
         raise UserError(f"There are no pictures for {path}. Upload some first.")
 
@@ -38,9 +47,10 @@ def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: ImageSto
 
     with ThreadPoolExecutor() as threads:
         pictures = list(threads.map(load, [image for image, _ in shown]))
-    data = contact_sheet(
+    cells = [
         (picture, _caption(verdict), _colour(verdict)) for picture, (_, verdict) in zip(pictures, shown, strict=True)
-    )
+    ]
+    data = contact_sheet(cells, suffix)
     try:
         path.write_bytes(data)
     except OSError as error:

@@ -12,7 +12,6 @@ import io
 import os
 import threading
 import time
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -22,16 +21,19 @@ from itertools import count
 from pathlib import Path
 
 from lab2.errors import UserError
-from lab2.labelling.pictures.image_store import Image, digest, named_digest
+from lab2.labelling.pictures.decoding.decoder import OWN_SIZE, Decoder
+from lab2.labelling.pictures.decoding.encode import MAGIC, encode
+from lab2.labelling.pictures.image_store import Image, digest
 from lab2.labelling.pictures.picture import UnreadableImage
 from lab2.labelling.results.training_set import (
     CLASSES,
     SPLITS,
     TIED,
     Example,
+    ExportedName,
     Split,
     TrainingSet,
-    is_exported_name,
+    suffix_of,
 )
 from lab2.terminal import Progress, counted, harmless_cell, printable
 
@@ -55,23 +57,46 @@ class Placed:
     what: str
 
 
-class Export:
-    """One export into a folder. `fetch` returns an image's bytes; UnreadableImage where it has none to be shown."""
+class Format:
+    """The format that all pictures of an export are to have, `name` being its suffix: what loaders read."""
 
-    def __init__(self, folder: Path, split: Split, fetch: Callable[[Image], bytes]) -> None:
-        self.folder, self.split, self.fetch = folder, split, fetch
+    def __init__(self, name: str, decoder: Decoder) -> None:
+        self.name = name
+        self.magic = MAGIC[name]
+        self._decoder = decoder
+
+    def convert(self, data: bytes) -> bytes:
+        """Return a picture in this format, the same bytes if they are in it; UnreadableImage if they can't be shown."""
+        if data.startswith(self.magic):
+            return data
+        return encode(self._decoder.decode(data, *OWN_SIZE), self.name)
+
+
+class Export:
+    """One export into a folder. `fetch` returns an image's bytes; UnreadableImage if it has none to be shown.
+
+    With a `format`, pictures that are not in it are converted; without, each is written as it is.
+    """
+
+    def __init__(
+        self, folder: Path, split: Split, fetch: Callable[[Image], bytes], format: Format | None = None
+    ) -> None:
+        self.folder = folder
+        self.split = split
+        self.fetch = fetch
+        self.format = format
         self.placed: list[Placed] = []
         self.left_out: dict[str, str] = {}  # image → reason
         self.removed = 0
         self.stopping = threading.Event()  # set when no more is to be fetched: for a fetch that waits
-        self._present: dict[str, Path] = {}  # file name → where it is
+        self._present: dict[str, Path] = {}  # key of an example → where its file is
         self._numbers = count()
 
     def run(self, wanted: TrainingSet) -> None:
         """Bring the folder up to date; UserError where AWS or this disk fails, and the next run goes on."""
         with self._disk_errors():
             self._open()
-            self._present = {_composed(path.name): path for path in self._files()}
+            self._present = {name.key: path for path in self._files() if (name := ExportedName.parse(path.name))}
             with ThreadPoolExecutor(FETCHES) as threads:
                 try:
                     self._wait_for([threads.submit(self._place, example) for example in wanted.examples])
@@ -132,7 +157,7 @@ class Export:
             for label in (*CLASSES, TIED):
                 with suppress(FileNotFoundError):
                     paths = sorted((self.folder / split / label).iterdir())
-                    yield from (path for path in paths if is_exported_name(path.name))
+                    yield from (path for path in paths if ExportedName.parse(path.name))
 
     def _wait_for(self, work: list[Future[None]]) -> None:
         """Show progress until all is done; raise the first error."""
@@ -145,30 +170,42 @@ class Export:
                 progress(len(work) - len(waiting))
 
     def _place(self, example: Example) -> None:
-        """Have the picture where it belongs: as it is there, or moved, or fetched."""
-        for name in example.names:
-            path = self._present.get(name)
-            if path and path.stat().st_size == example.image.size:
-                content = named_digest(name) or digest(path.read_bytes())
-                target = self._target(example, name, content)
-                if target != path:
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    path.replace(target)
-                self._note(example, target, content, THERE if target == path else MOVED)
-                return
+        """Put the picture in place: keep, move or fetch it."""
+        path = self._present.get(example.key)
+        name = path and ExportedName.parse(path.name)
+        if path and name and self._is_as_wanted(path, name, example):
+            target = self._target(example, name)
+            if target != path:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+            self._note(example, target, name.content, THERE if target == path else MOVED)
+            return
         try:
             data = self.fetch(example.image)
+            content = digest(data)
+            if self.format:
+                data = self.format.convert(data)
         except UnreadableImage as reason:
             self.left_out[example.image.name] = str(reason)
             return
-        content = digest(data)
-        name = next((name for name in example.names if named_digest(name) == content), example.names[-1])
-        target = self._target(example, name, content)
+        target = self._target(example, ExportedName(content, example.key, self._suffix(example)))
         self._write(target, data)
         self._note(example, target, content, FETCHED)
 
-    def _target(self, example: Example, name: str, content: str) -> Path:
-        return self.folder / self.split.of(content) / example.label / name
+    def _is_as_wanted(self, path: Path, name: ExportedName, example: Example) -> bool:
+        """Return whether a file that an earlier export wrote is what this one would write."""
+        if name.suffix != self._suffix(example):
+            return False
+        if not self.format:
+            return path.stat().st_size == example.image.size
+        with path.open("rb") as file:
+            return file.read(len(self.format.magic)) == self.format.magic
+
+    def _suffix(self, example: Example) -> str:
+        return f".{self.format.name}" if self.format else suffix_of(example.image.name)
+
+    def _target(self, example: Example, name: ExportedName) -> Path:
+        return self.folder / self.split.of(name.content) / example.label / str(name)
 
     def _note(self, example: Example, path: Path, content: str, what: str) -> None:
         self.placed.append(Placed(example, path, example.label, self.split.of(content), what))
@@ -183,7 +220,7 @@ class Export:
     def _remove_others(self) -> None:
         kept = {(placed.path.parent, placed.path.name) for placed in self.placed}
         for path in list(self._files()):
-            if (path.parent, _composed(path.name)) not in kept:
+            if (path.parent, path.name) not in kept:
                 path.unlink(missing_ok=True)
                 self.removed += 1
 
@@ -236,8 +273,3 @@ def _metadata(rows: list[Placed], folder: Path) -> bytes:
 
 def _counts(counts: Counter[str], names: Iterable[str]) -> str:
     return ", ".join(f"{counts[name]:,} {name}" for name in names)
-
-
-def _composed(name: str) -> str:
-    """Return a file name as it was written, where a Mac tells it decomposed."""
-    return unicodedata.normalize("NFC", name)

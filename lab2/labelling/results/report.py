@@ -209,8 +209,7 @@ def verdict_of(image: str, labels: Iterable[Label]) -> Verdict:
 
 
 def _median_seconds(labels: Iterable[Label]) -> float | None:
-    seconds = [label.seconds.replace(",", ".") for label in labels]  # Excel saves a decimal comma in many locales
-    known = [float(each) for each in seconds if each.replace(".", "", 1).isdecimal()]
+    known = [seconds for label in labels if (seconds := label.duration) is not None]
     return median(known) if known else None
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import PurePath
 
 from lab2.errors import UserError
 from lab2.labelling.labels.choices import CHOICES
 from lab2.labelling.labels.label import Label, Votes, by_image
 from lab2.labelling.pictures.image_store import Image, named_digest
 from lab2.labelling.results.report import Verdict, verdict_of
-from lab2.terminal import is_shown
 
 TIED = "tied"
 CLASS_OF = {None: TIED} | {choice.value: choice.folder for choice in CHOICES}
@@ -22,8 +22,12 @@ CLASSES = tuple(choice.folder for choice in CHOICES)
 TIES = ("skip", "first", "folder")
 SPLITS = ("train", "validation", "test")
 
-MAX_NAME_BYTES = 180  # of a file name, below what any file system takes
-_NOT_ON_WINDOWS = '<>:"/\\|?*'
+# Those that say what kind of picture it is; another one may mean something else to a loader.
+_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".avif",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".jp2",
+)  # fmt: skip
+_EXPORTED = re.compile(r"([0-9a-f]{12})(?:-([0-9a-f]{12}))?(\.[a-z0-9]{1,5})?")
 _LAST = datetime.max.replace(tzinfo=timezone.utc)
 
 
@@ -31,14 +35,14 @@ _LAST = datetime.max.replace(tzinfo=timezone.utc)
 class Example:
     """A picture of the training set: its class, the labels given, and the share of them that agree with the majority.
 
-    `names` are the file names that it may have: the first one if its content is what the name in the bucket says.
+    `key` tells its file from others, and is that of its content if the name in the bucket says so: see `ExportedName`.
     """
 
     image: Image
     label: str
     given: tuple[Label, ...]
     agreement: float
-    names: tuple[str, ...]
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class TrainingSet:
         """Return the training set of the images with so many votes; `ties` says what becomes of those with a tie."""
         images = sorted(images, key=lambda image: image.name)
         votes = by_image(votes, (image.name for image in images))
-        own_names = Counter(_folded(safe_name(image.name)) for image in images)
+        digests = Counter(named_digest(image.name) for image in images)
         verdicts = {image: verdict_of(image.name, votes.get(image.name, {}).values()) for image in images}
         enough = [image for image in images if verdicts[image].labels >= max(1, min_votes)]
         examples = []
@@ -64,7 +68,7 @@ class TrainingSet:
             if label is None and ties == "first":
                 label = min(given, key=lambda label: label.time or _LAST).label
             if label is not None or ties == "folder":
-                examples.append(_example(image, verdicts[image], CLASS_OF[label], given, own_names))
+                examples.append(_example(image, verdicts[image], CLASS_OF[label], given, digests))
         return cls(
             examples, len(enough) - len(examples), len(images) - len(enough),
             len(votes.keys() - {image.name for image in images}),
@@ -98,31 +102,37 @@ class Split:
         return self.parts[-1][0]
 
 
-def safe_name(name: str) -> str:
-    """Return the name without what some system can't have in a file name: separators, control characters, length.
+@dataclass(frozen=True, slots=True)
+class ExportedName:
+    """The file name of an exported picture: the digest of its content, that of its key if it needs one, a suffix.
 
-    The end is kept, since the suffix says what kind of picture it is.
+    Nothing of the name that people gave is in it: a word like "test" in a path makes a split to Hugging Face's
+    `datasets`, and some systems can't have every name.
     """
-    name = "".join(
-        char if is_shown(char) and char not in _NOT_ON_WINDOWS else "_" for char in unicodedata.normalize("NFC", name)
-    ).rstrip(". ")
-    return name.encode("utf-8", "replace")[-MAX_NAME_BYTES:].decode("utf-8", "ignore")
+
+    content: str
+    key: str
+    suffix: str
+
+    @classmethod
+    def parse(cls, name: str) -> ExportedName | None:
+        """Return the parts of a file name, None if export gives no such name: then it never touches the file."""
+        match = _EXPORTED.fullmatch(name)
+        return cls(match[1], match[2] or match[1], match[3] or "") if match else None
+
+    def __str__(self) -> str:
+        return self.content + (f"-{self.key}" if self.key != self.content else "") + self.suffix
 
 
-def is_exported_name(file_name: str) -> bool:
-    """Return whether a file name is of the forms that export gives; no other file of its folders is touched."""
-    return bool(named_digest(file_name.removeprefix("key-")))
+def suffix_of(name: str) -> str:
+    """Return the suffix of a picture's name in small letters, '' if it has none of a picture."""
+    suffix = PurePath(name.lower()).suffix
+    return suffix if suffix in _SUFFIXES else ""
 
 
-def _example(image: Image, verdict: Verdict, label: str, given: tuple[Label, ...], own_names: Counter[str]) -> Example:
-    own = safe_name(image.name)
+def _example(image: Image, verdict: Verdict, label: str, given: tuple[Label, ...], digests: Counter[str]) -> Example:
+    named = named_digest(image.name)
     key = hashlib.sha256(image.name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    by_key = f"key-{key}-{own}"
-    is_ours = named_digest(own) and own == image.name and own_names[_folded(own)] == 1
-    agreement = max(verdict.votes) / verdict.labels
-    return Example(image, label, given, agreement, (own, by_key) if is_ours else (by_key,))
-
-
-def _folded(name: str) -> str:
-    """Return the same for names that Windows and macOS take for the same."""
-    return unicodedata.normalize("NFC", name.casefold())
+    return Example(
+        image, label, given, max(verdict.votes) / verdict.labels, named if named and digests[named] == 1 else key
+    )

@@ -98,14 +98,16 @@ def test_the_program_reports_on_the_bucket_for_people_and_scripts(samples: World
     assert "      1     1   " + first.partition("-")[2] in output
     assert "     2       1.0   0% of 1   ada" in output
     assert ["labels", "missing", "22", "45", "69"] in [line.split() for line in output.splitlines()]
-    sheet = samples.home / "sheet.png"
+    sheet = samples.home / "sheet.jpg"
     code, output, errors = piped(samples, "report", "--output", "json", "--sheet", str(sheet), typed="")
     assert code == 0 and f"{len(rest) + 2} pictures" in errors
     told = json.loads(output)
     assert told["coverage"] == {"0": len(rest), "1": 1, "2": 1, "3+": 0}
     assert told["images"][0] == {"image": first, "hot_dog": 1, "not_hot_dog": 1, "majority": None}
     assert told["images"][1] == {"image": second, "hot_dog": 1, "not_hot_dog": 0, "majority": "1"}
-    assert cv2.imread(str(sheet)).shape[1] == 6 * 208
+    assert cv2.imread(str(sheet)).shape[1] == 6 * 208 and sheet.read_bytes().startswith(b"\xff\xd8")
+    code, output, errors = piped(samples, "report", "--sheet", "sheet.gif", typed="")
+    assert (code, output) == (2, "") and "ends in .png or .jpg" in errors
 
 
 def test_a_report_on_nothing_is_no_error_but_a_sheet_of_nothing_is(world: World) -> None:

@@ -40,7 +40,10 @@ class Samples(NamedTuple):
 
 
 def decode(data: bytes, width: int, height: int) -> Pixels:
-    """Return rows of blue, green, red, as large as fits into width x height; UnreadableImage : why none."""
+    """Return rows of blue, green, red, as large as fits into width x height, or in its own size if those are 0.
+
+    UnreadableImage says why there are none.
+    """
     kind = kind_of(data)
     with _reasons(data, kind):
         if kind == "jpeg":
@@ -114,7 +117,7 @@ def _decode_jpeg(data: bytes, width: int, height: int) -> Pixels:
     room = header.width // max(1, width), header.height // max(1, height)
     if turn >= 5:
         room = header.width // max(1, height), header.height // max(1, width)
-    return _upright(_read_jpeg(data, header, _reduction(max(room))), turn, width, height)
+    return _upright(_read_jpeg(data, header, _reduction(max(room) if width else 1)), turn, width, height)
 
 
 def _read_jpeg(data: bytes, header: jpeg.JpegHeader, flags: int) -> Pixels:
@@ -265,7 +268,7 @@ def _upright(pixels: Pixels, turn: int, width: int, height: int) -> Pixels:
 
     if turn >= 5:
         width, height = height, width
-    scale = min(width / pixels.shape[1], height / pixels.shape[0])
+    scale = min(width / pixels.shape[1], height / pixels.shape[0]) if width else 1
     size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
     pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     if turn >= 5:

@@ -11,6 +11,7 @@ from lab2.labelling.pictures.decoding.decode import MAX_PIXELS, check, decode
 from lab2.labelling.pictures.picture import Picture, UnreadableImage
 from lab2.system.worker_process import Channel, Frame, ProcessDied, WorkerProcess, quiet_opencv
 
+OWN_SIZE = 0, 0  # the box of a picture that is not scaled
 MAX_MEMORY = 6 * 2**30  # bytes of address space for a decoder: OpenCV reserves much and uses little
 
 NO_OPENCV = "OpenCV can't be loaded ({}). Try: pip install -r requirements.txt"
@@ -29,7 +30,7 @@ class Decoder:
         self._process = WorkerProcess("lab2.labelling.pictures.decoding.decoder")
 
     def decode(self, data: bytes, width: int, height: int) -> Picture:
-        """Return the picture, as large as fits into width x height; UnreadableImage where the bytes are not one."""
+        """Return the picture, as large as fits into width x height; UnreadableImage if the bytes are not one."""
         reply, pixels = self._ask({"width": width, "height": height}, data)
         return Picture(reply["width"], reply["height"], pixels)
 

@@ -1,0 +1,44 @@
+"""The labels that count, for other programs: one row for each picture and annotator, in one form."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+
+from lab2.labelling.labels.csv_dialect import COLUMNS
+from lab2.labelling.labels.label import Votes, by_image
+from lab2.labelling.labels.timestamps import format_time
+from lab2.terminal import harmless_cell
+
+Row = dict[str, str | float | None]
+
+
+def rows_of(images: Iterable[str], votes: Votes) -> Iterator[Row]:
+    """Yield the labels that count, by picture and annotator, under the names that the pictures in the bucket have.
+
+    The columns are those of the label file. A timestamp is ISO 8601 in UTC, None if the file has none that can be
+    read; so is the number of seconds.
+    """
+    for image, labels in sorted(by_image(votes, images).items()):
+        for _, label in sorted(labels.items()):
+            time = label.time
+            stamp = format_time(time) if time else None
+            values: tuple[str | float | None, ...] = (image, label.label, label.annotator, stamp, label.duration)
+            yield dict(zip(COLUMNS, values, strict=True))
+
+
+def as_csv(rows: Iterable[Row]) -> str:
+    """Return the rows as CSV under a header; a cell that a spreadsheet would take for a formula gets a ' before it."""
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow(["" if cell is None else harmless_cell(str(cell)) for cell in row.values()])
+    return lines.getvalue().rstrip("\n")
+
+
+def as_json(rows: Iterable[Row]) -> str:
+    """Return the rows as a JSON array of objects, one on a line."""
+    return "[" + ",".join(f"\n {json.dumps(row)}" for row in rows) + "\n]"
