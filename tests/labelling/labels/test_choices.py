@@ -18,7 +18,7 @@ from lab2.labelling.labels.choices import CHOICES, majority, value_meant
 THIRD = 'Choice("2", "not sure", "not_sure", (0, 130, 130), "ě", "unsure maybe"),'
 KEYS = """
 from lab2.labelling.display.keys import HELP, answer_of_key
-print([answer_of_key(key, None) for key in (ord("2"), 0xFFB2, 0xFF99, 0x100011B)], answer_of_key(0xE9, [11]), HELP)
+print([answer_of_key(key, None) for key in (ord("2"), 0xFFB2, 0xFF99, 0x100011B)], answer_of_key(0xE9, 11), HELP)
 """
 TASKS = """
 import json, sys
