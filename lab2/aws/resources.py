@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 REQUEST_QUEUE = "lab2"
@@ -22,6 +21,4 @@ def bundled(name: str) -> Path:
     return path if (ROOT / "aws.yaml").exists() else PACKAGE / "bundled" / name
 
 
-# In a checkout the path of the template is the short one; where lab2 was installed by pip, it is somewhere in there.
-_TEMPLATE = "aws.yaml" if bundled("aws.yaml").parent == ROOT else shlex.quote(str(bundled("aws.yaml")))
-DEPLOY = f"aws cloudformation deploy --stack-name lab2 --template-file {_TEMPLATE} --capabilities CAPABILITY_NAMED_IAM"
+DEPLOY = "python -m lab2 deploy"

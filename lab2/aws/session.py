@@ -105,7 +105,7 @@ class AwsSession:
 
     @cached_property
     def sqs(self) -> SQSClient:
-        client: SQSClient = self._client("sqs")
+        client: SQSClient = self.client("sqs")
         return client
 
     @cached_property
@@ -121,17 +121,17 @@ class AwsSession:
 
     @cached_property
     def s3(self) -> S3Client:
-        client: S3Client = self._client("s3")
+        client: S3Client = self.client("s3")
         return client
 
     @cached_property
     def cloudwatch(self) -> CloudWatchClient:
-        client: CloudWatchClient = self._client("cloudwatch")
+        client: CloudWatchClient = self.client("cloudwatch")
         return client
 
     @cached_property
     def cloudformation(self) -> CloudFormationClient:
-        client: CloudFormationClient = self._client("cloudformation")
+        client: CloudFormationClient = self.client("cloudformation")
         return client
 
     @cached_property
@@ -139,8 +139,12 @@ class AwsSession:
         if self.bucket_name:
             return self.bucket_name
         with user_errors():
-            account = self._client("sts").get_caller_identity()["Account"]
-        return f"lab2-{account}-{self.region}"
+            return f"lab2-{self.account}-{self.region}"
+
+    @cached_property
+    def account(self) -> str:
+        """The number of the account that the credentials belong to."""
+        return str(self.client("sts").get_caller_identity()["Account"])
 
     def queue(self, name: str) -> Queue:
         """Return the queue of this name; UserError where it is missing or closed to us."""
@@ -208,7 +212,8 @@ class AwsSession:
             raise
         self._store_is_checked = True
 
-    def _client(self, service: Any) -> Any:
+    def client(self, service: Any) -> Any:
+        """Return a boto3 client with this session's settings; UserError if they can't be used."""
         try:
             with user_errors():
                 return self._new_client(service)

@@ -1,0 +1,68 @@
+"""What stands between this machine and lab2 on AWS, looked at piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lab2.aws.failures import user_errors
+from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE, IMAGE_PREFIX, LOG_PREFIX, REQUEST_QUEUE
+from lab2.aws.session import AwsSession
+from lab2.aws.stack import Stack
+from lab2.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at, whether it is in order, and what was found: a value, or a sentence with the cure."""
+
+    what: str
+    well: bool
+    found: str
+
+
+def examine(aws: AwsSession) -> Iterator[Finding]:
+    """Yield a finding for each thing that lab2 needs; nothing is changed. Without credentials the rest is left out."""
+    caller = _look("credentials", lambda: _caller(aws))
+    yield caller
+    if not caller.well:
+        return
+    yield _look("region", lambda: aws.region)
+    yield _look("stack", lambda: _stack(aws))
+    for name in (REQUEST_QUEUE, ANSWER_QUEUE, DEAD_LETTER_QUEUE):
+        yield _look(f"queue {name}", lambda name=name: aws.queue_url(name))  # type: ignore[misc]
+    yield _look("bucket", lambda: _bucket(aws))
+    yield _look("log, as the server", lambda: _listed(aws, LOG_PREFIX))
+    yield _look("pictures, as a labeller", lambda: _listed(aws, IMAGE_PREFIX))
+
+
+def _look(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, True, look())
+    except UserError as problem:
+        return Finding(what, False, str(problem))
+
+
+def _caller(aws: AwsSession) -> str:
+    with user_errors():
+        return str(aws.client("sts").get_caller_identity()["Arn"])
+
+
+def _stack(aws: AwsSession) -> str:
+    with user_errors("stack lab2"):
+        status = Stack(aws).status()
+    if not status.endswith("_COMPLETE") or "ROLLBACK" in status or status.startswith("DELETE"):
+        raise UserError(f"{status or 'There is none'}. Deploy it with: python -m lab2 deploy")
+    return status
+
+
+def _bucket(aws: AwsSession) -> str:
+    """Return whose the bucket is: S3 refuses the call if it is not this account's."""
+    with user_errors(f"bucket {aws.bucket}"):
+        aws.s3.get_bucket_location(Bucket=aws.bucket, ExpectedBucketOwner=aws.account)
+    return f"{aws.bucket}, of this account"
+
+
+def _listed(aws: AwsSession, prefix: str) -> str:
+    aws.check_bucket(prefix)
+    return f"{prefix} can be listed"

@@ -1,0 +1,142 @@
+"""Deploy lab2's stack on AWS, look what is wrong with it, delete it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+from lab2.aws.doctor import examine
+from lab2.aws.network import default_network
+from lab2.aws.resources import bundled
+from lab2.aws.session import AwsSession
+from lab2.aws.stack import Change, Stack
+from lab2.cli.flags import apply_common_options, common_options
+from lab2.cli.parser import Program
+from lab2.cli.run import run
+from lab2.errors import UserError
+from lab2.terminal import counted, printable, remark
+
+DESCRIPTION = """\
+lab2 on AWS: its stack, from aws.yaml. The programs are:
+
+  lab2-client   ask for numbers, send them over SQS, show mean, median, maximum and minimum
+  lab2-server   answer the clients' requests, and log them in S3
+  lab2-hotdog   upload pictures to S3, and label them with one key each
+
+Each has --help, and --local to try it on this machine without an AWS account.
+In a checkout they are also: python client.py, python server.py, python hotdog.py"""
+
+EPILOG = """\
+exit codes:
+  0  done, or nothing to do, or all is well
+  1  doctor found something that is not in order
+  2  fatal error; the reason is on stderr
+"""
+
+
+def program(prog: str | None = None) -> Program:
+    """Return the parser: without a command it says which ones there are."""
+    program = Program(show_help, DESCRIPTION, EPILOG, [common_options()], prog)
+    parser = program.command("deploy", deploy, "create the stack, or bring it up to date")
+    parser.add_argument(
+        "parameters", nargs="*", metavar="NAME=VALUE", help="parameters of aws.yaml, like Servers=2; others stay"
+    )
+    parser.add_argument("--yes", action="store_true", help="don't ask before the stack is changed")
+    parser = program.command("destroy", destroy, "delete the stack; the bucket and what is in it are kept")
+    parser.add_argument("--yes", action="store_true", help="don't ask before the stack is deleted")
+    program.command("doctor", doctor, "look at all that lab2 needs, and change nothing")
+    return program
+
+
+def show_help(options: argparse.Namespace) -> int:
+    options.parser.print_help()
+    return 0
+
+
+def deploy(options: argparse.Namespace) -> int:
+    aws = AwsSession()
+    stack = Stack(aws)
+    parameters = _parameters(options.parameters)
+    if parameters.get("Servers", "0") != "0" and "Vpc" not in parameters and not stack.parameters().get("Vpc"):
+        parameters |= default_network(aws)
+    change_set, changes = stack.plan(bundled("aws.yaml").read_text("utf-8"), parameters)
+    if not change_set:
+        print("The stack is up to date.")
+        return 0
+    for change in changes:
+        print(change)
+    kept = _kept_data(changes)
+    if not _agreed(f"{kept}Carry out {counted(len(changes), 'change')} in {aws.region}?", options.yes):
+        stack.discard(change_set)
+        print("Nothing was changed.")
+        return 0
+    for line in stack.execute(change_set):
+        remark(printable(line))
+    for name, value in stack.outputs().items():
+        print(f"{name}: {printable(value)}")
+    return 0
+
+
+def destroy(options: argparse.Namespace) -> int:
+    aws = AwsSession()
+    stack = Stack(aws)
+    if not stack.status():
+        print(f"There is no stack {stack.name} in {aws.region}.")
+        return 0
+    bucket = stack.outputs().get("Bucket", "")
+    question = f"Delete the queues, with all messages in them, and the policies? The bucket {bucket} is kept."
+    if not _agreed(question, options.yes):
+        print("Nothing was changed.")
+        return 0
+    for line in stack.delete():
+        remark(printable(line))
+    print(f"Deleted. Log, pictures and labels are still in the bucket {bucket}.")
+    return 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    well = True
+    for finding in examine(AwsSession()):
+        print(f"{'ok ' if finding.well else 'NOT'}  {finding.what}: {printable(finding.found)}", flush=True)
+        well = well and finding.well
+    return 0 if well else 1
+
+
+def _parameters(given: list[str]) -> dict[str, str]:
+    """Return the parameters of a command line; UserError if one is not NAME=VALUE."""
+    parameters = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise UserError(f"{printable(text)} is not a parameter. Write NAME=VALUE, like Servers=2.")
+        parameters[name] = value
+    return parameters
+
+
+def _kept_data(changes: list[Change]) -> str:
+    """Return a warning if what holds data would be replaced by something new and empty."""
+    replaced = [change.resource for change in changes if change.replaces and change.type.startswith("AWS::S")]
+    return f"{', '.join(replaced)} would be replaced by something new and empty. " if replaced else ""
+
+
+def _agreed(question: str, yes: bool) -> bool:
+    if yes:
+        return True
+    try:
+        return input(f"{question} [y/N] ").strip() in ("y", "Y")
+    except EOFError:
+        raise UserError("Nobody answers the question. Give --yes to go on without it.") from None
+
+
+def main() -> int:
+    options = program().parse()
+    if options.local:
+        raise UserError("--local needs no stack of its own: client.py, server.py and hotdog.py --local deploy it.")
+    apply_common_options(options)
+    code: int = options.run(options)
+    return code
+
+
+def command() -> NoReturn:
+    """Run lab2."""
+    run(main)

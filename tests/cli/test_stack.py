@@ -1,0 +1,139 @@
+"""`python -m lab2 deploy`, `doctor` and `destroy`, on an account of the emulator."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.world import PATIENCE, ROOT, free_port, start_emulator
+
+from lab2.aws import stack
+from lab2.aws.network import default_network
+from lab2.aws.session import AwsSession
+from lab2.errors import UserError
+
+sys.path.append(str(ROOT / "tools"))
+import conformance
+
+Lab2 = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def emulator_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    process, url = start_emulator(tmp_path_factory.mktemp("emulator"), SERVICES="")  # all that it has
+    yield url
+    process.terminate()
+    process.wait(PATIENCE)
+
+
+@pytest.fixture
+def lab2(emulator_url: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Lab2:
+    """Run `python -m lab2` in an account of its own, in which there is no stack."""
+    account = f"{abs(hash(request.node.name)) % 10**12:012}"
+    settings = {"AWS_ENDPOINT_URL": emulator_url, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": account,
+                "AWS_SECRET_ACCESS_KEY": "test", "HOME": str(tmp_path)}  # fmt: skip
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("LAB2_BUCKET", raising=False)
+
+    def call(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "lab2", *arguments], input=typed, cwd=ROOT, env=os.environ, capture_output=True,
+            text=True, timeout=PATIENCE,
+        )  # fmt: skip
+
+    return call
+
+
+def test_a_stack_is_deployed_found_well_and_deleted_and_the_bucket_stays(lab2: Lab2) -> None:
+    ill = lab2("doctor")
+    assert ill.returncode == 1 and "NOT  stack: There is none. Deploy it with: python -m lab2 deploy" in ill.stdout
+    assert "NOT  queue lab2: " in ill.stdout and "ok   credentials: " in ill.stdout
+
+    refused = lab2("deploy", typed="n\n")
+    assert refused.returncode == 0 and "Add     Requests  (AWS::SQS::Queue)" in refused.stdout
+    assert refused.stdout.endswith("Nothing was changed.\n")
+    assert stack.Stack(AwsSession()).status() == ""
+
+    deployed = lab2("deploy", typed="y\n")
+    assert deployed.returncode == 0, deployed.stderr
+    bucket = AwsSession().bucket
+    assert f"Bucket: {bucket}\n" in deployed.stdout
+    assert "Requests: create complete\n" in deployed.stderr
+
+    well = lab2("doctor")
+    assert (well.returncode, well.stderr) == (0, "")
+    assert all(line.startswith("ok   ") for line in well.stdout.splitlines())
+    assert f"bucket: {bucket}, of this account" in well.stdout
+
+    again = lab2("deploy", "--yes", "CreateIdentities=no")
+    assert again.returncode == 0, again.stderr
+    assert stack.Stack(AwsSession()).parameters()["CreateIdentities"] == "no"
+    assert lab2("deploy", "--yes").returncode == 0
+    assert stack.Stack(AwsSession()).parameters()["CreateIdentities"] == "no"  # what is not named stays
+
+    gone = lab2("destroy", "--yes")
+    assert gone.returncode == 0 and f"still in the bucket {bucket}" in gone.stdout
+    AwsSession().s3.head_bucket(Bucket=bucket)
+    assert lab2("destroy").stdout == "There is no stack lab2 in us-east-1.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["Nonsense=1"], "The template has no parameter Nonsense. It has: AlarmEmail, "),
+        (["CreateIdentities=perhaps"], "'perhaps' is not in AllowedValues"),
+        (["Servers"], "Servers is not a parameter. Write NAME=VALUE, like Servers=2."),
+        ([], "Nobody answers the question. Give --yes to go on without it."),
+        (["--local"], "--local needs no stack of its own"),
+    ],
+)
+def test_what_can_not_be_deployed_is_a_sentence(lab2: Lab2, arguments: list[str], sentence: str) -> None:
+    done = lab2("deploy", *arguments)
+    assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.long  # installs moto: the emulator does not know which zone offers which machine
+@pytest.mark.timeout(600)
+def test_a_fleet_gets_the_default_network_of_zones_that_offer_its_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    programs = conformance.install(ROOT / ".conformance")
+    moto = conformance.start(tmp_path, "moto", programs / "moto_server", "-H", "127.0.0.1", "-p", str(port))
+    try:
+        conformance.answers(f"http://127.0.0.1:{port}/moto-api/")
+        settings = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_REGION": "us-east-1",
+                    "AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing"}  # fmt: skip
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        ec2 = AwsSession().client("ec2")
+        network = default_network(AwsSession())
+        subnets = ec2.describe_subnets(SubnetIds=network["Subnets"].split(","))["Subnets"]
+        assert {subnet["VpcId"] for subnet in subnets} == {network["Vpc"]}
+        zones = {zone["ZoneName"]: zone["ZoneId"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]}
+        chosen = {zones[subnet["AvailabilityZone"]] for subnet in subnets}
+        assert chosen and "use1-az3" in zones.values() and "use1-az3" not in chosen
+    finally:
+        moto.terminate()
+        moto.wait(PATIENCE)
+
+
+def test_why_a_deployment_failed_is_told_by_its_first_event(lab2: Lab2, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resource that waits a second for a signal that nobody sends."""
+    waiting = """
+  Handle:
+    Type: AWS::CloudFormation::WaitConditionHandle
+  Signal:
+    Type: AWS::CloudFormation::WaitCondition
+    Properties: { Handle: !Ref Handle, Timeout: "1" }
+"""
+    template = (ROOT / "aws.yaml").read_text().replace("\nResources:\n", f"\nResources:{waiting}", 1)
+    made = stack.Stack(AwsSession(), poll_s=0.05)
+    change_set, _ = made.plan(template, {})
+    with pytest.raises(UserError, match=r"^The stack was not changed as planned \(\w+\)\. Signal: "):
+        list(made.execute(change_set))
