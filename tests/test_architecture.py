@@ -72,7 +72,13 @@ def imports_of(module: str, source: str) -> Iterator[Import]:
 
 def room(module: str) -> str:
     first, *rest = module.split(".")
-    return "launcher" if first != "lab2" else rest[0] if rest and (ROOT / "lab2" / rest[0]).is_dir() else "ground"
+    return (
+        "launcher"
+        if first != "lab2" or rest == ["__main__"]
+        else rest[0]
+        if rest and (ROOT / "lab2" / rest[0]).is_dir()
+        else "ground"
+    )
 
 
 def dotted(path: Path) -> str:

@@ -72,7 +72,9 @@ def test_an_old_python_is_told_in_a_sentence(start: str) -> None:
 
 def test_the_module_says_which_commands_there_are(tmp_path: Path) -> None:
     told = output([sys.executable, "-m", "lab2"], tmp_path, PYTHONPATH=str(ROOT))
-    assert __version__ in told and re.findall(r"^ +(lab2-\w+)", told, re.MULTILINE) == list(PROJECT["scripts"])
+    version = output([sys.executable, "-m", "lab2", "--version"], tmp_path, PYTHONPATH=str(ROOT))
+    assert version == f"python -m lab2 {__version__}\n"
+    assert ["lab2", *re.findall(r"^ +(lab2-\w+)", told, re.MULTILINE)] == list(PROJECT["scripts"])
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Write docs/reference/cli.md: every command and option of the three programs, as their parsers have them."""
+"""Write docs/reference/cli.md: every command and option of the programs, as their parsers have them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lab2.cli import client, hotdog, server  # noqa: E402
+from lab2.cli import client, hotdog, server, stack  # noqa: E402
 from lab2.cli.parser import Parser  # noqa: E402
 
 PAGE = ROOT / "docs" / "reference" / "cli.md"
-PROGRAMS = {"client.py": client.program, "server.py": server.program, "hotdog.py": hotdog.program}
+PROGRAMS = {
+    "client.py": client.program,
+    "server.py": server.program,
+    "hotdog.py": hotdog.program,
+    "python -m lab2": stack.program,
+}
 INTRODUCTION = """\
 # Command line
 
@@ -33,7 +38,7 @@ def page() -> str:
     ]
     for program in programs:
         named = program.commands.values()
-        parts += [f"\n## {program.prog}\n", " ".join(str(program.unnamed.description).split()), ""]
+        parts += [f"\n## {program.prog}\n", " ".join(str(program.unnamed.description).partition("\n\n")[0].split()), ""]
         parts += [f"- `{usage(parser)}`: {parser.description}" for parser in named]
         parts += ["", "Arguments, with the commands that take them:", ""]
         takers: dict[tuple[str, str], list[str]] = {}

@@ -21,6 +21,7 @@ PLAN_TIMEOUT_S = 300.0
 STACK_TIMEOUT_S = 3600.0  # a fleet takes minutes; CloudFormation itself gives up within the hour
 UNCHANGED = ("didn't contain changes", "No updates are to be performed")  # how it says that there is nothing to do
 ABSENT = "REVIEW_IN_PROGRESS"  # a stack that only ever had a change set
+FIRST_DEPLOYMENT_FAILED = "ROLLBACK_COMPLETE"  # it can only be deleted; there is nothing in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class Stack:
     def plan(self, template: str, parameters: Mapping[str, str]) -> tuple[str, list[Change]]:
         """Return a change set and what it would change; ("", []) if there is nothing to do.
 
-        Parameters that are not given keep their value in a stack that exists.
+        Parameters that are not given keep their value in a stack that exists. A new stack takes over resources that
+        are there already under the very names that the template gives them, such as a bucket that was kept.
         """
         with user_errors("stack " + self.name):
             exists = self.status() not in ("", ABSENT)
@@ -83,6 +85,8 @@ class Stack:
                 TemplateBody=template,
                 Parameters=arguments,
                 Capabilities=["CAPABILITY_NAMED_IAM"],
+                ImportExistingResources=not exists,
+                DisableValidation=not exists,  # its early look at names takes what is to be imported for a conflict
             )
             return self._planned(name)
 
@@ -98,7 +102,7 @@ class Stack:
         with user_errors("stack " + self.name):
             seen = {event["EventId"] for event in self._events()}
             self.cloudformation.execute_change_set(StackName=self.name, ChangeSetName=change_set)
-            yield from self._watch(seen, ("CREATE_COMPLETE", "UPDATE_COMPLETE"))
+            yield from self._watch(seen, ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"))
 
     def delete(self) -> Iterator[str]:
         """Delete the stack; yield a line for each resource as it goes. The bucket is kept, as the template says."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
+import sys
 from typing import NoReturn
 
 from lab2.aws.doctor import examine
 from lab2.aws.network import default_network
 from lab2.aws.resources import bundled
 from lab2.aws.session import AwsSession
-from lab2.aws.stack import Change, Stack
+from lab2.aws.stack import FIRST_DEPLOYMENT_FAILED, Change, Stack
 from lab2.cli.flags import apply_common_options, common_options
 from lab2.cli.parser import Program
 from lab2.cli.run import run
@@ -17,18 +20,15 @@ from lab2.errors import UserError
 from lab2.terminal import counted, printable, remark
 
 DESCRIPTION = """\
-lab2 on AWS: its stack, from aws.yaml. The programs are:
+lab2's stack on AWS. The programs that use it, which all have --help and --local:
 
-  lab2-client   ask for numbers, send them over SQS, show mean, median, maximum and minimum
-  lab2-server   answer the clients' requests, and log them in S3
-  lab2-hotdog   upload pictures to S3, and label them with one key each
-
-Each has --help, and --local to try it on this machine without an AWS account.
-In a checkout they are also: python client.py, python server.py, python hotdog.py"""
+  lab2-client   client.py in a checkout: ask for numbers, show what the server answers
+  lab2-server   server.py: answer the requests, log them in S3
+  lab2-hotdog   hotdog.py: upload and label pictures"""
 
 EPILOG = """\
 exit codes:
-  0  done, or nothing to do, or all is well
+  0  done, or all is well
   1  doctor found something that is not in order
   2  fatal error; the reason is on stderr
 """
@@ -36,7 +36,7 @@ exit codes:
 
 def program(prog: str | None = None) -> Program:
     """Return the parser: without a command it says which ones there are."""
-    program = Program(show_help, DESCRIPTION, EPILOG, [common_options()], prog)
+    program = Program(show_help, DESCRIPTION, EPILOG, [common_options()], prog or _name())
     parser = program.command("deploy", deploy, "create the stack, or bring it up to date")
     parser.add_argument(
         "parameters", nargs="*", metavar="NAME=VALUE", help="parameters of aws.yaml, like Servers=2; others stay"
@@ -46,6 +46,12 @@ def program(prog: str | None = None) -> Program:
     parser.add_argument("--yes", action="store_true", help="don't ask before the stack is deleted")
     program.command("doctor", doctor, "look at all that lab2 needs, and change nothing")
     return program
+
+
+def _name() -> str:
+    """Return what the program is called: the command that pip installs, or the module of a checkout."""
+    name = os.path.basename(sys.argv[0])
+    return "python -m lab2" if name == "__main__.py" else name
 
 
 def show_help(options: argparse.Namespace) -> int:
@@ -59,7 +65,10 @@ def deploy(options: argparse.Namespace) -> int:
     parameters = _parameters(options.parameters)
     if parameters.get("Servers", "0") != "0" and "Vpc" not in parameters and not stack.parameters().get("Vpc"):
         parameters |= default_network(aws)
-    change_set, changes = stack.plan(bundled("aws.yaml").read_text("utf-8"), parameters)
+    if stack.status() == FIRST_DEPLOYMENT_FAILED:
+        for line in stack.delete():
+            remark(printable(line))
+    change_set, changes = stack.plan(_template(aws, stack), parameters)
     if not change_set:
         print("The stack is up to date.")
         return 0
@@ -100,6 +109,25 @@ def doctor(options: argparse.Namespace) -> int:
         print(f"{'ok ' if finding.well else 'NOT'}  {finding.what}: {printable(finding.found)}", flush=True)
         well = well and finding.well
     return 0 if well else 1
+
+
+def _template(aws: AwsSession, stack: Stack) -> str:
+    """Return aws.yaml; for a new stack with the name of a bucket that an earlier one left, so that it takes that over.
+
+    CloudFormation imports a resource only under a name that stands in the template as it is.
+    """
+    template = bundled("aws.yaml").read_text("utf-8")
+    if not stack.status() and _bucket_is_kept(aws):
+        return re.sub("BucketName: .*", f"BucketName: {aws.bucket}", template)
+    return template
+
+
+def _bucket_is_kept(aws: AwsSession) -> bool:
+    try:
+        aws.s3.head_bucket(Bucket=aws.bucket, ExpectedBucketOwner=aws.account)
+    except aws.s3.exceptions.ClientError:
+        return False
+    return True
 
 
 def _parameters(given: list[str]) -> dict[str, str]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
-import re
 import subprocess
+import sys
 from base64 import b64decode
 from contextlib import suppress
 from pathlib import Path
@@ -59,20 +58,6 @@ def take_down(aws: AwsSession) -> None:
     assert status(aws) == "gone"
 
 
-def deploy_over(aws: AwsSession) -> None:
-    """Deploy with the bucket that is there, as docs/how-to/deploy.md has it."""
-    change: dict[str, Any] = STACK | {"ChangeSetName": "again"}
-    (sed,) = re.findall(r"^    (sed .*) aws\.yaml > again\.yaml$", PAGE, re.MULTILINE)
-    environment = os.environ | {"BUCKET": aws.bucket}
-    named = subprocess.run(f"{sed} aws.yaml", shell=True, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert f"BucketName: {aws.bucket}\n" in named.stdout
-    # DisableValidation: the emulator's early look at names (1.5.33) does not know that the bucket is to be imported.
-    options = {"ChangeSetType": "CREATE", "ImportExistingResources": True, "DisableValidation": True}
-    aws.cloudformation.create_change_set(**REQUEST | change | options | {"TemplateBody": named.stdout})
-    until(lambda: aws.cloudformation.describe_change_set(**change)["Status"] in ("CREATE_COMPLETE", "FAILED"))
-    aws.cloudformation.execute_change_set(**change)
-
-
 def test_a_bucket_that_was_kept_is_used_again(empty: AwsSession) -> None:
     empty.cloudformation.create_stack(**REQUEST)
     assert status(empty) == "CREATE_COMPLETE"
@@ -82,7 +67,7 @@ def test_a_bucket_that_was_kept_is_used_again(empty: AwsSession) -> None:
     empty.cloudformation.create_stack(**REQUEST)
     assert status(empty) not in ("CREATE_COMPLETE", "gone")  # the bucket is in the way
     take_down(empty)
-    deploy_over(empty)
+    assert subprocess.run([sys.executable, "-m", "lab2", "deploy", "--yes"], cwd=ROOT, timeout=PATIENCE).returncode == 0
     assert status(empty).endswith("_COMPLETE") and "ROLLBACK" not in status(empty)
     assert empty.queue_url("lab2_dead")
     with suppress(empty.cloudformation.exceptions.ClientError):  # that there is nothing to update

@@ -200,7 +200,7 @@ def test_an_outage_while_typing_is_waited_for(proxied: World, proxy: Proxy, serv
 
 def test_a_missing_queue_is_said_at_once_with_the_command_that_makes_it(world: World) -> None:
     with typing(world, AWS_ACCESS_KEY_ID="999999999999") as person:
-        person.expect("aws cloudformation deploy")
+        person.expect("lab2 deploy")
         person.expect("Number 1")
         person.sendline("7")
         person.expect("Your numbers are kept: 7")
@@ -497,7 +497,7 @@ def test_a_listener_waits_for_an_aws_that_can_not_be_reached(world: World) -> No
 @pytest.mark.parametrize("args", [["listen"], ["3"], ["file", "-"]], ids=" ".join)
 def test_what_no_waiting_can_mend_is_said_once_and_ends_a_run(world: World, args: list[str]) -> None:
     code, output, errors = client(world, *args, typed="3\n", AWS_ACCESS_KEY_ID="999999999999")
-    assert (code, output) == (2, "") and errors.count("cloudformation deploy") == 1
+    assert (code, output) == (2, "") and errors.count("lab2 deploy") == 1
 
 
 def test_wait_may_be_endless(world: World) -> None:

@@ -251,8 +251,8 @@ def refusal(world: World, **env: str) -> str:
 
 
 def test_a_missing_queue_bucket_or_region_is_said_with_what_to_do(world: World) -> None:
-    assert "aws cloudformation deploy" in refusal(world, AWS_ACCESS_KEY_ID="999999999999")
-    assert "aws cloudformation deploy" in refusal(world, LAB2_BUCKET="nobody-has-it")
+    assert "lab2 deploy" in refusal(world, AWS_ACCESS_KEY_ID="999999999999")
+    assert "lab2 deploy" in refusal(world, LAB2_BUCKET="nobody-has-it")
     assert "AWS_REGION" in refusal(world, AWS_REGION="")
 
 
