@@ -27,24 +27,21 @@ lab2's stack on AWS. The programs that use it, which all have --help and --local
   lab2-hotdog   hotdog.py: upload and label pictures"""
 
 EPILOG = """\
-exit codes:
-  0  done, or all is well
-  1  doctor found something that is not in order
-  2  fatal error; the reason is on stderr
+exit codes: 0 done or all is well, 1 doctor found a fault, 2 fatal error
 """
 
 
 def program(prog: str | None = None) -> Program:
     """Return the parser: without a command it says which ones there are."""
     program = Program(show_help, DESCRIPTION, EPILOG, [common_options()], prog or _name())
-    parser = program.command("deploy", deploy, "create the stack, or bring it up to date")
+    parser = program.command("deploy", deploy, "create or update the stack")
     parser.add_argument(
         "parameters", nargs="*", metavar="NAME=VALUE", help="parameters of aws.yaml, like Servers=2; others stay"
     )
-    parser.add_argument("--yes", action="store_true", help="don't ask before the stack is changed")
-    parser = program.command("destroy", destroy, "delete the stack; the bucket and what is in it are kept")
-    parser.add_argument("--yes", action="store_true", help="don't ask before the stack is deleted")
-    program.command("doctor", doctor, "look at all that lab2 needs, and change nothing")
+    parser.add_argument("--yes", action="store_true", help="don't ask first")
+    parser = program.command("destroy", destroy, "delete the stack, not the bucket")
+    parser.add_argument("--yes", action="store_true", help="don't ask first")
+    program.command("doctor", doctor, "look for what is missing")
     return program
 
 
