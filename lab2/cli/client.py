@@ -101,7 +101,7 @@ def connect(options: argparse.Namespace, requests: Requests, stack: ExitStack) -
 
     endpoint = stack.enter_context(emulator.running("lab2.cli.server")) if options.local else None
     aws = AwsSession(connections=connection.CONNECTIONS, endpoint=endpoint)
-    return connection.connect(aws, options.client, options.private_answers, stack, requests)
+    return connection.connect(aws, options.client, options.private_answers, stack, requests, options.run is listen)
 
 
 def ask(conversation: Conversation, options: argparse.Namespace) -> int:

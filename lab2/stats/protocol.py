@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import Any
 
 from lab2.errors import InvalidInput
 from lab2.stats.series import check_number, check_series, plain, shortest
@@ -78,14 +79,21 @@ def encode_answer(answer: Answer) -> str:
 def decode_answer(body: str) -> Answer:
     """Return the answer in a body; InvalidInput if it is not an answer."""
     try:
-        fields = _decode(body)
+        return decode_answer_fields(_decode(body))
+    except (ValueError, RecursionError):
+        raise InvalidInput("not an answer") from None
+
+
+def decode_answer_fields(fields: Any) -> Answer:
+    """Return the answer that is this JSON value; InvalidInput if it is not an answer."""
+    try:
         if error := fields.get("error"):
             return Answer(_text(fields["id"]), error=_text(error))
         summary = {name: check_number(fields[name]) for name in Summary._fields if name in fields}
         if not summary:
             raise InvalidInput("no summary")
         return Answer(_text(fields["id"]), tuple(check_series(fields["numbers"])), summary)
-    except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
+    except (ValueError, AttributeError, KeyError, TypeError):
         raise InvalidInput("not an answer") from None
 
 

@@ -16,6 +16,7 @@ from lab2.aws.sqs.poller import Poller
 from lab2.errors import UserError
 from lab2.stats.client.connection import Connection
 from lab2.stats.client.inbox import ReceivedAnswer
+from lab2.stats.client.logged import TAKEN, Logged, look_in_log
 from lab2.stats.client.output import EARLIER, AnswerLines, print_table
 from lab2.stats.client.requests import Request, names
 from lab2.stats.client.series_file import SeriesFile
@@ -42,6 +43,8 @@ class BatchRequest:
         self._earlier: list[ReceivedAnswer] = []  # those that are not shown yet
         self._answers: dict[str, ReceivedAnswer] = {}
         self._open = {request.id for request in self.requests}
+        self.from_log: list[Request] = []  # those whose answers did not come, and are in the log
+        self._logged: Logged | None = None
         self._failure: UserError | None = None  # why nothing more can be sent or received
         self._change = threading.Condition()
         self._poller = Poller(
@@ -76,10 +79,21 @@ class BatchRequest:
                     raise self._failure
                 if (self.received, self.sent) != before:
                     deadline = time.monotonic() + patience
-            found = self._answers.pop(id, None)
-            yield found.answer if found else None
-            if found:
+            if found := self._answers.pop(id, None):
+                yield found.answer
                 self._delete.put([found])
+            else:
+                yield None if request.refusal else self._from_log(request)
+
+    def _from_log(self, request: Request) -> Answer | None:
+        if self._logged is None:
+            waiting = [each for each in self.requests if each.id in self._open and not each.refusal]
+            self._logged = look_in_log(self.connection.aws, waiting) or Logged()
+        answer = self._logged.answers.get(request.id)
+        if answer:
+            self.from_log.append(request)
+            self._open.discard(request.id)
+        return answer
 
     def show_earlier(self) -> None:
         """Print on stderr what has come of answers to earlier runs."""
@@ -169,11 +183,13 @@ def send_file(connect: Callable[[], Connection], file: SeriesFile, form: str, pa
         batch.close()
         if batch.earlier:
             print(f"Found {counted(batch.earlier, 'answer')} to earlier runs.", file=sys.stderr)
+        if batch.from_log:
+            print(f"Line {names(batch.from_log)}: the answer is from the log, for {TAKEN}.", file=sys.stderr)
         refused = [request for request in missing if request.refusal]
         for request in refused:
             print(f"Line {request.name} was not sent: {request.refusal}.", file=sys.stderr)
         if unanswered := [request for request in missing if not request.refusal]:
             print(f"Not answered yet: line {names(unanswered)}.", file=sys.stderr)
         rejected = len(file.refused) + len(refused)
-        remark(f"{batch.sent:,} sent, {batch.received:,} answered, {rejected:,} rejected.")
+        remark(f"{batch.sent:,} sent, {batch.received + len(batch.from_log):,} answered, {rejected:,} rejected.")
     return 1 if file.refused or missing else 0

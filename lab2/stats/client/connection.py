@@ -43,7 +43,7 @@ class Connection:
     `send` raises UserError, `receive` and `delete` what botocore raises. Thread-safe.
     """
 
-    def __init__(self, aws: AwsSession, client: str, requests: Requests) -> None:
+    def __init__(self, aws: AwsSession, client: str, requests: Requests, listening: bool = False) -> None:
         self.aws = aws
         self.client = client
         self.requests = requests
@@ -58,7 +58,7 @@ class Connection:
         shared = (queues or {}).get(ANSWER_QUEUE) or aws.queue_url(ANSWER_QUEUE)
         # Errors that came beside answers, which are shown first: the next `receive` raises one.
         self._put_off: SimpleQueue[Exception] = SimpleQueue()
-        self._inbox = partial(Inbox, client=client, run=self.run, failed=self._put_off.put)
+        self._inbox = partial(Inbox, client=client, run=self.run, failed=self._put_off.put, listening=listening)
         self.shared = self._inbox(aws.queue_at(shared))
         self._prefix = f"{ANSWER_QUEUE}-{re.sub(r'[^A-Za-z0-9_-]', '-', client)[:40]}-"
         self._left: dict[str, Inbox] = {}  # private queues of other runs of our name
@@ -250,7 +250,12 @@ class Connection:
 
 
 def connect(
-    aws: AwsSession, client: str, private: bool, stack: ExitStack, requests: Requests | None = None
+    aws: AwsSession,
+    client: str,
+    private: bool,
+    stack: ExitStack,
+    requests: Requests | None = None,
+    listening: bool = False,
 ) -> Connection:
     """Return the connection of a client; UserError where AWS, credentials or a queue are missing.
 
@@ -258,7 +263,7 @@ def connect(
     """
     requests = requests or Requests(Run())
     requests.run.begin(runs_folder())
-    connection = Connection(aws, client, requests)
+    connection = Connection(aws, client, requests, listening)
     stack.callback(connection.close)
     if private:
         connection.open_own_queue()

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 GLANCE_S = 1.0  # to wait for an answer before the next question
 POLL_S = 5.0  # of a long poll when the client is not busy; Ctrl-C in one may hide an answer for a while
+LOOK_IN_LOG_S = 30.0  # without an answer, after which it may have been taken by another program
+ASK_FOR_SERVER = " Is a server running?"
 BURST_S = 1.0  # without an answer to an earlier run, after which they are counted
 
 
@@ -177,12 +179,19 @@ class Conversation:
 
     def wait(self) -> None:
         """Show answers until all messages of this run are answered, for `patience_s` at most."""
-        deadline = time.monotonic() + self.patience_s
+        started = time.monotonic()
+        question = ASK_FOR_SERVER
+        look_after_s = LOOK_IN_LOG_S
         try:
-            while self.requests.unanswered and (left := deadline - time.monotonic()) > 0:
+            while self.requests.unanswered and (left := started + self.patience_s - time.monotonic()) > 0:
                 self.link.poll(max(1, round(min(POLL_S, left))))
                 self.listen(min(POLL_S, left))
+                if time.monotonic() - started > look_after_s:
+                    look_after_s *= 2
+                    self._look_in_log()
             self._finish()
+            if self.patience_s >= GLANCE_S:
+                question = self._look_in_log()
         finally:
             if missing := self.requests.unanswered:
                 self.fine = False
@@ -190,7 +199,17 @@ class Conversation:
                 if self.link.connected and not self.link.exchange().connection.answers_stay:
                     later = " The answer will be lost with the private queue."
                 unanswered = f"Not answered yet: message {names(missing, len(missing))}."
-                print(f"{unanswered}{later} Is a server running?", file=sys.stderr)
+                print(f"{unanswered}{later}{question}", file=sys.stderr)
+
+    def _look_in_log(self) -> str:
+        """Show the answers that are in the log and not on the queue; return what to ask the user about the others."""
+        missing = self.requests.unanswered
+        if not missing or not self.link.connected or self.link.failing:
+            return ASK_FOR_SERVER
+        logged = self.link.exchange().print_logged(missing)
+        if logged is None:
+            return f"{ASK_FOR_SERVER} If one is, server.py log shows its answers: another program may take them."
+        return "" if logged.answers or logged.more else ASK_FOR_SERVER
 
     def listen(self, seconds: float) -> None:
         """Show the answers that come within `seconds`, all that have come as soon as there is one.

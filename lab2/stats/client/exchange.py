@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from lab2.aws.failures import user_errors
@@ -11,8 +12,9 @@ from lab2.aws.sqs.message_queue import batches
 from lab2.errors import TryLater, UserError, internal_error
 from lab2.stats.client.connection import Connection
 from lab2.stats.client.inbox import ReceivedAnswer
+from lab2.stats.client.logged import TAKEN, Logged, look_in_log
 from lab2.stats.client.output import AnswerRow, AnswerWriter
-from lab2.stats.client.requests import Request
+from lab2.stats.client.requests import Request, names
 
 
 class Exchange:
@@ -34,6 +36,19 @@ class Exchange:
         persist(send, OutageReporter("Sending"), patience_s)
         if request.refusal:
             raise UserError(request.refusal)
+
+    def print_logged(self, requests: Sequence[Request]) -> Logged | None:
+        """Print the answers to requests that are in the log and have not come; return what the log has, None if closed.
+
+        What is printed counts as shown.
+        """
+        logged = look_in_log(self.connection.aws, requests)
+        if logged and logged.answers:
+            found = [request for request in requests if request.id in logged.answers]
+            print(f"Message {names(found)}: the answer is shown from the log, for {TAKEN}.", file=sys.stderr)
+            self.print([(request.name, logged.answers[request.id]) for request in found])
+            self.connection.requests.shown(logged.answers)
+        return logged
 
     def print(self, rows: Sequence[AnswerRow]) -> None:
         self._writer.write(rows)

@@ -38,18 +38,26 @@ class Inbox:
     """The answers on one queue that this run shows. Raises what botocore raises.
 
     They are those to its own requests, and those of its name that no live run waits for. `private`: it is this run's
-    own queue, and all that comes is for it. `failed` is told of a message whose handling fails, once; it keeps no
+    own queue, and all that comes is for it. `listening`: answers to requests of other programs are shown at once, too,
+    for no run of ours will ask for them. `failed` is told of a message whose handling fails, once; it keeps no
     other one back, and comes again when its lease runs out.
     """
 
     def __init__(
-        self, queue: Queue, client: str, run: Run, failed: Callable[[Exception], object], private: bool = False
+        self,
+        queue: Queue,
+        client: str,
+        run: Run,
+        failed: Callable[[Exception], object],
+        private: bool = False,
+        listening: bool = False,
     ) -> None:
         self.queue = queue
         self.client = client
         self.run = run
         self.failed = failed
         self.private = private
+        self.listening = listening
         self.leases = Leases(queue, ANSWER_VISIBILITY_TIMEOUT)  # the messages returned and not deleted yet
         self.sifted = 0  # receives of answers of others
         self._first: dict[str, str] = {}  # the message in which an answer was returned, by the answer's id
@@ -121,6 +129,8 @@ class Inbox:
             return True
         if message.attributes.get("client", self.client) != self.client:
             return False
+        if run is None and self.listening:
+            return True
         lives = self.run.lives(run) if run else None
         if lives is None and "client" in message.attributes:
             return message.sent < time.time() - TAKEOVER_S

@@ -48,6 +48,7 @@ class Link:
         self.problem: BaseException | None = None  # why there is no connection, and will be none
         self.tried = threading.Event()  # the first try has ended
         self.done = threading.Event()  # there is a connection, or a problem
+        self.failing = False  # the last receive has failed
         self._poll_s = LISTENERS_POLL_S if listening else 1
         self._look = greeting
         self._receives = listening or greeting
@@ -87,6 +88,7 @@ class Link:
 
     def poll(self, poll_s: int) -> None:
         """Let each receive wait up to `poll_s` seconds; the next one is made at once, for something was sent."""
+        self.failing = False  # the last receive has failed
         self._poll_s = poll_s
         self._wake.set()
 
@@ -150,8 +152,10 @@ class Link:
             try:
                 received = connection.receive(self._poll_s if wanted else 0)
             except BaseException as error:
+                self.failing = True
                 self._stopped.wait(outages.record_failure(error))
                 continue
+            self.failing = False
             outages.record_success(started)
             self._look = False
             if received:

@@ -86,6 +86,17 @@ def test_an_answer_whose_lease_could_not_be_renewed_is_not_shown_twice(
     assert proxied.depth("lab2_1") == (0, 0)
 
 
+def test_a_listener_shows_the_answer_to_another_program_s_request_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No run of ours has an id like that; other runs leave it for whoever asked, for a while."""
+    monkeypatch.setattr("lab2.stats.client.inbox.TAKEOVER_S", 90.0)
+    answered(world, "order 7")
+    assert receive(inbox_of(world)) == []
+    listener = Inbox(world.queue("lab2_1"), "me", Run(), raised, listening=True)
+    assert [found.answer and found.answer.id for found in listener.receive(0)] == ["order 7"]
+
+
 def test_a_second_copy_of_an_answer_is_deleted_unseen(world: World) -> None:
     inbox = inbox_of(world)
     answered(world, "1", "1")

@@ -1,0 +1,58 @@
+"""Answers that servers have logged and that did not come: another program may take them from the answer queue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+from lab2.aws.failures import user_errors
+from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX
+from lab2.aws.session import AwsSession
+from lab2.errors import InvalidInput, UserError
+from lab2.stats.client.requests import Request
+from lab2.stats.protocol import Answer, decode_answer_fields
+from lab2.stats.server.log.reader import day_of, read_segments
+from lab2.stats.server.log.segments import objects
+
+TAKEN = f"another program reads the queue {ANSWER_QUEUE} and takes answers that are not its own"
+CLOCKS_S = 900.0  # by which clocks may differ
+SETTLED_S = 5.0  # after a row was written its answer may be on its way for so long
+MOST_SEGMENTS = 64  # of the log that are read: its end
+
+
+class Logged:
+    """What the log has of requests. `answers`: by id, those that should have come by now. `more`: it has others."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer] = {}
+        self.more = False
+
+
+def look_in_log(aws: AwsSession, requests: Sequence[Request]) -> Logged | None:
+    """Return what servers have logged of these requests; None if the log can't be read, for lack of rights perhaps."""
+    times = [request.first_sent for request in requests]
+    days = sorted({day_of(datetime.fromtimestamp(seconds, timezone.utc)) for seconds in (*times, time.time())})
+    logged = Logged()
+    try:
+        with user_errors("the log"):
+            entries = [entry for day in days for entry in objects(aws.s3, aws.bucket, f"{LOG_PREFIX}{day}/")]
+            entries = [entry for entry in entries if entry["LastModified"].timestamp() > min(times) - CLOCKS_S]
+            ids = {request.id for request in requests}
+            for line in read_segments(aws, entries[-MOST_SEGMENTS:]):
+                fields = line.fields or {}
+                if fields.get("id") in ids:
+                    if _age_s(fields.get("time")) < SETTLED_S:
+                        logged.more = True
+                    else:
+                        logged.answers[fields["id"]] = decode_answer_fields(fields.get("answer"))
+    except (UserError, InvalidInput):
+        return None
+    return logged
+
+
+def _age_s(timestamp: object) -> float:
+    try:
+        return time.time() - datetime.fromisoformat(str(timestamp).replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return 0.0
