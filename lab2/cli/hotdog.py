@@ -30,7 +30,6 @@ from lab2.labelling.results.contact_sheet import MAX_PICTURES, suffix_of_sheet, 
 from lab2.labelling.results.export import Export, Format
 from lab2.labelling.results.label_studio import TASKS, encode_tasks, find_new, read_tasks
 from lab2.labelling.results.labels_table import as_csv, as_json, rows_of
-from lab2.labelling.results.report import Report
 from lab2.labelling.results.training_set import TIES, Split, TrainingSet
 from lab2.labelling.round import label_round
 from lab2.labelling.session import LAST_EFFORT, Session
@@ -150,7 +149,7 @@ def report(session: Session, options: argparse.Namespace) -> int:
     session.tell()
     store = session.images
     images = {image.name: image for image in session.persist("Listing the pictures", lambda: list(store.all()))}
-    found = Report.of(images, session.votes())
+    found = session.report(images)
     if options.output == "text":
         print(found.as_text(shutil.get_terminal_size().columns), flush=True)
     else:

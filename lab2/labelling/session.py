@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +22,7 @@ from lab2.labelling.labels.outbox import Outbox
 from lab2.labelling.labels.outbox_file import labels_wait
 from lab2.labelling.pictures.decoding.decoder import Decoder
 from lab2.labelling.pictures.image_store import ImageStore
+from lab2.labelling.results.report import Report
 from lab2.system.worker_process import ProcessDied
 from lab2.terminal import MOMENT, counted, remark
 from lab2.workers import BackgroundTask
@@ -67,14 +68,23 @@ class Session:
 
     def votes(self) -> Votes:
         """Return the labels in the bucket that count; only what is new since the last call is read."""
+        return self._read(LabelFile.votes)
+
+    def report(self, images: Iterable[str]) -> Report:
+        """Return the report on images."""
+        names = list(images)
+        columns = self._read(lambda file: file.columns(names))
+        return Report.of_columns(names, columns) if columns else Report.of(names, self.votes())
+
+    def _read(self, read: Callable[[LabelFile], T]) -> T:
         aws = self.images.aws
-        self._label_file = self._label_file or LabelFile(aws, appends=False)
+        file = self._label_file = self._label_file or LabelFile(aws, appends=False)
         with user_errors(f"{LABEL_KEY} in bucket {aws.bucket}"):
-            votes = self.persist("Reading the labels", self._label_file.votes)
-        if (warning := self._label_file.warning()) not in ("", self._warning):
+            found = self.persist("Reading the labels", lambda: read(file))
+        if (warning := file.warning()) not in ("", self._warning):
             self._warning = warning
             self.say(warning)
-        return votes
+        return found
 
     def screen(self) -> Screen:
         """Return the window, or the terminal if no window can be opened."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 COPY_FROM_BYTES = 5 * 2**20  # S3 accepts a smaller part only as the last one of an upload
 LARGEST_WHOLE_BYTES = 32 * 2**20  # sent at each append; some 350,000 labels
+PART_BYTES = 2**20  # of an object that is not read as a whole
 UNCHANGED_CODES = {"304", "NotModified"}
 RANGE_CODES = {"InvalidRange", "416"}  # the object is shorter
 
@@ -49,6 +51,10 @@ class StoredObject:
     def read_whole(self) -> Content:
         reply = self.s3.get_object(Bucket=self.bucket, Key=self.key)
         return Content(reply["Body"].read(), reply["ETag"])
+
+    def read_in_parts(self) -> Iterator[bytes]:
+        """Yield the bytes of the object in parts: a large one is never in memory as a whole."""
+        yield from self.s3.get_object(Bucket=self.bucket, Key=self.key)["Body"].iter_chunks(PART_BYTES)
 
     def read_if_changed(self, start: int, etag: str) -> Content | None:
         """Return the bytes from `start` on, None if the object still has this ETag."""

@@ -78,6 +78,11 @@ class Doubts:
     changed: Rows = field(default_factory=Rows)
     _is_changeable: dict[str, bool] = field(default_factory=dict)  # annotator → whether the name may be changed
 
+    def know(self, name: str) -> None:
+        """Look at the name of an annotator."""
+        if name:
+            self._may_change(name)
+
     def note(self, line: int, label: Label) -> None:
         """Look at a row that was understood."""
         name = label.annotator

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.aws.s3.append_object import AppendObject
 from lab2.aws.session import AwsSession
 from lab2.errors import UserError
+from lab2.labelling.labels.columns import Columns, read_columns
 from lab2.labelling.labels.csv_dialect import ANSI, HEADER, CsvDialect, decode
 from lab2.labelling.labels.doubts import Doubts
 from lab2.labelling.labels.label import Label, LabelOrder, Votes, without_withdrawn
@@ -112,6 +113,7 @@ class LabelFile:
 
     def __init__(self, aws: AwsSession, appends: bool = True, sleep: Callable[[float], object] = time.sleep) -> None:
         self._index = LabelIndex(self._head, appends)
+        self._doubts: Doubts | None = None  # those of a file that was read in columns
         self._aws = aws
         self._object = AppendObject(aws.stored_object(LABEL_KEY), self._index, sleep)
 
@@ -148,9 +150,21 @@ class LabelFile:
         self._index.read()
         return without_withdrawn(self._index.votes)
 
+    def columns(self, names: Iterable[str]) -> Columns | None:
+        """Return the labels that count now under the names that the images have, in columns.
+
+        None if the file is small or not as we write it, or was read otherwise before; then ask `votes`.
+        """
+        self.look()
+        if self._object.complete:
+            return None
+        found = read_columns(self._object.store.read_in_parts(), names)
+        self._doubts = found.doubts if found else None
+        return found
+
     def warning(self) -> str:
         """Return sentences on rows that a person should look at, '' if there are none."""
-        return "\n".join(self._index.doubts.sentences())
+        return "\n".join((self._doubts or self._index.doubts).sentences())
 
     def _head(self) -> bytes:
         return self._object.start(HEAD_BYTES)

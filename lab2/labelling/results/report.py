@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from lab2.labelling.labels.choices import CHOICES
+from lab2.labelling.labels.columns import Columns, Tally
 from lab2.labelling.labels.label import Label, Votes, by_image
 from lab2.labelling.pictures.image_store import original_name
 from lab2.labelling.results.agreement import Comparison, compared_with_others, fleiss_kappa, krippendorff_alpha
@@ -86,10 +87,10 @@ class Report:
 
     @classmethod
     def of(cls, images: Iterable[str], votes: Votes) -> Report:
+        """Return the report on images with these votes."""
         images = list(images)
         votes = by_image(votes, images)
         verdicts = [verdict_of(image, votes.get(image, {}).values()) for image in images]
-        verdicts.sort(key=lambda verdict: (-verdict.dispute, -verdict.labels, verdict.image))
         given: dict[str, list[Label]] = {}
         for labels in votes.values():
             for label in labels.values():
@@ -101,6 +102,22 @@ class Report:
             Annotator(name, len(labels), _median_seconds(labels), others.get(name, Comparison()))
             for name, labels in given.items()
         ]
+        return cls._on(annotators, verdicts)
+
+    @classmethod
+    def of_columns(cls, images: Iterable[str], columns: Columns) -> Report:
+        """Return the report on images with the labels in columns: what `of` returns for the same labels."""
+        tally = Tally.of(columns, images)
+        verdicts = [Verdict(image, tuple(votes)) for image, votes in tally.votes.items()]
+        annotators = [
+            Annotator(each.name, each.labels, each.seconds, Comparison(each.agreed, each.compared))
+            for each in tally.annotators
+        ]
+        return cls._on(annotators, verdicts)
+
+    @classmethod
+    def _on(cls, annotators: list[Annotator], verdicts: list[Verdict]) -> Report:
+        verdicts.sort(key=lambda verdict: (-verdict.dispute, -verdict.labels, verdict.image))
         annotators.sort(key=lambda annotator: (-annotator.labels, annotator.name))
         counts = [verdict.votes for verdict in verdicts]
         return cls(annotators, verdicts, fleiss_kappa(counts), krippendorff_alpha(counts))

@@ -1,0 +1,232 @@
+"""The straight path for a large label file all of whose rows are as we write them: labels in columns of numbers.
+
+A `Label` takes some 300 bytes and microseconds, a row here some 20 bytes. Any other file is for `LabelIndex`, and of a
+file that both read, both count the same labels.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from lab2.labelling.labels.choices import BY_VALUE, CHOICES, WITHDRAWN
+from lab2.labelling.labels.csv_dialect import HEADER
+from lab2.labelling.labels.doubts import Doubts
+from lab2.labelling.labels.label import Label, plain_name
+
+if TYPE_CHECKING:
+    import numpy
+
+    Numbers = numpy.ndarray[Any, numpy.dtype[Any]]
+
+_ANY_VALUE = "|".join([*BY_VALUE, WITHDRAWN]).encode()
+_ROW = re.compile(
+    rb"^(?!'|\xef\xbb\xbf)([^,\"\r\n\0]+),(%s),((?!')[^,\"\r\n\0]*),"
+    rb"((?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})Z,((?:\d{1,6}\.\d\d)?)\n" % _ANY_VALUE,
+    re.MULTILINE,
+)
+_VALUES = [*(choice.value.encode() for choice in CHOICES), WITHDRAWN.encode()]
+
+
+@dataclass
+class Columns:
+    """The labels that count: of label n, its image is images[image[n]], and so on.
+
+    `choice` is an index of CHOICES; `seconds` is NaN if they are not known.
+    """
+
+    images: list[str]
+    annotators: list[str]
+    image: Numbers
+    annotator: Numbers
+    choice: Numbers
+    seconds: Numbers
+    doubts: Doubts
+
+
+@dataclass
+class _Rows:
+    """All rows of a file in columns. Names are numbered in the order in which they first appear."""
+
+    images: dict[bytes, int]
+    annotators: dict[bytes, int]
+    durations: dict[bytes, int]
+    image: Numbers
+    annotator: Numbers
+    choice: Numbers
+    time: Numbers
+    duration: Numbers
+
+
+def read_columns(parts: Iterable[bytes], names: Iterable[str]) -> Columns | None:
+    """Return the labels that count in a file that comes in parts, under the names that its images have.
+
+    None if a row is not as we write it, whether or not it could be understood.
+    """
+    try:
+        rows = _read(parts)
+        if rows is None:
+            return None
+        images = [image.decode() for image in rows.images]
+        annotators = [unicodedata.normalize("NFC", annotator.decode().strip()) for annotator in rows.annotators]
+    except ValueError:  # a day that no month has, or bytes that are not UTF-8
+        return None
+    if not all(map(str.strip, images)):
+        return None
+    return _count(rows, images, annotators, set(names))
+
+
+def _read(parts: Iterable[bytes]) -> _Rows | None:
+    import numpy
+
+    images, annotators, durations = (defaultdict[bytes, int](count().__next__) for _ in range(3))
+    values = {value: number for number, value in enumerate(_VALUES)}
+    columns: list[list[Numbers]] = [[] for _ in range(5)]
+    for lines in _whole_lines(parts):
+        rows = _ROW.findall(lines)
+        if len(rows) != lines.count(b"\n"):
+            return None
+        image, value, annotator, time, duration = zip(*rows, strict=True)
+        columns[0].append(numpy.fromiter(map(images.__getitem__, image), numpy.uint32, len(rows)))
+        columns[1].append(numpy.fromiter(map(annotators.__getitem__, annotator), numpy.uint32, len(rows)))
+        columns[2].append(numpy.fromiter(map(values.__getitem__, value), numpy.uint8, len(rows)))
+        columns[3].append(numpy.array(time).astype("M8[ms]").astype(numpy.int64))
+        columns[4].append(numpy.fromiter(map(durations.__getitem__, duration), numpy.uint32, len(rows)))
+    if not columns[0]:
+        return None
+    whole: list[Numbers] = []
+    while columns:  # each column is freed as soon as it is in one piece
+        whole.append(numpy.concatenate(columns.pop(0)))
+    return _Rows(images, annotators, durations, *whole)
+
+
+def _whole_lines(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the file below its header in parts that end with a line; what is not ended, or no header, is one line."""
+    rest, header = b"", f"{HEADER}\n".encode()
+    for part in parts:
+        rest += part
+        if header and len(rest) >= len(header):
+            if not rest.startswith(header):
+                yield b"\n"
+                return
+            rest, header = rest[len(header) :], b""
+        end = 0 if header else rest.rfind(b"\n") + 1
+        if end:
+            yield rest[:end]
+            rest = rest[end:]
+    if rest:
+        yield b"\n"
+
+
+def _count(rows: _Rows, images: list[str], annotators: list[str], names: set[str]) -> Columns:
+    import numpy
+
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(annotators))}
+    annotator = numpy.array([numbers[name] for name in annotators], numpy.uint32)[rows.annotator]
+    doubts = Doubts()
+    for name in numbers:
+        doubts.know(name)
+    if "" in numbers:
+        for row in numpy.flatnonzero(annotator == numbers[""]).tolist():
+            doubts.note(row + 2, Label(images[rows.image[row]], ""))
+    last = _last_of_each(rows.image, annotator, rows.time)
+    last = last[rows.choice[last] < len(CHOICES)]  # the others are withdrawn
+    targets = _targets(images, names)
+    image = rows.image
+    if targets != images:
+        known = {name: number for number, name in enumerate(dict.fromkeys(targets))}
+        image = numpy.array([known[name] for name in targets], numpy.uint32)[rows.image]
+        last = last[numpy.argsort(rows.image[last], kind="stable")]  # of equal times that of the later name counts
+        last = last[_last_of_each(image[last], annotator[last], rows.time[last])]
+        images = list(known)
+    durations = numpy.array([float(text or "nan") for text in rows.durations])
+    return Columns(
+        images, list(numbers), image[last], annotator[last], rows.choice[last], durations[rows.duration[last]], doubts
+    )
+
+
+def _last_of_each(image: Numbers, annotator: Numbers, time: Numbers) -> Numbers:
+    """Return where the label with the latest time of each image and annotator is; of equal times, the last one."""
+    import numpy
+
+    order: Numbers = numpy.lexsort((time, annotator, image))  # stable
+    changes = (numpy.diff(image[order]) != 0) | (numpy.diff(annotator[order]) != 0)
+    last: Numbers = order[numpy.append(changes, True)]
+    return last
+
+
+def _targets(images: list[str], names: set[str]) -> list[str]:
+    """Return the name that each image has in the bucket: see `label.by_image`."""
+    if names.issuperset(images):
+        return images
+    alike = {plain_name(name): name for name in names}
+    return [image if image in names else alike.get(plain_name(image), image) for image in images]
+
+
+@dataclass
+class Tallied:
+    """What one annotator did: labels, the median seconds of one, and how often like the majority of the others."""
+
+    name: str
+    labels: int
+    seconds: float | None
+    agreed: int
+    compared: int
+
+
+@dataclass
+class Tally:
+    """The votes on each image that is asked for, one number for each of CHOICES, and what each annotator did."""
+
+    votes: dict[str, list[int]]
+    annotators: list[Tallied]
+
+    @classmethod
+    def of(cls, columns: Columns, names: Iterable[str]) -> Tally:
+        """Return the tally of the labels; those of other images count for their annotators only."""
+        import numpy
+
+        shape = len(columns.images), len(CHOICES)
+        cell = columns.image.astype(numpy.int64) * len(CHOICES) + columns.choice
+        counts = numpy.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+        wanted = dict.fromkeys(names)
+        rows: Any = counts.tolist()
+        votes = dict(zip(columns.images, rows, strict=True))
+        agreed, compared = _compare(columns, counts, numpy.array([image in wanted for image in columns.images], bool))
+        labels = numpy.bincount(columns.annotator, minlength=len(columns.annotators))
+        order = numpy.argsort(columns.annotator, kind="stable")
+        durations = numpy.split(columns.seconds[order], numpy.cumsum(labels)[:-1])
+        numbers = zip(labels.tolist(), map(_median, durations), agreed.tolist(), compared.tolist(), strict=True)
+        annotators = [Tallied(name, *each) for name, each in zip(columns.annotators, numbers, strict=True) if each[0]]
+        return cls({name: votes.get(name, [0] * len(CHOICES)) for name in wanted}, annotators)
+
+
+def _median(seconds: Numbers) -> float | None:
+    """Return the median of the numbers, None if all are NaN."""
+    import numpy
+
+    known = seconds[~numpy.isnan(seconds)]
+    return float(numpy.median(known)) if len(known) else None
+
+
+def _compare(columns: Columns, counts: Numbers, is_wanted: Numbers) -> tuple[Numbers, Numbers]:
+    """Return of each annotator how often the others have a majority on an image, and how often it is the same."""
+    import numpy
+
+    agrees, differs = (numpy.zeros(counts.shape, bool) for _ in range(2))  # whether a vote does so on an image
+    for choice in range(len(CHOICES)):
+        others = counts.copy()
+        others[:, choice] -= 1
+        most = others.max(axis=1)
+        decided = is_wanted & (most > 0) & ((others == most[:, None]).sum(axis=1) == 1)
+        leads = others.argmax(axis=1) == choice
+        agrees[:, choice], differs[:, choice] = decided & leads, decided & ~leads
+    same, other = agrees[columns.image, columns.choice], differs[columns.image, columns.choice]
+    size = len(columns.annotators)
+    agreed = numpy.bincount(columns.annotator[same], minlength=size)
+    return agreed, agreed + numpy.bincount(columns.annotator[other], minlength=size)
