@@ -156,7 +156,7 @@ def _last_of_each(image: Numbers, annotator: Numbers, time: Numbers) -> Numbers:
 
     order: Numbers = numpy.lexsort((time, annotator, image))  # stable
     changes = (numpy.diff(image[order]) != 0) | (numpy.diff(annotator[order]) != 0)
-    last: Numbers = order[numpy.append(changes, True)]
+    last: Numbers = order[numpy.append(changes, True)[: len(order)]]  # there may be none
     return last
 
 
