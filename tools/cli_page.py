@@ -23,14 +23,14 @@ PROGRAMS = {
 INTRODUCTION = """\
 # Command line
 
-Every command and option, written by `python tools/cli_page.py` from the programs themselves.
+Written by `python tools/cli_page.py` from the programs themselves. Brackets name the commands that take an argument.
 """
 
 
 def page() -> str:
     """Return the text of the page."""
     programs = [build(name) for name, build in PROGRAMS.items()]
-    shared = set.intersection(*(set(rows(parser)) for program in programs for parser in program.parsers()))
+    shared = set.intersection(*(set(rows(program.unnamed)) for program in programs))
     parts = [
         INTRODUCTION,
         "## All programs\n",
@@ -40,7 +40,7 @@ def page() -> str:
         named = program.commands.values()
         parts += [f"\n## {program.prog}\n", " ".join(str(program.unnamed.description).partition("\n\n")[0].split()), ""]
         parts += [f"- `{usage(parser)}`: {parser.description}" for parser in named]
-        parts += ["", "Arguments, with the commands that take them:", ""]
+        parts.append("")
         takers: dict[tuple[str, str], list[str]] = {}
         for name, parser in [
             ("no command", program.unnamed),
