@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from lab2.terminal import printable
 
 MAX_TRACEBACKS = 1_000_000  # bytes of tracebacks that one process writes
 
 _traceback_file = ""  # of this process, once it has one
+_tracebacks: list[Callable[[str, str], object]] = []  # who takes a sentence and its traceback, in the place of a file
 
 
 class UserError(Exception):
@@ -26,14 +28,23 @@ class InvalidInput(ValueError):
     """Input that is not valid; the message says why, in plain words."""
 
 
+def hand_tracebacks_to(record: Callable[[str, str], object]) -> None:
+    """From now on hand an unforeseen error's sentence and traceback to `record`, and write no files of them."""
+    _tracebacks[:] = [record]
+
+
 def internal_error(error: BaseException) -> str:
-    """Write the traceback of an error that nobody foresaw to a file; return a sentence that names both."""
+    """Write the traceback of an error that nobody foresaw to a file or the log; return a sentence that names both."""
     import traceback
 
     name = type(error).__name__
     reason = printable(traceback.format_exception_only(type(error), error)[-1].strip())[:200]
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    if _tracebacks:
+        _tracebacks[0](f"internal error: {reason or name}", text)
+        return f"internal error: {reason or name} (traceback in the log)"
     try:
-        path = _write_traceback("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+        path = _write_traceback(text)
     except OSError as problem:
         return f"internal error: {reason or name} (the traceback can't be written: {problem.strerror})"
     return f"internal error: {reason or name} (traceback in {path})"

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
 
+from lab2.errors import hand_tracebacks_to
 from lab2.events import LOGGER, log_event
 from lab2.system import signals
 from lab2.system.streams import reader_is_gone
@@ -22,14 +23,20 @@ def set_up(quiet: bool = False, verbose: bool = False, form: str = "text") -> No
     LOGGER.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
     LOGGER.propagate = False
     LOGGER.handlers = [_Lines(as_json if form == "json" else as_text)]
+    if form == "json":  # who reads these may have nothing else of this machine, and files go with it
+        hand_tracebacks_to(_log_traceback)
 
 
 def log_fatal(sentence: str) -> bool:
-    """Log why the program ends, if it logs in JSON; tell whether it does."""
+    """Log why the program ends, if it logs in JSON; return whether it does."""
     in_json = any(isinstance(handler, _Lines) and handler.form is as_json for handler in LOGGER.handlers)
     if in_json:
         log_event("fatal", sentence, logging.CRITICAL)
     return in_json
+
+
+def _log_traceback(sentence: str, traceback: str) -> None:
+    log_event("internal_error", sentence, logging.ERROR, traceback=traceback)
 
 
 class _Lines(logging.Handler):

@@ -6,12 +6,15 @@ import csv
 import io
 import json
 import logging
+import os
 import re
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from support.client import client
-from support.world import PATIENCE, World
+from support.world import PATIENCE, ROOT, World
 
 from lab2.aws.sqs.message_queue import Outgoing
 from lab2.cli import logs
@@ -126,3 +129,21 @@ def test_a_verbose_client_names_request_ids_on_stderr(world: World, server: obje
     code, output, errors = client(world, "--verbose", "3", "--output", "json")
     assert code == 0 and json.loads(output)["mean"] == 3
     assert re.search(r"sqs SendMessageBatch: HTTP 200, request id [\w-]+\n", errors)
+
+
+def test_the_traceback_of_an_unforeseen_error_is_in_the_json_log_and_in_no_file(tmp_path: Path) -> None:
+    """Of a machine that is gone only its log is left."""
+    script = (
+        "from lab2.cli import logs; from lab2.errors import internal_error; logs.set_up(form='json')\n"
+        "try: [][1]\n"
+        "except IndexError as error: print(internal_error(error))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, capture_output=True,
+        text=True, timeout=PATIENCE,
+    )  # fmt: skip
+    assert done.stdout == "internal error: IndexError: list index out of range (traceback in the log)\n"
+    event = json.loads(done.stderr)
+    assert (event["event"], event["level"]) == ("internal_error", "error")
+    assert event["traceback"].startswith("Traceback ") and "[][1]" not in event["message"]
+    assert list(tmp_path.iterdir()) == []
