@@ -18,9 +18,10 @@ from pathlib import Path
 import pexpect
 import pytest
 from support.client import WAITING
-from support.world import PATIENCE, ROOT, World
+from support.world import PATIENCE, ROOT, World, until
 
 from lab2.aws.resources import DEPLOY, LABEL_KEY
+from lab2.aws.sqs.message_queue import Outgoing
 from lab2.cli import client, hotdog, server
 from lab2.labelling.labels.csv_dialect import HEADER
 from lab2.stats.protocol import answer_request, encode_answer
@@ -93,6 +94,8 @@ def test_the_answer_shown_is_what_the_server_computes() -> None:
 
 
 def test_the_client_of_the_protocol_gets_its_answer(world: World, server: object) -> None:
+    world.queue("lab2").send([Outgoing("[1]")])  # its answer has no client
+    until(lambda: world.depth("lab2_1") == (1, 0))
     assert run(python("protocol.md"), world) == "5.5 5.5 8 3\n"
 
 

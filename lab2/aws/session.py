@@ -49,6 +49,9 @@ else:
     Endpoint = namedtuple("Endpoint", "url region access_key secret_key")
 
 
+OLDEST_BOTO3 = (1, 36)  # as in pyproject.toml: older ones lack a setting of S3's checksums
+
+
 class AwsSession:
     """One AWS account and region: the queues and the bucket in it, as boto3 clients.
 
@@ -81,6 +84,9 @@ class AwsSession:
         """The boto3 session; UserError where the AWS settings can't be used."""
         import boto3  # takes 0.2 s: not before somebody needs it
 
+        if tuple(map(int, boto3.__version__.split(".")[:2])) < OLDEST_BOTO3:
+            oldest = ".".join(map(str, OLDEST_BOTO3))
+            raise UserError(f"boto3 {boto3.__version__} is too old. Try: pip install --upgrade 'boto3>={oldest}'")
         core = self.botocore_session
         if self.endpoint:
             _, region, access_key, secret_key = self.endpoint

@@ -102,7 +102,16 @@ class AppendObject(Generic[Item]):
             raise
         self.took = min(LONGEST_WRITE_S, time.monotonic() - started)
         self.codec.wrote(missing)
-        return Outcome.DURABLE
+        return Outcome.DURABLE if self.store.in_parts else self._read_back(missing)
+
+    def _read_back(self, items: Sequence[Item]) -> Outcome:
+        """Look whether a write stayed, on a store that may tell two writers at once that they were first.
+
+        Who had its condition checked before our write landed is done after about as long as that took.
+        """
+        self.sleep(self.took)
+        self.refresh()
+        return Outcome.CONFLICT if self.codec.missing(items) else Outcome.DURABLE
 
     def refresh(self, exists: bool = False) -> None:
         """Read what was appended since we last looked, and tell the codec.

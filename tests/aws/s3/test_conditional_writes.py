@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import boto3
 import pytest
 from support.codec import Rows
 from support.faults import first_always
@@ -121,6 +122,22 @@ def test_on_another_store_a_large_object_is_put_whole_so_that_one_writer_wins(el
     assert after.startswith(body)
     assert sorted(after[len(body) :].split()) == sorted(b"%d-%d" % (who, n) for who in range(3) for n in range(2))
     assert not any(operation in proxy.calls for operation in ("CreateMultipartUpload", "UploadPartCopy"))
+
+
+def test_on_another_store_a_write_that_somebody_overwrote_in_a_race_is_made_again(
+    elsewhere: World, proxy: Proxy, emulator: str
+) -> None:
+    """As moto 5.2.5, which looks at the condition of a PUT before it has read its body."""
+    log = AppendObject(elsewhere.aws.stored_object(LABEL_KEY), Rows())
+    log.append([b"before"])
+    rival = boto3.client("s3", endpoint_url=emulator)
+
+    def overwrite() -> None:
+        rival.put_object(Bucket=elsewhere.aws.bucket, Key=LABEL_KEY, Body=b"before\nrival\n")
+
+    proxy.on("PutObject", Fault(after=overwrite))
+    log.append([b"ours"])
+    assert elsewhere.objects(LABEL_KEY) == {LABEL_KEY: b"before\nrival\nours\n"}
 
 
 def test_on_another_store_an_object_ends_at_a_size_and_nothing_is_lost(
