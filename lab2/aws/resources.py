@@ -10,6 +10,7 @@ DEAD_LETTER_QUEUE = "lab2_dead"
 LOG_PREFIX = "log/"
 ID_PREFIX = "ids/"  # under which day an id that has no date is logged
 IMAGE_PREFIX = "underbase/"
+PREVIEW_PREFIX = "underbase-previews/"
 LABEL_KEY = "underbase.csv"
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOT = PACKAGE.parent  # the checkout, or the folder that pip installed the package into

@@ -71,7 +71,9 @@ def ask_round(session: Session, candidates: list[Image], annotator: str) -> None
     outages = OutageReporter("Reading pictures", session.say)
 
     def load() -> tuple[Image, Picture] | None:
-        return session.images.next_picture(candidates, lambda data: decoder.decode(data, *screen.box), outages)
+        return session.images.next_picture(
+            candidates, lambda data: decoder.decode(data, *screen.box), decoder.preview, outages
+        )
 
     count = min(ROUND, len(candidates))
     arriving = {BackgroundTask(load).future for _ in range(count)}

@@ -27,7 +27,9 @@ from lab2.aws.session import AwsSession
 from lab2.errors import UserError, internal_error
 from lab2.labelling.pictures.local_files import MAX_BYTES
 from lab2.labelling.pictures.picture import Picture, UnreadableImage
+from lab2.labelling.pictures.previews import SMALL_BYTES, Previews
 from lab2.terminal import JOINERS, printable
+from lab2.workers import BackgroundTask
 
 _OUR_NAME = re.compile(r"([0-9a-f]{12})-")
 _BETWEEN_OURS = ("9~", "f~")  # our names start with 0 to 9 and a to f; capitals and the other letters sort behind these
@@ -51,7 +53,9 @@ class ImageStore:
     """The images of one bucket. Thread-safe. `state` is a folder of this machine in which the walk is remembered."""
 
     def __init__(self, aws: AwsSession, state: Path | None = None) -> None:
-        self.aws, self.state = aws, state
+        self.aws = aws
+        self.state = state
+        self.previews = Previews(aws)
         self._first: list[Image] = []  # the first page, as it was when last listed
         self._large = False  # whether there are more than a page lists
         self._place: str | None = None  # the name after which the walk goes on; None: it has not started
@@ -126,10 +130,7 @@ class ImageStore:
 
         UserError if S3 refuses whatever is asked for.
         """
-        if _CONTROL.search(image.name):
-            raise UnreadableImage("its name has control characters")
-        if image.size > MAX_BYTES:
-            raise UnreadableImage(f"it is larger than {MAX_BYTES // 2**20} MB")
+        _check(image)
         s3, bucket, key = self.aws.s3, self.aws.bucket, IMAGE_PREFIX + image.name
         with user_errors(f"image {printable(image.name)}"):
             try:
@@ -145,13 +146,20 @@ class ImageStore:
             return data
 
     def next_picture(
-        self, images: list[Image], decode: Callable[[bytes], Picture], outages: OutageReporter
+        self,
+        images: list[Image],
+        decode: Callable[[bytes], Picture],
+        shrink: Callable[[bytes], bytes],
+        outages: OutageReporter,
     ) -> tuple[Image, Picture] | None:
-        """Take images off the end of the list until one can be shown; None where none can. An outage is waited for."""
+        """Take images off the end of the list until one can be shown; None if none can. An outage is waited for.
+
+        `shrink` returns a preview of an image; one that has none yet gets it.
+        """
         while images:
             image = images.pop()
             try:
-                return image, decode(persist(partial(self.fetch, image), outages))
+                return image, self._picture(image, decode, shrink, outages)
             except UnreadableImage as reason:
                 outages.say(f"{printable(image.name)} can't be shown: {reason}.")
             except UserError:
@@ -160,18 +168,41 @@ class ImageStore:
                 outages.say(f"{printable(image.name)} can't be shown: {internal_error(error)}.")
         return None
 
-    def store(self, name: str, data: bytes, check: Callable[[bytes], object] = bool) -> bool:
-        """Store an image under its name; False where it is there already, whatever its name.
+    def _picture(
+        self,
+        image: Image,
+        decode: Callable[[bytes], Picture],
+        shrink: Callable[[bytes], bytes],
+        outages: OutageReporter,
+    ) -> Picture:
+        """Return an image as a picture: its preview, or else itself, and then it gets a preview in the background."""
+        _check(image)
+        preview = persist(partial(self.previews.fetch, image.name, image.size), outages)
+        if preview is not None:
+            with suppress(UnreadableImage):
+                return decode(preview)
+        data = persist(partial(self.fetch, image), outages)
+        picture = decode(data)
+        if image.size > SMALL_BYTES:
+            BackgroundTask(lambda: self.previews.store(image.name, image.size, shrink(data)))
+        return picture
 
-        What is not there yet is checked first: UnreadableImage, or what else `check` raises, and it is not stored.
+    def store(self, name: str, data: bytes, shrink: Callable[[bytes], bytes | None]) -> bool:
+        """Store an image under its name, and its preview; False if it is there already, whatever its name.
+
+        `shrink` returns the preview, or None for an image that is small. What it raises, such as UnreadableImage,
+        leaves the image out.
         """
         hash = digest(data)
         with self._same[hash], user_errors(f"bucket {self.aws.bucket}"):
             reply = self.aws.s3.list_objects_v2(Bucket=self.aws.bucket, Prefix=IMAGE_PREFIX + hash)
             if any(entry["Size"] == len(data) for entry in reply.get("Contents", ())):
                 return False
-            check(data)
-            self._put(IMAGE_PREFIX + stored_name(name, hash), data)
+            preview = shrink(data)
+            stored = stored_name(name, hash)
+            self._put(IMAGE_PREFIX + stored, data)
+            if preview is not None:
+                self.previews.store(stored, len(data), preview)
         return True
 
     def _put(self, key: str, data: bytes) -> None:
@@ -196,6 +227,14 @@ class ImageStore:
         entries = [Image(entry["Key"][len(IMAGE_PREFIX) :], entry["Size"]) for entry in listed]
         images = [image for image in entries if image.name and not image.name.endswith("/")]
         return images, entries[-1].name if more and entries else None
+
+
+def _check(image: Image) -> None:
+    """Raise UnreadableImage for an image that should not be shown."""
+    if _CONTROL.search(image.name):
+        raise UnreadableImage("its name has control characters")
+    if image.size > MAX_BYTES:
+        raise UnreadableImage(f"it is larger than {MAX_BYTES // 2**20} MB")
 
 
 def digest(data: bytes) -> str:

@@ -19,6 +19,7 @@ from lab2.labelling.pictures.decoding.decoder import Decoder
 from lab2.labelling.pictures.image_store import ImageStore, digest
 from lab2.labelling.pictures.local_files import files_of, is_picture_name, read_file
 from lab2.labelling.pictures.picture import UnreadableImage
+from lab2.labelling.pictures.previews import SMALL_BYTES
 from lab2.system.keyboard import ask
 from lab2.terminal import Progress, counted, printable
 from lab2.workers import BatchWorker
@@ -141,10 +142,11 @@ class Uploader:
         try:
             with self._memory.take(_size(path) or 0):
                 data = read_file(path)
-                if checked := not self._images.done():  # there is nothing else to do yet
-                    self._check(data)
+                shrink: Callable[[bytes], bytes | None] = self._shrink
+                if not self._images.done():  # there is nothing else to do yet
+                    shrink = _returning(self._shrink(data))
                 images = self._images.result()
-                stored = not self.failure and images.store(path.name, data, bool if checked else self._check)
+                stored = not self.failure and images.store(path.name, data, shrink)
             if not self.failure:
                 self.done.append(Outcome(path, UPLOADED if stored else THERE))
         except UnreadableImage as reason:
@@ -166,10 +168,14 @@ class Uploader:
         self._decoders.put(Decoder())
         self._decoder_count += 1
 
-    def _check(self, data: bytes) -> None:
+    def _shrink(self, data: bytes) -> bytes | None:
+        """Return the preview of a picture, None of one that is small; UnreadableImage if it can't be shown."""
         decoder = self._decoders.get()
         try:
+            if len(data) > SMALL_BYTES:
+                return decoder.preview(data)
             decoder.check(data)
+            return None
         finally:
             self._decoders.put(decoder)
 
@@ -211,6 +217,15 @@ def copies_together(files: Iterable[Path]) -> list[list[Path]]:
             by_content.setdefault(_content(path) if len(same_size) > 1 else path, []).append(path)
         groups += by_content.values()
     return groups
+
+
+def _returning(preview: bytes | None) -> Callable[[bytes], bytes | None]:
+    """Return a function that returns a preview which is made already."""
+
+    def shrink(_: bytes) -> bytes | None:
+        return preview
+
+    return shrink
 
 
 def _size(path: Path) -> int | None:

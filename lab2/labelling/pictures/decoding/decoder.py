@@ -14,6 +14,8 @@ from lab2.system.worker_process import Channel, Frame, ProcessDied, WorkerProces
 OWN_SIZE = 0, 0  # the box of a picture that is not scaled
 MAX_MEMORY = 6 * 2**30  # bytes of address space for a decoder: OpenCV reserves much and uses little
 
+PREVIEW_SIDE = 1280  # pixels, of the longer side
+PREVIEW_QUALITY = 80  # of a JPEG
 NO_OPENCV = "OpenCV can't be loaded ({}). Try: pip install -r requirements.txt"
 if sys.platform == "linux":
     NO_OPENCV += ", and: sudo apt-get install --no-install-recommends libgl1 libglib2.0-0"
@@ -37,6 +39,11 @@ class Decoder:
     def check(self, data: bytes) -> None:
         """Raise UnreadableImage where `decode` would; it takes less time."""
         self._ask({}, data)
+
+    def preview(self, data: bytes) -> bytes:
+        """Return a JPEG of the picture, PREVIEW_SIDE pixels wide or high; UnreadableImage if the bytes are not one."""
+        _, preview = self._ask({"width": PREVIEW_SIDE, "height": PREVIEW_SIDE, "quality": PREVIEW_QUALITY}, data)
+        return preview
 
     def _ask(self, box: dict[str, int], data: bytes) -> Frame:
         with self._lock:
@@ -68,7 +75,7 @@ def main(channel: Channel) -> None:
     first = {"warning": warning} if (warning := limit_memory()) else {}  # goes with the first reply
     problem = ""
     try:
-        import cv2  # noqa: F401 - only to know early
+        import cv2
     except ImportError as error:
         problem = NO_OPENCV.format(error)
     while True:
@@ -82,7 +89,10 @@ def main(channel: Channel) -> None:
                 channel.send(first)
             else:
                 pixels = decode(data, box["width"], box["height"])
-                channel.send({"width": pixels.shape[1], "height": pixels.shape[0]} | first, pixels.tobytes())
+                size = {"width": pixels.shape[1], "height": pixels.shape[0]}
+                if "quality" in box:
+                    _, pixels = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, box["quality"]])
+                channel.send(size | first, pixels.tobytes())
         except UnreadableImage as reason:
             channel.send({"reason": str(reason)} | first)
         except BaseException as error:
