@@ -1,6 +1,11 @@
 #!/usr/bin/env python3
 """Launcher: the program is lab2/cli/server.py."""
 
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # PYTHONSAFEPATH leaves it out
+
 from lab2.cli.server import command
 
 if __name__ == "__main__":

@@ -29,6 +29,9 @@ DEFAULT_WAIT_S = 60.0
 if TYPE_CHECKING:
     from lab2.stats.client.connection import Connection
 
+DESCRIPTION = """\
+Ask for series of numbers, send them to the queue lab2,
+and show the answers from lab2_1."""
 EPILOG = """\
 exit codes:
   0  everything was answered
@@ -42,7 +45,7 @@ exit codes:
 
 def program(prog: str | None = None) -> Program:
     """Return the parser: client.py without a command asks for numbers, or sends those that it is given."""
-    program = Program(ask_or_send, __doc__.replace("lab2, ", "lab2,\n"), EPILOG, [common_options()], prog)
+    program = Program(ask_or_send, DESCRIPTION, EPILOG, [common_options()], prog)
     parser = program.unnamed
     parser.usage = "%(prog)s [options] [NUMBER ...]\n       %(prog)s COMMAND [options]"
     parser.add_argument("numbers", nargs="*", metavar="NUMBER", type=number, help="numbers to send as one message")

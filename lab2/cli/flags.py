@@ -54,6 +54,7 @@ def add_output_option(parser: argparse.ArgumentParser, forms: Sequence[str]) -> 
 
 def apply_common_options(options: argparse.Namespace) -> None:
     """Do what `common_options` ask for, before anything else."""
+    unset_empty_variables()
     apply_aws_options(options)
     if options.quiet:
         be_quiet()
@@ -61,6 +62,13 @@ def apply_common_options(options: argparse.Namespace) -> None:
         from lab2.cli import logs  # imported only here: logging takes milliseconds of the client's first prompt
 
         logs.set_up(verbose=True)
+
+
+def unset_empty_variables(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Let an empty variable that we or AWS's libraries read count as one that is not set."""
+    for name, value in list(environment.items()):
+        if not value and (name.startswith(("AWS_", "LAB2_", "GATEWAY_")) or name == "HOME"):
+            del environment[name]
 
 
 def apply_aws_options(options: argparse.Namespace, environment: MutableMapping[str, str] = os.environ) -> None:

@@ -38,6 +38,7 @@ from lab2.system.keyboard import ask, edit_lines
 from lab2.system.machine import state_folder
 from lab2.terminal import counted, printable, remark
 
+DESCRIPTION = "Hot dog or not: upload pictures, and label each with one key."
 EPILOG = """\
 Without a command a menu is shown.
 
@@ -63,6 +64,11 @@ class Needs:
         return any(given[option] in values if values else given[option] for option, values in self.decoder_for.items())
 
 
+def make_clients(aws: AwsSession) -> tuple[str, object]:
+    """Make them now: later several threads need them, and only one may make them."""
+    return aws.bucket, aws.s3
+
+
 def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
     """Return the session that the options ask for; `stack` gets what to undo at the end."""
     needs: Needs = options.needs
@@ -72,6 +78,7 @@ def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
         endpoint = stack.enter_context(emulator.running()) if options.local else None
         aws = AwsSession(options.bucket, UPLOADS, endpoint)
         images = ImageStore(aws, state)
+        make_clients(aws)
         if needs.listing:
             images.open()
         if options.local:
@@ -232,7 +239,7 @@ def annotator_name(given: str | None) -> str:
 
 def program(prog: str | None = None) -> Program:
     """Return the parser: hotdog.py without a command shows the menu."""
-    program = Program(menu, __doc__, EPILOG, [bucket_option(), common_options()], prog)
+    program = Program(menu, DESCRIPTION, EPILOG, [bucket_option(), common_options()], prog)
     add_label_options(program.unnamed)
     parser = program.command("upload", upload_given, "add pictures to the bucket")
     parser.set_defaults(needs=Needs(listing=False))

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from lab2.errors import UserError, internal_error
-from lab2.system import signals, terminal_mode
-from lab2.system.streams import discard, is_broken, reader_is_gone
+from lab2.system import signals, streams, terminal_mode
+from lab2.system.streams import discard, is_broken, is_of_output, reader_is_gone
 from lab2.terminal import escape_unencodable
 
 INTERNAL_ERROR = 70  # exit code, as EX_SOFTWARE of sysexits.h
@@ -29,6 +29,7 @@ def run(main: Callable[[], int]) -> NoReturn:
 
     Ctrl-C gives 130, another signal 128 and its number, a closed standard output 1. The terminal is left as it was.
     """
+    streams.set_up()
     escape_unencodable()
     terminal_mode.keep()
     signals.handle(_end, *signals.ENDING)
@@ -41,7 +42,10 @@ def run(main: Callable[[], int]) -> NoReturn:
     except OSError as error:
         discard(*filter(is_broken, (sys.stdout, sys.stderr)))
         if not reader_is_gone(error):
-            say_last(f"The output was not written: {error.strerror}.")
+            try:
+                say_last(f"The output was not written: {error.strerror}.")
+            except OSError:  # nor can this be
+                discard(sys.stderr)
         code = 1
     terminal_mode.restore()
     sys.exit(code)
@@ -62,7 +66,7 @@ def exit_code(main: Callable[[], int]) -> int | str | None:
         say_last(f"{_capitalised(str(error))}. Install what is missing: pip install -r requirements.txt")
         return 2
     except Exception as error:
-        if isinstance(error, OSError) and reader_is_gone(error):
+        if isinstance(error, OSError) and (reader_is_gone(error) or is_of_output(error)):
             raise
         say_last(_capitalised(internal_error(error)))
         return INTERNAL_ERROR

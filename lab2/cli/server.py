@@ -28,6 +28,7 @@ from lab2.system import signals
 from lab2.system.streams import flush_each_line
 from lab2.terminal import counted, printable
 
+DESCRIPTION = "Answer the requests on the queue lab2: receive, summarise, log, answer, delete."
 EPILOG = """\
 Ctrl-C or kill shuts it down gracefully: it finishes the requests it holds.
 
@@ -42,7 +43,7 @@ exit codes:
 
 def program(prog: str | None = None) -> Program:
     """Return the parser: server.py without a command serves."""
-    program = Program(serve, __doc__, EPILOG, [bucket_option(), common_options()], prog)
+    program = Program(serve, DESCRIPTION, EPILOG, [bucket_option(), common_options()], prog)
     parser = program.unnamed
     parser.add_argument("--drain", action="store_true", help="process the requests that are queued, then exit")
     parser.add_argument(

@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from lab2.errors import UserError
+
 if TYPE_CHECKING:  # pathlib takes milliseconds of the client's first prompt
     from pathlib import Path
 
@@ -47,4 +49,7 @@ def _folder(name: str) -> Path:
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA")
         return (Path(local) if local else Path.home() / "AppData" / "Local") / "lab2" / name
-    return Path.home() / ".local" / name / "lab2"
+    try:
+        return Path.home() / ".local" / name / "lab2"
+    except RuntimeError:
+        raise UserError("There is no home directory to keep files in. Name a folder: export HOME=/path") from None

@@ -110,3 +110,49 @@ def test_a_full_disk_under_the_output_is_said_in_a_sentence() -> None:
             stderr=subprocess.PIPE, text=True, timeout=PATIENCE,
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (1, "The output was not written: No space left on device.\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "sentence"),
+    [
+        ("server.py --version >&-", 1, "The output was not written: Bad file descriptor.\n"),
+        ("client.py --wait 0 <&-", 0, "No numbers were typed, so nothing was sent.\n"),
+        ("client.py x 2>&-", 2, ""),
+        ("client.py --wait 0 <&- >&- 2>&-", 1, ""),
+        ("client.py --wait 0 </dev/null >/dev/full", 1, "The output was not written: No space left on device.\n"),
+        ("client.py --help >&- 2>/dev/full", 1, ""),
+    ],
+)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_closed_or_full_stream_is_a_sentence_and_no_internal_error(
+    line: str, code: int, sentence: str, unbuffered: str, tmp_path: Path
+) -> None:
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} {ROOT / line}"], env=environment | {"HOME": str(tmp_path)}, cwd=tmp_path,
+        capture_output=True, text=True, timeout=PATIENCE,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (code, sentence)
+
+
+@pytest.mark.parametrize(
+    ("options", "settings"),
+    [
+        ([], {"HOME": None}),
+        ([], {"HOME": ""}),
+        ([], {"HOME": "/"}),
+        ([], {"AWS_PROFILE": "", "AWS_SESSION_TOKEN": "", "LAB2_BUCKET": ""}),
+        (["-OO"], {"PYTHONSAFEPATH": "1"}),
+    ],
+)
+def test_a_client_answers_without_a_home_with_empty_variables_and_optimised(
+    world: World, server: object, options: list[str], settings: dict[str, str | None]
+) -> None:
+    environment = {name: value for name, value in (world.env | settings).items() if value is not None}
+    done = subprocess.run(
+        [sys.executable, *options, str(ROOT / "client.py"), "3", "5.5"], env=environment, cwd=world.home,
+        capture_output=True, text=True, timeout=3 * PATIENCE,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1].split() == ["1", "3", "5.5", "4.25", "4.25", "5.5", "3"]

@@ -262,7 +262,8 @@ def connect(
     What must be undone at the end is left to `stack`: the lock of the run, a private answer queue.
     """
     requests = requests or Requests(Run())
-    requests.run.begin(runs_folder())
+    with suppress(UserError):  # no home: nobody on this machine will know whether this run lives
+        requests.run.begin(runs_folder())
     connection = Connection(aws, client, requests, listening)
     stack.callback(connection.close)
     if private:
