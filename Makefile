@@ -3,7 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # with it every start of a program compiles all its modules
-PYTEST := $(BIN)/pytest -n 4 --dist worksteal # on two cores too: much of a test is waiting
+WORKERS ?= 4 # on two cores too: much of a test is waiting
+PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+SUITES ?= bookworm trixie testing
 
 FUZZ_SEED := $(or $(LAB2_SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 
@@ -14,7 +17,7 @@ HABITUAL := tests/cli/test_client.py tests/cli/test_client_runs.py tests/cli/tes
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --upgrade \
 	--custom-compile-command 'make locks' pyproject.toml
 
-.PHONY: help run label test check locks crashes fuzz long versions conformance queues soak bench pictures clean
+.PHONY: help run label test check locks crashes fuzz long versions conformance queues bare soak bench pictures clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +71,10 @@ queues: .venv/dev ## the queues' tests with what AWS does and the emulator doesn
 		LAB2_AWS_HABITS=$$habits $(PYTEST) -m "not long and not exact" $(HABITUAL) || exit 1; \
 	done
 	LAB2_TRANSPORT=boto3 $(PYTEST) -m "not long" $(QUEUES)
+
+bare: .venv/dev ## run and test in bare Debians, as root; or: SUITES="bookworm trixie"
+	@sh tests/system-packages.sh debootstrap
+	$(BIN)/python tools/bare.py $(SUITES)
 
 soak: .venv/dev ## five minutes of load: memory, connections and file handles stay flat
 	$(BIN)/python tests/support/soak.py

@@ -9,6 +9,8 @@ import subprocess
 import yaml
 from support.world import ROOT
 
+from tools import bare
+
 MAKEFILE = (ROOT / "Makefile").read_text()
 JOBS = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
 STEPS = [step["run"] for job in JOBS.values() for step in job["steps"] if "run" in step]
@@ -39,8 +41,8 @@ def test_each_hook_is_a_check_of_make() -> None:
 
 def test_ci_leaves_no_long_test_out() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
-    targets = [target for line in lines for target in re.findall(r"^(?!#).*\bmake (\w+)$", line)]
-    tested = {"check", "test", "long", "crashes", "fuzz", "queues", "versions", "conformance"}
+    targets = [target for line in lines for target in re.findall(r"^(?!#).*\bmake (\w+)", line)]
+    tested = {"check", "bare", "long", "crashes", "fuzz", "queues", "versions", "conformance"}
     assert tested <= set(targets)
 
 
@@ -51,3 +53,11 @@ def test_make_help_lists_every_target() -> None:
     )
     assert re.findall(r"^  make ([a-z]+)", told.stdout, re.MULTILINE) == phony.split()
     assert max(map(len, told.stdout.splitlines())) <= 120
+
+
+def test_bare_systems_have_what_the_readme_asks_for_and_run_its_commands() -> None:
+    start = (ROOT / "README.md").read_text().partition("## Start")[2].partition("Without make")[0]
+    asked, commands = start.partition("\n\n    ")[0], re.findall(r"^    (make \w+)", start, re.MULTILINE)
+    assert set(bare.PACKAGES) == set(re.findall(r"`([\w-]+)`", asked))
+    source = (ROOT / "tools" / "bare.py").read_text()
+    assert commands and all(f'"{command}"' in source for command in commands)

@@ -6,31 +6,45 @@ leave stops what was started. A lock ends with its process, so a program that wa
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
+import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 from lab2.aws.failures import user_errors
-from lab2.aws.resources import DEAD_LETTER_QUEUE, ROOT, bundled
+from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE, REQUEST_QUEUE, ROOT, bundled
 from lab2.aws.session import AwsSession, Endpoint
 from lab2.errors import UserError
 from lab2.system.daemon import Daemon
 from lab2.system.file_lock import lock, locked
 from lab2.system.machine import data_folder
 
-# The data of a checkout is beside the programs; that of an installed package in the user's data folder.
-HOME = ROOT / ".local" if bundled("aws.yaml").parent == ROOT else data_folder()
+
+def _home() -> Path:
+    """Return the folder of all data: beside the programs of a checkout, else the user's data folder."""
+    beside = ROOT / ".local"
+    in_checkout = bundled("aws.yaml").parent == ROOT and (beside.exists() or os.access(ROOT, os.W_OK))
+    return beside if in_checkout else data_folder()
+
+
+HOME = _home()
+STATE = HOME / "state"  # all but the objects: written when the emulator ends, unless it is killed
 REQUIREMENT = "ministack==1.5.33"  # the extra `local` in pyproject.toml
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 DEPLOYED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 BESIDE = "LAB2_BESIDE_EMULATOR"  # set for the process that runs beside the emulator, and for nobody else
+JOIN_PATIENCE = 5  # seconds in which an emulator that runs already must answer, if its port is the right one
 PATIENCE = 30  # seconds for the emulator to start or to stop; it takes about one
 
 
@@ -45,19 +59,21 @@ def running(service: str | None = None) -> Iterator[Endpoint]:
     if os.environ.get(BESIDE):
         yield endpoint  # it runs already, and the program that started this process stops both
         return
-    HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
-    HOME.chmod(0o700)
+    with _folder_errors():
+        HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
+        HOME.chmod(0o700)
+        stack = ExitStack()
+        users = stack.enter_context(locked(HOME / "users.lock", shared=True))
     emulator, server = Daemon(HOME, "emulator"), Daemon(HOME, "server")
-    with locked(HOME / "users.lock", shared=True) as users:
+    with stack:
         try:
-            with locked(HOME / "starting.lock"):
-                _start(emulator, port)
-                _deploy(AwsSession(endpoint=endpoint))
+            with _folder_errors(), locked(HOME / "starting.lock"):
+                _bring_up(emulator, port, AwsSession(endpoint=endpoint))
                 if service and not server.is_running():
                     server.start(service, "--local", **{BESIDE: "1"})
             yield endpoint
         finally:
-            with locked(HOME / "starting.lock"):
+            with _folder_errors(), locked(HOME / "starting.lock"):
                 if lock(users.fileno()):  # alone: we are the last
                     server.stop(PATIENCE)
                     emulator.stop(PATIENCE)
@@ -77,14 +93,75 @@ def _port() -> int:
     raise UserError(f"GATEWAY_PORT is {text}, which is not a port number. Try: unset GATEWAY_PORT")
 
 
-def _start(emulator: Daemon, port: int) -> None:
-    if emulator.is_running():
-        if _healthy(port):
-            return
+@contextmanager
+def _folder_errors() -> Iterator[None]:
+    """Context in which the folder of the emulator is used: what is wrong with it is said as a UserError."""
+    try:
+        yield
+    except OSError as error:
         raise UserError(
-            f"The emulator of this folder runs, but not on port {port}. Set GATEWAY_PORT as for the programs that use "
-            "it, or stop them."
-        )
+            f"The local emulator can't use {error.filename or HOME}: {error.strerror or error}. What is in it is "
+            f"untouched. {_REMEDIES.get(error.errno or 0, 'Put it right, then try again.')}"
+        ) from error
+
+
+_YOURS = f"Make it yours, with all in it: sudo chown -R $(id -un) {HOME}"
+_REMEDIES = {
+    errno.EACCES: _YOURS,
+    errno.EPERM: _YOURS,
+    errno.EROFS: "Copy the folder of the project to where you may write.",
+    errno.ENOSPC: "Make room on the disk, then try again.",
+}
+
+
+def _bring_up(emulator: Daemon, port: int, aws: AwsSession) -> None:
+    """Start the emulator unless it runs, and deploy aws.yaml to it.
+
+    A killed emulator has kept every object, but what it last wrote of its state may be missing or damaged. If it
+    doesn't come up with that, it starts again without it, and the stack is made anew around the bucket that is there.
+    """
+    if emulator.is_running():
+        if not _becomes_healthy(emulator, port, JOIN_PATIENCE):
+            raise UserError(
+                f"The emulator of this folder runs, but not on port {port}. Set GATEWAY_PORT as for the programs that "
+                "use it, or stop them."
+            )
+        _deploy(aws)
+        return
+    _check_port_and_package(port)
+    try:
+        _start_and_deploy(emulator, port, aws)
+    except UserError:
+        if not any(STATE.glob("*.json")):
+            raise
+        with _without_state():
+            _start_and_deploy(emulator, port, aws)
+
+
+@contextmanager
+def _without_state() -> Iterator[None]:
+    """Context in which the emulator's state is set aside as `state.1` or so; it is put back if the context fails."""
+    aside = next(path for number in count(1) if not (path := HOME / f"state.{number}").exists())
+    STATE.rename(aside)
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(STATE, ignore_errors=True)  # it's of this context
+        aside.rename(STATE)
+        raise
+
+
+def _start_and_deploy(emulator: Daemon, port: int, aws: AwsSession) -> None:
+    """Start the emulator and deploy aws.yaml to it; stop it again if that fails."""
+    try:
+        _start(emulator, port)
+        _deploy(aws)
+    except UserError:
+        emulator.stop(PATIENCE)
+        raise
+
+
+def _check_port_and_package(port: int) -> None:
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
             owner = "the emulator of another folder" if _healthy(port) else "another program"
@@ -95,6 +172,9 @@ def _start(emulator: Daemon, port: int) -> None:
         import ministack  # noqa: F401 - only to say so early where it is missing
     except ImportError:
         raise UserError(f"The local emulator is not installed. Try: pip install {REQUIREMENT}") from None
+
+
+def _start(emulator: Daemon, port: int) -> None:
     emulator.start(
         "ministack",
         BIND_HOST=HOST,  # the default is every interface
@@ -103,15 +183,21 @@ def _start(emulator: Daemon, port: int) -> None:
         GATEWAY_PORT=str(port),
         SERVICES="sqs,s3,sts,iam,cloudformation,cloudwatch",
         S3_PERSIST="1", S3_DATA_DIR=str(HOME / "s3"),
-        PERSIST_STATE="1", STATE_DIR=str(HOME / "state"),
+        PERSIST_STATE="1", STATE_DIR=str(STATE),
         TMPDIR=str(HOME), LOG_LEVEL="WARNING",
     )  # fmt: skip
-    deadline = time.monotonic() + PATIENCE
+    if not _becomes_healthy(emulator, port, PATIENCE):
+        raise UserError(f"The local emulator did not start. The reason is in {emulator.log}")
+
+
+def _becomes_healthy(emulator: Daemon, port: int, patience: float) -> bool:
+    """Return whether the emulator answers within `patience` seconds; False as soon as it has ended."""
+    deadline = time.monotonic() + patience
     while not _healthy(port):
         if time.monotonic() > deadline or not emulator.is_running():
-            emulator.stop(PATIENCE)
-            raise UserError(f"The local emulator did not start. The reason is in {emulator.log}")
+            return False
         time.sleep(0.05)
+    return True
 
 
 def _healthy(port: int) -> bool:
@@ -127,31 +213,75 @@ def _deploy(aws: AwsSession) -> None:
     template = bundled("aws.yaml").read_text("utf-8")
     digest = hashlib.sha256(template.encode()).hexdigest()
     deployed = HOME / "deployed"
-    if deployed.exists() and deployed.read_text("ascii") == digest and _queues_exist(aws):
+    if deployed.exists() and deployed.read_text("ascii") == digest and _is_complete(aws):
         return
     with user_errors("the local emulator"):
         deploy(aws, template)
+    if not _is_complete(aws):
+        raise UserError(f"The local emulator deployed aws.yaml in part only. Its log is {HOME / 'emulator.log'}")
     deployed.write_text(digest, "ascii")
 
 
 def deploy(aws: AwsSession, template: str) -> None:
-    """Create the stack `lab2` from `template`, or bring it up to date."""
+    """Create the stack `lab2` from `template`, around the bucket if that is there already, or bring it up to date."""
     stacks = aws.cloudformation
     request: dict[str, Any] = {"StackName": "lab2", "TemplateBody": template, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
-    try:
-        stacks.create_stack(**request)
-    except stacks.exceptions.AlreadyExistsException:
+    if _stack_status(aws):
         with suppress(stacks.exceptions.ClientError):  # that there is nothing to update
             stacks.update_stack(**request)
+    elif _bucket_exists(aws):
+        _import_bucket(aws)
+        stacks.update_stack(**request)
+    else:
+        stacks.create_stack(**request)
+    _wait_for_stack(aws)
+
+
+def _import_bucket(aws: AwsSession) -> None:
+    """Create the stack of the bucket alone, with all that is in it."""
+    bucket = {"Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain", "Properties": {"BucketName": aws.bucket}}
+    aws.cloudformation.create_change_set(
+        StackName="lab2", ChangeSetName="bucket", ChangeSetType="IMPORT",
+        TemplateBody=json.dumps({"Resources": {"Bucket": bucket}}),
+        ResourcesToImport=[
+            {
+                "ResourceType": "AWS::S3::Bucket",
+                "LogicalResourceId": "Bucket",
+                "ResourceIdentifier": {"BucketName": aws.bucket},
+            }
+        ],
+    )  # fmt: skip
+    aws.cloudformation.execute_change_set(StackName="lab2", ChangeSetName="bucket")
+    _wait_for_stack(aws)
+
+
+def _wait_for_stack(aws: AwsSession) -> None:
+    """Return as soon as the stack is deployed; UserError if it can't be."""
     deadline = time.monotonic() + PATIENCE
-    while (status := stacks.describe_stacks(StackName="lab2")["Stacks"][0]["StackStatus"]) not in DEPLOYED:
+    while (status := _stack_status(aws)) not in DEPLOYED:
         if time.monotonic() > deadline or not status.endswith("_IN_PROGRESS"):
-            raise UserError(f"The local emulator did not deploy aws.yaml. Delete the folder {HOME}, then try again.")
+            raise UserError(
+                f"The local emulator did not deploy aws.yaml ({status}). Pictures and labels are kept. Compare "
+                f"aws.yaml with the original; the emulator's log is {HOME / 'emulator.log'}"
+            )
         time.sleep(0.02)
 
 
-def _queues_exist(aws: AwsSession) -> bool:
-    """Tell whether the emulator still has its queues; one that was killed forgets them."""
-    with suppress(UserError):
-        return bool(aws.queue_url(DEAD_LETTER_QUEUE))
+def _stack_status(aws: AwsSession) -> str:
+    """Return the status of the stack, "" if there is none."""
+    with suppress(aws.cloudformation.exceptions.ClientError):
+        return str(aws.cloudformation.describe_stacks(StackName="lab2")["Stacks"][0]["StackStatus"])
+    return ""
+
+
+def _bucket_exists(aws: AwsSession) -> bool:
+    with suppress(aws.s3.exceptions.ClientError):
+        aws.s3.head_bucket(Bucket=aws.bucket)
+        return True
     return False
+
+
+def _is_complete(aws: AwsSession) -> bool:
+    """Return whether the bucket and all queues are there."""
+    queues = aws.queue_urls(REQUEST_QUEUE) or ()
+    return {REQUEST_QUEUE, ANSWER_QUEUE, DEAD_LETTER_QUEUE} <= set(queues) and _bucket_exists(aws)

@@ -37,6 +37,7 @@ class Daemon:
 
     def start(self, module: str, *arguments: str, **environment: str) -> None:
         """Run the module; return when it holds the lock, or has failed: the log says why."""
+        self.pid.unlink(missing_ok=True)  # of one that was killed
         path = os.pathsep.join(filter(None, [str(IMPORTABLE), os.environ.get("PYTHONPATH")]))
         with self.log.open("wb") as log:
             process = subprocess.Popen(

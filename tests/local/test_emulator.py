@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import stat
@@ -63,6 +64,82 @@ def test_what_was_sent_outlives_the_emulator(project: Project) -> None:
     assert project.run("client.py", "4")[0] == 0
     code, output, _ = project.run("server.py", "verify")
     assert (code, output) == (0, "1 row: 1 right, 0 wrong, 0 twice, 0 torn\n")
+
+
+def missing(state: Path) -> None:
+    """It was killed before its first graceful end."""
+    shutil.rmtree(state)
+
+
+def without_queues(state: Path) -> None:
+    """It was killed as it wrote its state: the stack is there, its queues are not."""
+    (state / "sqs.json").unlink()
+
+
+def without_stack(state: Path) -> None:
+    (state / "cloudformation.json").unlink()
+
+
+def damaged(state: Path) -> None:
+    """The machine lost power as it was written."""
+    for file in state.glob("*.json"):
+        file.write_bytes(file.read_bytes()[:100])
+
+
+def of_another_kind(state: Path) -> None:
+    for file in state.glob("*.json"):
+        file.write_text("[1]")
+
+
+def test_whatever_is_in_its_state_it_starts_with_the_bucket_that_is_there(project: Project) -> None:
+    assert project.run("client.py", "4")[0] == 0
+    harms = (missing, without_queues, without_stack, damaged, of_another_kind)
+    for harm in harms:
+        harm(project.home / ".local" / "state")
+        assert project.run("client.py", "4")[::2] == (0, ""), harm.__name__
+    rows = 1 + len(harms)
+    assert project.run("server.py", "verify")[1].startswith(f"{rows} rows: {rows} ")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_first_start_that_is_killed_at_any_moment_hinders_no_later_one(project: Project) -> None:
+    local = project.home / ".local"
+    bucket = local / "s3" / "000000000000" / "lab2-000000000000-us-east-1"
+    moments = (local / "starting.lock", local / "emulator.pid", local / "state", bucket, local / "deployed",
+               local / "server.pid", bucket / "log")  # fmt: skip
+    for moment in moments:
+        shutil.rmtree(local, ignore_errors=True)
+        first = project.start("client.py", "4")
+        until(moment.exists)
+        first.kill()
+        first.communicate()
+        for name in ("server", "emulator"):
+            if pid := project.pid(name):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, 9)
+        assert project.run("client.py", "5")[::2] == (0, ""), moment
+        assert project.run("server.py", "verify")[0] == 0, moment
+
+
+def test_two_first_starts_at_once_share_one_emulator(project: Project) -> None:
+    programs = [project.start("client.py", number) for number in ("4", "5")]
+    said = [program.communicate(timeout=3 * PATIENCE) for program in programs]
+    assert [program.returncode for program in programs] == [0, 0], said
+    assert project.run("server.py", "verify")[1].startswith("2 rows: 2 ")
+
+
+@pytest.mark.parametrize("program", [["client.py", "4"], ["server.py", "status"], ["hotdog.py", "report"]])
+@pytest.mark.parametrize("taken", [".local", ".local/users.lock", ".local/starting.lock", ".local/emulator.lock"])
+def test_a_folder_that_can_t_be_used_is_a_sentence_that_deletes_nothing(
+    project: Project, taken: str, program: list[str]
+) -> None:
+    path = project.home / taken
+    path.parent.mkdir(exist_ok=True)
+    path.touch() if taken == ".local" else path.mkdir()  # root may write to every folder, so this stands for it
+    code, output, errors = project.run(*program)
+    assert (code, output) == (2, "") and "Traceback" not in errors
+    assert errors.startswith(f"The local emulator can't use {path}: ") and "elete" not in errors
 
 
 class Trap(Listener):
