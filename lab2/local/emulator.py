@@ -215,8 +215,11 @@ def _deploy(aws: AwsSession) -> None:
     deployed = HOME / "deployed"
     if deployed.exists() and deployed.read_text("ascii") == digest and _is_complete(aws):
         return
-    with user_errors("the local emulator"):
-        deploy(aws, template)
+    try:
+        with user_errors("the local emulator"):
+            deploy(aws, template)
+    except UserError as problem:
+        raise UserError(str(problem)) from None  # without its cause it is no outage that a program waits for
     if not _is_complete(aws):
         raise UserError(f"The local emulator deployed aws.yaml in part only. Its log is {HOME / 'emulator.log'}")
     deployed.write_text(digest, "ascii")
