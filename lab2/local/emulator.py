@@ -45,7 +45,7 @@ ACCOUNT = "000000000000"
 DEPLOYED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 BESIDE = "LAB2_BESIDE_EMULATOR"  # set for the process that runs beside the emulator, and for nobody else
 JOIN_PATIENCE = 5  # seconds in which an emulator that runs already must answer, if its port is the right one
-PATIENCE = 30  # seconds for the emulator to start or to stop; it takes about one
+PATIENCE = 60  # seconds for the emulator to start or to stop; it takes about one on a quiet machine
 
 
 @contextmanager
