@@ -43,7 +43,7 @@ check: .venv/dev ## formatting, linting, types, templates, declared dependencies
 	$(BIN)/deptry bench lab2 tests tools --ignore DEP002
 
 locks: .venv/dev ## the newest releases that pyproject.toml allows, pinned for `make`
-	$(LOCK) --all-extras -o locks/dev.txt
+	$(LOCK) --all-extras --no-extra pictures -o locks/dev.txt
 	$(LOCK) --extra labeller --extra local -c locks/dev.txt -o locks/label.txt
 	$(LOCK) --extra local -c locks/dev.txt -o locks/run.txt
 

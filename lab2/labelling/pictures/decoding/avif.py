@@ -1,9 +1,17 @@
-"""What AVIF files say in their boxes (ISO/IEC 23008-12) and OpenCV does not apply: rotation, mirroring, bits."""
+"""AVIF files: what their boxes say (ISO/IEC 23008-12) and OpenCV does not apply: rotation, mirroring, bits, colours."""
 
 from __future__ import annotations
 
+import re
 import struct
-from collections.abc import Iterator
+
+import numpy
+
+from lab2.labelling.pictures.decoding import colour, opencv, samples
+from lab2.labelling.pictures.decoding.boxes import boxes
+from lab2.labelling.pictures.decoding.colour import ColourSpace
+from lab2.labelling.pictures.decoding.opencv import Undecodable
+from lab2.labelling.pictures.decoding.samples import Pixels, Samples
 
 TURNED = {  # EXIF's number for quarter turns anticlockwise, and for then mirroring on axis 0 (top to bottom) or 1
     0: (1, 4, 2),
@@ -11,12 +19,38 @@ TURNED = {  # EXIF's number for quarter turns anticlockwise, and for then mirror
     2: (3, 2, 4),
     3: (6, 7, 5),
 }
+Properties = list[tuple[bytes, bytes]]
 
 
-def orientation(data: bytes) -> int:
-    """Return `irot` and `imir` of the primary picture as an EXIF orientation, 1 to 8."""
+def read(data: bytes) -> Samples:
+    properties = properties_of(data)
+    depth = _bits(properties)
+    try:
+        pixels, _ = opencv.decode(data)
+    except Undecodable:
+        pixels = _grey_and_alpha(data)
+    white = 2**depth - 1 if pixels.itemsize > 1 else 255
+    return samples.of_array(pixels, white=white, turn=_orientation(properties), colours=colour_space(properties))
+
+
+def _grey_and_alpha(data: bytes) -> Pixels:
+    """Return grey and alpha, which OpenCV reads only one by one: alpha as if it were the picture itself."""
+    alpha_item = re.search(rb"auxl(..)\x00\x01", data, re.S)
+    primary = data.find(b"pitm")
+    if not alpha_item or primary < 0:
+        raise Undecodable
+    alone = data.replace(b"auxl", b"free", 1)
+    as_picture = alone[: primary + 8] + alpha_item[1] + alone[primary + 10 :]
+    grey, alpha = (opencv.decode(one)[0] for one in (alone, as_picture))
+    if grey.shape[:2] != alpha.shape[:2]:
+        raise Undecodable
+    return numpy.dstack([grey.reshape(*grey.shape[:2], -1)[:, :, 0], alpha.reshape(*alpha.shape[:2], -1)[:, :, 0]])
+
+
+def _orientation(properties: Properties) -> int:
+    """Return `irot` and `imir` as an EXIF orientation, 1 to 8."""
     quarters, axis = 0, -1
-    for kind, body in _properties(data):
+    for kind, body in properties:
         if kind == b"irot" and body:
             quarters = body[0] & 3
         elif kind == b"imir" and body:
@@ -24,39 +58,38 @@ def orientation(data: bytes) -> int:
     return TURNED[quarters][axis + 1]
 
 
-def bits(data: bytes) -> int:
+def _bits(properties: Properties) -> int:
     """Return the bits of a sample: 8, 10 or 12."""
-    for kind, body in _properties(data):
+    for kind, body in properties:
         if kind == b"av1C" and len(body) > 2 and body[2] & 0x40:
             return 12 if body[2] & 0x20 else 10
     return 8
 
 
-def _properties(data: bytes) -> list[tuple[bytes, bytes]]:
+def colour_space(properties: Properties) -> ColourSpace | None:
+    """Return the colour space that `colr` tells: an ICC profile comes before numbers."""
+    colours = [body for kind, body in properties if kind == b"colr"]
+    for body in colours:
+        if body[:4] in (b"prof", b"rICC"):
+            return colour.of_profile(body[4:])
+    for body in colours:
+        if body[:4] == b"nclx" and len(body) >= 8:
+            primaries, transfer = struct.unpack_from(">HH", body, 4)
+            return colour.of_cicp(primaries, transfer)
+    return None
+
+
+def properties_of(data: bytes) -> Properties:
     """Return the properties of the primary picture: names of boxes and their contents."""
     try:
-        meta = dict(_boxes(dict(_boxes(data)).get(b"meta", b"")[4:]))
-        properties = dict(_boxes(meta.get(b"iprp", b"")))
-        known = list(_boxes(properties.get(b"ipco", b"")))
+        meta = dict(boxes(dict(boxes(data)).get(b"meta", b"")[4:]))
+        properties = dict(boxes(meta.get(b"iprp", b"")))
+        known = list(boxes(properties.get(b"ipco", b"")))
         primary = meta.get(b"pitm", b"")
         (item,) = struct.unpack_from(">I" if primary[:1] > b"\0" else ">H", primary, 4)
         return [known[index - 1] for index in _associated(properties.get(b"ipma", b""), item) if index <= len(known)]
     except (struct.error, IndexError):
         return []
-
-
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 0
-    while at + 8 <= len(data):
-        size, kind, head = *struct.unpack_from(">I4s", data, at), 8
-        if size == 1 and at + 16 <= len(data):
-            size, head = int.from_bytes(data[at + 8 : at + 16], "big"), 16
-        elif size == 0:
-            size = len(data) - at
-        if size < head:
-            return
-        yield kind, data[at + head : at + size]
-        at += size
 
 
 def _associated(table: bytes, item: int) -> list[int]:

@@ -1,75 +1,137 @@
-"""JPEG files: what the header says, and whether the picture is whole."""
+"""JPEG: what the header says, decoding reduced, and whether the picture is whole."""
 
 from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import cv2
+import numpy
+
+from lab2.labelling.pictures.decoding import colour, opencv, samples, tags
+from lab2.labelling.pictures.decoding.limits import MAX_JPEG_PIXELS, check_size
+from lab2.labelling.pictures.decoding.opencv import Undecodable
+from lab2.labelling.pictures.decoding.refusals import DAMAGED, DAMAGED_OR_INCOMPLETE, INCOMPLETE, unsupported
+from lab2.labelling.pictures.decoding.samples import Alpha, Samples
+from lab2.labelling.pictures.picture import UnreadableImage
+
 START, END = b"\xff\xd8", b"\xff\xd9"
-STARTS_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-LOSSLESS_OR_HIERARCHICAL = frozenset((0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF))
-INCOMPLETE = "it is incomplete: part of the picture is missing"
-DAMAGED = "it is damaged: part of the picture is lost"
-DAMAGED_OR_INCOMPLETE = "it is damaged or incomplete: part of the picture is missing"
+BASELINE, EXTENDED, LOSSLESS, ARITHMETIC, PROGRESSIVE_ARITHMETIC, JPEG_LS = 0xC0, 0xC1, 0xC3, 0xC9, 0xCA, 0xF7
+STARTS_OF_FRAME = (frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}) | {JPEG_LS}
+PROGRESSIVE = {0xC2, PROGRESSIVE_ARITHMETIC}
+UNSUPPORTED = {0xC3: "a lossless JPEG", 0xCB: "a lossless JPEG", JPEG_LS: "a JPEG-LS picture"} | dict.fromkeys(
+    (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a JPEG of layers"
+)
+LONGEST_SIDE = 65_500  # pixels, libjpeg's limit
+TABLES, SCAN, APP1, APP2 = 0xC4, 0xDA, 0xE1, 0xE2
 READ_AHEAD = 8  # bytes, by which the place where libjpeg stopped is not exact
 ZEROS = bytes(16)
 PLAIN = bytes({*range(32, 127), 0, 9, 10, 13})  # what padding and trailers begin with, and entropy-coded data does not
 MOSTLY = 0.6  # of entropy-coded data 0.38 is plain
+AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # a marker that ends entropy-coded data
+AN_EIGHTH, A_QUARTER, A_HALF = cv2.IMREAD_REDUCED_COLOR_8, cv2.IMREAD_REDUCED_COLOR_4, cv2.IMREAD_REDUCED_COLOR_2
 
 
 @dataclass(slots=True)
 class JpegHeader:
-    """What comes before the picture data; `scan` is where that starts, 0 where there is none."""
+    """What comes before the picture data; `scan` is where that starts, 0 if there is none."""
 
     width: int = 0
     height: int = 0
     bits: int = 8
     frame: int = 0  # the marker of the start of frame: baseline, progressive, lossless ...
+    components: int = 3
     exif: bytes = b""
+    profile: bytes = b""
     scan: int = 0
-    first_ac_symbols: set[int] = field(default_factory=set)  # of each Huffman table: what zero bits decode to
 
     @property
-    def is_supported(self) -> bool:
-        """Tell whether OpenCV's libjpeg has a decoder for this kind of JPEG."""
-        return self.bits == 8 and self.frame not in LOSSLESS_OR_HIERARCHICAL
+    def problem(self) -> str:
+        """Return why libjpeg has no decoder for this kind of JPEG; '' if it has."""
+        if self.frame in UNSUPPORTED:
+            return unsupported(UNSUPPORTED[self.frame])
+        if self.bits != 8:
+            return unsupported(f"a JPEG of {self.bits} bits a sample")
+        if max(self.width, self.height) > LONGEST_SIDE:
+            return unsupported(f"a JPEG wider or higher than {LONGEST_SIDE:,} pixels")
+        return ""
+
+
+def read(data: bytes, width: int, height: int) -> Samples:
+    """Return the samples of a JPEG, reduced as far as the box of width x height allows."""
+    header = read_header(data)
+    if header.problem:
+        raise UnreadableImage(header.problem)
+    turn = tags.orientation(header.exif)
+    is_large = header.frame in PROGRESSIVE  # all coefficients are in memory
+    check_size(header.width, header.height, 6 if is_large else 1, MAX_JPEG_PIXELS)
+    box = (height, width) if turn >= 5 else (width, height)
+    flags = _reduction(max(header.width // box[0], header.height // box[1]) if width else 1)
+    try:
+        pixels, messages = opencv.decode(_ended(data), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    except Undecodable:
+        if header.frame in (ARITHMETIC, PROGRESSIVE_ARITHMETIC):
+            raise UnreadableImage(unsupported("an arithmetically coded JPEG")) from None
+        raise UnreadableImage(DAMAGED if header.scan else INCOMPLETE) from None
+    if what := flaw(data, header, messages):
+        raise UnreadableImage(what)
+    colours = colour.of_profile(header.profile) if header.profile else None
+    if colours and header.components == 4:  # browsers add the black to the other inks before they apply the profile
+        inks = cv2.merge([*cv2.split(255 - pixels)[::-1], numpy.zeros(pixels.shape[:2], numpy.uint8)])
+        return samples.of_array(inks, Alpha.NONE, turn=turn, colours=colours, is_cmyk=True)
+    if colours and header.components == 1:
+        pixels = numpy.ascontiguousarray(pixels[:, :, :1])
+    return samples.of_array(pixels, turn=turn, colours=colours)
+
+
+def _ended(data: bytes) -> bytes:
+    """Return the file with an end marker, without which OpenCV does not read it, and viewers do."""
+    return data if data.endswith(END) else data + END
+
+
+def _reduction(room: int) -> int:
+    """Return the flag to decode a JPEG that is `room` times as large as needed, by a half, a quarter or an eighth."""
+    if room >= 8:
+        return AN_EIGHTH
+    if room >= 4:
+        return A_QUARTER
+    return A_HALF if room >= 2 else cv2.IMREAD_COLOR
 
 
 def read_header(data: bytes) -> JpegHeader:
     """Return what the segments before the first scan say."""
-    header, at = JpegHeader(), 2
+    header = JpegHeader()
+    profile: dict[int, bytes] = {}
+    for marker, body, end in segments(data, 2):
+        if marker in STARTS_OF_FRAME and len(body) >= 6:
+            header.frame = marker
+            header.bits, header.height, header.width, header.components = struct.unpack_from(">BHHB", body)
+        elif marker == APP1 and body.startswith(b"Exif\0") and not header.exif:
+            header.exif = body[6:]
+        elif marker == APP2 and body.startswith(b"ICC_PROFILE\0") and len(body) > 14:
+            profile.setdefault(body[12], body[14:])
+        elif marker == SCAN:
+            header.scan = end
+            break
+    header.profile = b"".join(profile[number] for number in sorted(profile))
+    return header
+
+
+def segments(data: bytes, at: int) -> Iterator[tuple[int, bytes, int]]:
+    """Yield the marker of each segment from here, what is in it, and where it ends."""
     while 0 <= (at := data.find(b"\xff", at)) < len(data) - 4:
         marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
         if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD9:  # no segment follows these
             at += 1
             continue
-        body = data[at + 4 : at + 2 + length]
-        if marker in STARTS_OF_FRAME and len(body) >= 5:
-            header.frame = marker
-            header.bits, header.height, header.width = struct.unpack_from(">BHH", body)
-        elif marker == 0xC4:
-            header.first_ac_symbols |= _first_ac_symbols(body)
-        elif marker == 0xE1 and body.startswith(b"Exif\0") and not header.exif:
-            header.exif = body[6:]
-        elif marker == 0xDA:
-            header.scan = at + 2 + length
-            break
+        yield marker, data[at + 4 : at + 2 + length], at + 2 + length
         at += 2 + length
-    return header
-
-
-def _first_ac_symbols(tables: bytes) -> set[int]:
-    found, at = set(), 0
-    while at + 17 < len(tables):
-        if tables[at] >= 0x10:
-            found.add(tables[at + 17])
-        at += 17 + sum(tables[at + 1 : at + 17])
-    return found
 
 
 def flaw(data: bytes, header: JpegHeader, message: str) -> str:
-    """Return why the picture that libjpeg decoded with this warning is not whole; '' where it is.
+    """Return why the picture that libjpeg decoded with this warning is not whole; '' if it is.
 
     libjpeg is the judge: with bytes missing or lost, the blocks that it decodes are no longer as many as the picture
     has, so the data ends too early or something is left over. Harmless leftovers are padding and vendors' trailers.
@@ -83,7 +145,7 @@ def flaw(data: bytes, header: JpegHeader, message: str) -> str:
         return missing
     if found := re.search(r"(\d+) extraneous bytes before marker 0x(\w\w)", message):
         count, marker = int(found[1]), int(found[2], 16)
-        if marker in (0xC4, 0xDA) or 0xD0 <= marker <= 0xD7:  # between scans, or between the parts of one
+        if marker in (TABLES, SCAN) or 0xD0 <= marker <= 0xD7:  # between scans, or between the parts of one
             return DAMAGED
         place = (data + END).find(bytes((0xFF, marker)), header.scan)
         if not _is_trailer(data, place - count, place):
@@ -93,7 +155,7 @@ def flaw(data: bytes, header: JpegHeader, message: str) -> str:
 
 
 def _is_trailer(data: bytes, start: int, end: int) -> bool:
-    """Tell whether the bytes left over are of another kind than those before them: then decoding stopped rightly."""
+    """Return whether the bytes left over are of another kind than those before them: then decoding stopped rightly."""
     if end - start <= READ_AHEAD:
         return True
     before = data[max(0, start - 64 - READ_AHEAD) : start - READ_AHEAD]
@@ -105,12 +167,49 @@ def _plain(part: bytes) -> float:
 
 
 def _has_zeroed_run(data: bytes, header: JpegHeader) -> bool:
-    """Tell whether a baseline scan has a run of zeros that no encoder writes.
+    """Return whether a baseline scan has a run of zeros that no encoder writes.
 
-    Zero bits are the first symbol of each table over and over. Where that is "the rest of the block is empty" (0), a
-    blank area looks so; otherwise it would be one block after the other full of the same small wave.
+    Zero bits are the first symbol of each table over and over. If that is "the rest of the block is empty" (0) in each
+    table of the scan, a blank area looks so; otherwise it would be one block after the other full of the same small
+    wave.
     """
-    if header.frame not in (0xC0, 0xC1) or header.first_ac_symbols <= {0}:
+    if header.frame not in (BASELINE, EXTENDED) or data.find(ZEROS, header.scan) < 0:
         return False
-    zeros = data.find(ZEROS, header.scan)  # in a trailer they mean nothing
-    return zeros >= 0 and data.find(END, header.scan, zeros) < 0 <= data.find(END, zeros)
+    return any(
+        scan.first_symbols - {0} and data.find(ZEROS, scan.start, scan.end) >= 0 for scan in _scans(data, header)
+    )
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Entropy-coded data of a baseline JPEG, from `start` to `end`."""
+
+    start: int
+    end: int
+    first_symbols: set[int] = field(default_factory=set)  # of each AC table that it uses: what zero bits decode to
+
+
+def _scans(data: bytes, header: JpegHeader) -> Iterator[Scan]:
+    """Yield each scan that a marker ends."""
+    first_symbols: dict[int, int] = {}  # of AC tables, by their number
+    for marker, body, end in segments(data, 2):
+        if marker == TABLES:
+            first_symbols |= _first_ac_symbols(body)
+        elif marker == SCAN and body:
+            after = AFTER_SCAN.search(data, end)
+            if not after:
+                return
+            tables = {body[2 + 2 * number] & 0x0F for number in range(body[0]) if 2 + 2 * number < len(body)}
+            yield Scan(end, after.start(), {first_symbols.get(table, 0) for table in tables})
+            if data[after.start() : after.end()] == END:
+                return
+
+
+def _first_ac_symbols(tables: bytes) -> dict[int, int]:
+    """Return the first symbol of each AC table of a segment, by the table's number."""
+    found, at = {}, 0
+    while at + 17 < len(tables):
+        if tables[at] >= 0x10:
+            found[tables[at] & 0x0F] = tables[at + 17]
+        at += 17 + sum(tables[at + 1 : at + 17])
+    return found

@@ -1,0 +1,70 @@
+"""The process of a Decoder: it answers each picture with pixels, or with the reason why there are none."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+from lab2.errors import internal_error
+from lab2.labelling.pictures.decoding import limits
+from lab2.labelling.pictures.decoding.decoder import NO_OPENCV
+from lab2.labelling.pictures.picture import UnreadableImage
+from lab2.system.worker_process import Channel, Frame, quiet_opencv
+
+MAX_MEMORY_BYTES = 6 * 2**30  # of address space: OpenCV reserves much and uses little
+NO_LIMIT = "The memory for decoding pictures can't be limited here ({}); they are decoded without a limit."
+
+
+def main(channel: Channel) -> None:
+    quiet_opencv()
+    limits.prepare_opencv()
+    said = [warning] if (warning := limit_memory()) else []  # goes with the first reply
+    problem = ""
+    try:
+        import cv2  # noqa: F401 - only to know early
+    except ImportError as error:
+        problem = NO_OPENCV.format(error)
+    while True:
+        question, data = channel.receive()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            reply, pixels = ({"problem": problem}, b"") if problem else answer(question, data)
+        said += [str(warning.message) for warning in caught if warning.category is UserWarning]
+        channel.send(reply | {"warnings": said}, pixels)
+        said = []
+
+
+def answer(question: dict[str, Any], data: bytes) -> Frame:
+    """Return the size and the pixels of a picture, or a JPEG; or the reason why there are none, or that it is large."""
+    import cv2
+
+    from lab2.labelling.pictures.decoding.decode import decode
+
+    token = limits.is_alone.set(bool(question["alone"]))
+    try:
+        pixels = decode(data, question["width"], question["height"])
+    except UnreadableImage as reason:
+        return {"reason": str(reason)}, b""
+    except limits.DecodeAlone:
+        return {"is_large": True}, b""
+    except BaseException as error:
+        return {"reason": internal_error(error)}, b""
+    finally:
+        limits.is_alone.reset(token)
+    size = {"width": pixels.shape[1], "height": pixels.shape[0]}
+    if "quality" in question:
+        _, pixels = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, question["quality"]])
+    return size, pixels.tobytes()
+
+
+def limit_memory() -> str:
+    """Limit this process's memory; return what to tell the user if Linux refuses to (`ulimit -v`)."""
+    if sys.platform == "linux":  # macOS refuses, Windows has no such limit: MAX_PIXELS alone keeps it small there
+        import resource
+
+        try:
+            resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+        except (ValueError, OSError) as error:
+            return NO_LIMIT.format(error)
+    return ""

@@ -1,0 +1,36 @@
+"""How large a picture may be, and which are so large that they are decoded one at a time in the whole program."""
+
+from __future__ import annotations
+
+import os
+from contextvars import ContextVar
+
+from lab2.labelling.pictures.picture import UnreadableImage
+
+MAX_PIXELS = 128 * 10**6  # phones take 108 million; a PNG of 109 KB can unpack to 5 GB
+MAX_JPEG_PIXELS = 256 * 10**6  # phones take 200 million, and a JPEG is decoded reduced
+SHARED_BYTES = 256 * 2**20  # of decoded pixels; what needs more is decoded alone
+TOO_LARGE = "it has more than {} megapixels"
+
+is_alone: ContextVar[bool] = ContextVar("is_alone", default=True)
+
+
+class DecodeAlone(Exception):
+    """The picture needs so much memory that no other decoder may work on such a one meanwhile."""
+
+
+def check_size(width: int, height: int, pixel_bytes: int = 3, most: int = MAX_PIXELS) -> None:
+    """Raise UnreadableImage if a picture is too large, and DecodeAlone if it is large and others are decoded, too.
+
+    `pixel_bytes` is how much memory a pixel takes in all while it is decoded.
+    """
+    if width * height > most:
+        raise UnreadableImage(TOO_LARGE.format(most // 10**6))
+    if width * height * pixel_bytes > SHARED_BYTES and not is_alone.get():
+        raise DecodeAlone
+
+
+def prepare_opencv() -> None:
+    """Set what OpenCV reads when it is imported."""
+    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MAX_PIXELS)
+    os.environ["OPENCV_LOG_LEVEL"] = "WARNING"  # libtiff's errors come by its log; `native_messages` catches it

@@ -1,0 +1,47 @@
+"""OpenCV asked to decode: what it returns, what the libraries beneath it say, and its errors as reasons."""
+
+from __future__ import annotations
+
+import re
+
+import cv2
+import numpy
+
+from lab2.labelling.pictures.decoding.limits import MAX_PIXELS, TOO_LARGE
+from lab2.labelling.pictures.decoding.messages import native_messages
+from lab2.labelling.pictures.decoding.refusals import NO_MEMORY
+from lab2.labelling.pictures.decoding.samples import Pixels
+from lab2.labelling.pictures.picture import UnreadableImage
+
+LOSS = re.compile(  # what libtiff, and what it calls, warn of and go on after
+    "JPEGLib|Premature EO|Line length mismatch|Bad code word|Discarding|Not enough data|Decoding error"
+)
+
+
+class Undecodable(Exception):
+    """OpenCV returned no picture, and no reason."""
+
+
+def decode(data: bytes, flags: int = cv2.IMREAD_UNCHANGED) -> tuple[Pixels, str]:
+    """Return what `imdecode` returns, and what was said meanwhile; Undecodable if that is nothing."""
+    try:
+        with native_messages() as messages:
+            pixels = cv2.imdecode(numpy.frombuffer(data, numpy.uint8), flags)
+    except MemoryError:
+        raise UnreadableImage(NO_MEMORY) from None
+    except cv2.error as error:
+        if "PIXELS" in str(error):
+            raise UnreadableImage(TOO_LARGE.format(MAX_PIXELS // 10**6)) from None
+        if error.code == cv2.Error.StsNoMem:
+            raise UnreadableImage(NO_MEMORY) from None
+        raise Undecodable from None
+    if pixels is None:
+        if "PIXELS" in messages():
+            raise UnreadableImage(TOO_LARGE.format(MAX_PIXELS // 10**6))
+        raise Undecodable
+    return pixels, messages()
+
+
+def tells_loss(messages: str) -> bool:
+    """Return whether libtiff said that part of the picture is lost; OpenCV returns that part black."""
+    return "TIFF_Error" in messages or bool(LOSS.search(messages))

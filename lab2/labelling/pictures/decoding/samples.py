@@ -1,0 +1,202 @@
+"""What a reader hands on: samples as the file has them, and what must be known to show them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import cv2
+import numpy
+
+from lab2.labelling.pictures.decoding import colour
+from lab2.labelling.pictures.decoding.colour import ColourSpace
+from lab2.labelling.pictures.decoding.limits import check_size
+
+Pixels = numpy.ndarray[Any, numpy.dtype[Any]]
+
+GROUND = 255  # white, as in a browser, behind transparent pictures
+BAND_ROWS = 256  # converted at a time, so that a large picture has no copy of itself in a wider type
+DARKEST, BRIGHTEST = 0.1, 99.8  # percentiles that become black and white in a picture whose white is not known
+
+
+class Alpha(Enum):
+    """What the last of two or four channels is."""
+
+    NONE = "there is no such channel"
+    STRAIGHT = "opacity"
+    PREMULTIPLIED = "opacity that the colours were multiplied by"
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A picture as its file has it, whole or in bands of rows from the top, so that not all is in memory at once.
+
+    A band is height x width x channels: grey; blue, green, red; either and alpha; or cyan, magenta, yellow, black.
+    """
+
+    bands: Callable[[], Iterable[Pixels]]  # may be called again
+    width: int
+    height: int
+    white: float = 255  # the value of a sample that is white; 0: not known
+    alpha: Alpha = Alpha.NONE
+    turn: int = 1  # the EXIF orientation
+    colours: ColourSpace | None = None  # None: sRGB
+    is_cmyk: bool = False
+
+
+def of_array(pixels: Pixels, alpha: Alpha = Alpha.STRAIGHT, **known: Any) -> Samples:
+    """Return Samples of a picture that is in memory; with two or four channels the last is `alpha`."""
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    if pixels.shape[2] not in (2, 4):
+        alpha = Alpha.NONE
+    known.setdefault("white", {"uint8": 255, "uint16": 65535}.get(pixels.dtype.name, 0))
+    return Samples(lambda: [pixels], pixels.shape[1], pixels.shape[0], alpha=alpha, **known)
+
+
+def show(samples: Samples, width: int, height: int) -> Pixels:
+    """Return the picture as rows of blue, green, red bytes: upright, on white, in sRGB, as large as fits the box.
+
+    A box of 0 x 0 leaves it in its own size.
+    """
+    if samples.turn >= 5:
+        width, height = height, width
+    scale = min(width / samples.width, height / samples.height) if width else 1
+    size = max(1, round(samples.width * scale)), max(1, round(samples.height * scale))
+    factor = max(1, int(1 / scale))
+    if samples.alpha is Alpha.NONE:
+        pixels = _finished(_resized(_joined(samples.bands(), samples.height, factor), size), samples)
+    else:  # first made opaque: what can't be seen has a colour, too, which must not run into what can
+        pixels = _resized(_joined(_opaque(samples), samples.height, factor), size)
+    return _turned(pixels, samples.turn)
+
+
+def _opaque(samples: Samples) -> Iterator[Pixels]:
+    """Yield the bands of a transparent picture on white; alpha that is 0 everywhere is a channel that nobody filled."""
+    is_filled = any(band[:, :, -1].any() for band in samples.bands())
+    for band in samples.bands():
+        for row in range(0, len(band), BAND_ROWS):
+            part = band[row : row + BAND_ROWS]
+            yield _on_white(part, samples) if is_filled else _finished(part[:, :, :-1], samples)
+
+
+def _joined(bands: Iterable[Pixels], height: int, factor: int) -> Pixels:
+    """Return the picture of these bands; each is made `factor` times smaller before the next is read."""
+    parts: list[Pixels] = []
+    rest: Pixels | None = None
+    for band in bands:
+        if len(band) == height:
+            return band
+        whole = band if rest is None else numpy.concatenate([rest, band])
+        rows = len(whole) // factor * factor
+        if rows:
+            parts.append(_reduced(whole[:rows], factor))
+        rest = whole[rows:] if rows < len(whole) else None
+    if rest is not None:
+        parts.append(_reduced(rest, factor))
+    return numpy.concatenate(parts)
+
+
+def _reduced(pixels: Pixels, factor: int) -> Pixels:
+    if factor == 1:
+        return pixels
+    size = max(1, pixels.shape[1] // factor), max(1, pixels.shape[0] // factor)
+    return _resized(pixels, size)
+
+
+def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Return the pixels as height x width x channels, `size` being (width, height)."""
+    if (pixels.shape[1], pixels.shape[0]) == size:
+        return pixels
+    way = cv2.INTER_AREA if size[0] <= pixels.shape[1] and size[1] <= pixels.shape[0] else cv2.INTER_CUBIC
+    resized = cv2.resize(pixels, size, interpolation=way)
+    return resized if resized.ndim == 3 else resized[:, :, None]
+
+
+def _finished(pixels: Pixels, samples: Samples) -> Pixels:
+    """Return opaque samples as blue, green and red bytes of sRGB."""
+    if samples.is_cmyk:
+        return colour.cmyk_to_srgb(_in_bytes(pixels, samples.white), samples.colours)
+    if samples.colours and pixels.dtype != numpy.uint8:
+        pixels = colour.to_srgb(_in_words(pixels, samples.white), samples.colours)
+    else:
+        pixels = _in_bytes(pixels, samples.white)
+        if samples.colours:
+            pixels = colour.to_srgb(pixels, samples.colours)
+    return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if pixels.shape[2] == 1 else pixels
+
+
+def _on_white(pixels: Pixels, samples: Samples) -> Pixels:
+    """Return samples with alpha as blue, green and red bytes of sRGB on white."""
+    alpha = _in_bytes(pixels[:, :, -1:], samples.white).astype(numpy.uint16)
+    if samples.alpha is Alpha.PREMULTIPLIED:
+        pixels = _unmultiplied(pixels, samples.white)
+    colours = _finished(numpy.ascontiguousarray(pixels[:, :, :-1]), samples)
+    return ((colours * alpha + GROUND * (255 - alpha) + 127) // 255).astype(numpy.uint8)
+
+
+def _unmultiplied(pixels: Pixels, white: float) -> Pixels:
+    """Return the pixels with the colours that they had before they were multiplied by alpha."""
+    alpha = numpy.maximum(pixels[:, :, -1:].astype(numpy.float32), 1e-9)
+    colours = numpy.minimum(pixels[:, :, :-1] * (white / alpha) + 0.5, white)
+    return numpy.dstack([colours.astype(pixels.dtype), pixels[:, :, -1:]])
+
+
+def _in_bytes(pixels: Pixels, white: float) -> Pixels:
+    """Return samples of any type as bytes, of which 255 is white."""
+    if pixels.dtype == numpy.uint8 and white == 255:
+        return pixels
+    return _scaled(pixels, white, numpy.dtype(numpy.uint8))
+
+
+def _in_words(pixels: Pixels, white: float) -> Pixels:
+    """Return samples of any type as 16-bit ones, of which 65535 is white."""
+    if pixels.dtype == numpy.uint16 and white == 65535:
+        return pixels
+    return _scaled(pixels, white, numpy.dtype(numpy.uint16))
+
+
+def _scaled(pixels: Pixels, white: float, kind: numpy.dtype[Any]) -> Pixels:
+    """Return samples of any type as ones of an unsigned type, of which the largest is white."""
+    low, high = (0.0, white) if white else _range(pixels)
+    largest = numpy.iinfo(kind).max
+    scaled = (pixels - numpy.float32(low)) * numpy.float32(largest / (high - low)) + numpy.float32(0.5)
+    limited: Pixels = numpy.clip(numpy.nan_to_num(scaled), 0, largest)
+    return limited.astype(kind)
+
+
+def _range(pixels: Pixels) -> tuple[float, float]:
+    """Return which values are to be black and white in samples that don't say so; a few outliers don't count."""
+    finite = pixels[numpy.isfinite(pixels)]
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = (float(value) for value in numpy.percentile(finite, (DARKEST, BRIGHTEST)))
+    low = min(0.0, low)
+    if pixels.dtype.kind == "f" and low == 0 and high <= 1:
+        return 0.0, 1.0
+    return low, max(high, low + 1e-30)
+
+
+def _turned(pixels: Pixels, turn: int) -> Pixels:
+    """Return the pixels turned as the EXIF orientation says."""
+    if turn >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if turn in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if turn in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+def placed(pixels: Pixels, canvas: tuple[int, int], left: int, top: int) -> Pixels:
+    """Return a frame of 8 or 16 bits where it belongs on a white canvas (width, height): blue, green, red bytes."""
+    check_size(*canvas, 6)
+    frame = of_array(pixels)
+    shown = numpy.full((canvas[1], canvas[0], 3), GROUND, numpy.uint8)
+    part = shown[top : top + frame.height, left : left + frame.width]
+    (band,) = frame.bands()
+    opaque = _finished(band, frame) if frame.alpha is Alpha.NONE else _on_white(band, frame)
+    part[:] = opaque[: part.shape[0], : part.shape[1]]
+    return shown

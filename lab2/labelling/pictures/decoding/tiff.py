@@ -1,0 +1,215 @@
+"""TIFF: libtiff unpacks strips and tiles; what their bytes mean, `tiff_values` says.
+
+OpenCV shows many kinds wrongly or not at all: samples of 2, 4 or 16 bits, planes, white is zero, channels more than
+three, tiles. So it gets a directory that says "rows of grey bytes", for which it returns what libtiff unpacked. JPEG,
+fax and the rest that pack pictures rather than bytes, OpenCV reads as they are.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+import numpy
+
+from lab2.labelling.pictures.decoding import colour, opencv, samples, tags
+from lab2.labelling.pictures.decoding.colour import ColourSpace
+from lab2.labelling.pictures.decoding.kinds import RAW
+from lab2.labelling.pictures.decoding.limits import check_size
+from lab2.labelling.pictures.decoding.opencv import Undecodable
+from lab2.labelling.pictures.decoding.refusals import DAMAGED_OR_INCOMPLETE, UNKNOWN_DAMAGE, unsupported
+from lab2.labelling.pictures.decoding.samples import Alpha, Pixels, Samples
+from lab2.labelling.pictures.decoding.tags import Tags, number
+from lab2.labelling.pictures.decoding.tiff_layout import (
+    BIT_ORDER,
+    BITS,
+    BLACK_IS_ZERO,
+    CHANNELS,
+    CIELAB,
+    CMYK,
+    COLOURS,
+    COMPRESSION,
+    FLOAT,
+    HEIGHT,
+    ICCLAB,
+    PALETTE,
+    PHOTOMETRIC,
+    RGB,
+    SIGNED,
+    STRIP_BYTES,
+    STRIP_ROWS,
+    STRIPS,
+    UNDEFINED,
+    UNSIGNED,
+    WIDTH,
+    Layout,
+    layout_of,
+)  # fmt: skip
+from lab2.labelling.pictures.decoding.tiff_values import meant, numbers
+from lab2.labelling.pictures.picture import UnreadableImage
+
+KIND_OF_PAGE, PROFILE, DNG_VERSION = 254, 34675, 50706
+REDUCED, MASK = 1, 4  # bits of KIND_OF_PAGE
+OF_CAMERAS = {32803, 34892}  # photometric: colour filter array, linear raw
+BYTES_PACKED = {1, 5, 8, 32773, 32946}  # not at all, LZW, Deflate, PackBits, Deflate of old
+PICTURES_PACKED = {2, 3, 4, 6, 7, 32771}  # fax, JPEG, JPEG of old
+NAMES = {34712: "JPEG 2000", 33003: "JPEG 2000", 33005: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 50000: "Zstandard",
+         50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL", 34661: "JBIG", 32809: "ThunderScan", 34676: "LogLuv",
+         34677: "LogLuv", 34892: "lossy JPEG", 32766: "NeXT", 32908: "PixarFilm", 32909: "PixarLog"}  # fmt: skip
+STRAIGHT_ALPHA, PREMULTIPLIED_ALPHA = 2, 1
+BAND_BYTES, MOST_ROWS, MOST_ROW_BYTES = 32 * 2**20, 2**20, 2**20  # of which OpenCV takes no more at once
+DARK = 1 / 8  # of the range of 16 bits: brighter values mean that all of it is used
+SPARSE = 3  # rows and columns, to look at every third
+
+
+def read(data: bytes) -> Samples:
+    try:
+        return _read(data)
+    except Undecodable:
+        raise UnreadableImage(f"{UNKNOWN_DAMAGE}, or of a kind of TIFF that is not supported") from None
+    except (struct.error, IndexError, ZeroDivisionError):
+        raise UnreadableImage(UNKNOWN_DAMAGE) from None
+
+
+def _read(data: bytes) -> Samples:
+    pages = tags.directories(data)
+    if any(DNG_VERSION in page for page in pages):
+        raise UnreadableImage(unsupported(RAW.format("DNG")))
+    if any(number(page, PHOTOMETRIC, 0) in OF_CAMERAS for page in pages):
+        raise UnreadableImage(unsupported(RAW.format("in a TIFF")))
+    if not pages:
+        raise UnreadableImage(UNKNOWN_DAMAGE)
+    whole = [page for page in pages if not number(page, KIND_OF_PAGE, 0) & (REDUCED | MASK)]
+    page = (whole or pages)[0]
+    layout = layout_of(page, tags.order_of(data))
+    check_size(layout.width, layout.height, 1)
+    compression = number(page, COMPRESSION, 1)
+    if compression in BYTES_PACKED and layout.photometric in COLOURS:
+        return _as_samples(data, layout)
+    if compression not in PICTURES_PACKED | BYTES_PACKED:
+        raise UnreadableImage(unsupported(f"a TIFF with {NAMES.get(compression, f'compression {compression}')} inside"))
+    if page is not pages[0]:  # OpenCV would read that
+        raise UnreadableImage(unsupported("a TIFF with a thumbnail before its picture"))
+    check_size(layout.width, layout.height, 8)
+    pixels, messages = opencv.decode(data)
+    if opencv.tells_loss(messages):
+        raise UnreadableImage(DAMAGED_OR_INCOMPLETE)
+    return samples.of_array(pixels, colours=_profile(page))
+
+
+def _profile(page: Tags) -> ColourSpace | None:
+    profile = page.get(PROFILE)
+    return colour.of_profile(profile) if isinstance(profile, bytes) else None
+
+
+def _as_samples(data: bytes, layout: Layout) -> Samples:
+    """Return the samples of a page whose strips or tiles are packed bytes."""
+    if layout.bits not in (1, 2, 4, 8, 12, 16, 32, 64) or (layout.sample_format == FLOAT and layout.bits < 16):
+        raise UnreadableImage(unsupported(f"a TIFF of {layout.bits} bits a sample"))
+    if layout.sample_format not in (UNSIGNED, SIGNED, FLOAT, UNDEFINED):
+        raise UnreadableImage(unsupported("a TIFF of complex numbers"))
+    colours = COLOURS[layout.photometric]
+    if layout.channels < colours:
+        raise UnreadableImage(UNKNOWN_DAMAGE)
+    parts_needed = layout.parts_across * layout.parts_down * (layout.channels if layout.is_planar else 1)
+    if len(layout.offsets) < parts_needed:
+        raise UnreadableImage(DAMAGED_OR_INCOMPLETE)
+    extra = layout.extra_samples
+    alpha = Alpha.NONE
+    if layout.channels > colours and layout.photometric != CMYK:
+        # what is more than colours and not described is opacity, as others read it
+        meaning = extra[0] if extra else STRAIGHT_ALPHA if layout.channels == colours + 1 else 0
+        alpha = {STRAIGHT_ALPHA: Alpha.STRAIGHT, PREMULTIPLIED_ALPHA: Alpha.PREMULTIPLIED}.get(meaning, Alpha.NONE)
+    white = _white(layout)
+    bands = partial(_bands, data, layout, alpha)
+    if layout.bits == 16 and layout.photometric in (BLACK_IS_ZERO, RGB) and alpha is Alpha.NONE and _is_dark(bands()):
+        white = 0
+    return Samples(
+        bands, layout.width, layout.height, white=white, alpha=alpha, turn=tags.orientation_of(layout.page),
+        colours=_profile(layout.page), is_cmyk=layout.photometric == CMYK,
+    )  # fmt: skip
+
+
+def _is_dark(bands: Iterable[Pixels]) -> bool:
+    """Return whether a picture uses 12 or 13 of its 16 bits, as microscopes' do; some hot pixels don't count."""
+    return all(numpy.percentile(band[::SPARSE, ::SPARSE], samples.BRIGHTEST) <= DARK * 65535 for band in bands)
+
+
+def _white(layout: Layout) -> float:
+    """Return the value of white in what `_bands` yields; 0: not known."""
+    if layout.photometric in (PALETTE, CIELAB, ICCLAB):
+        return 255
+    if layout.sample_format == FLOAT or layout.bits > 16:
+        return 0
+    return 255 if layout.bits <= 8 else 65535
+
+
+def _bands(data: bytes, layout: Layout, alpha: Alpha) -> Iterator[Pixels]:
+    """Yield rows of the picture from the top: as Samples has them, with alpha or without."""
+    row_of_parts = layout.row_bytes * layout.part_height * layout.parts_across * layout.channels // layout.in_a_pixel
+    at_once = max(1, BAND_BYTES // max(1, row_of_parts))
+    if layout.parts_across * layout.part_height > MOST_ROWS or layout.row_bytes > MOST_ROW_BYTES:
+        raise UnreadableImage(unsupported("a TIFF of such long strips or so many tiles in a row"))
+    at_once = min(at_once, max(1, MOST_ROWS // (layout.parts_across * layout.part_height)))
+    for first in range(0, layout.parts_down, at_once):
+        count = min(at_once, layout.parts_down - first)
+        planes = range(layout.channels if layout.is_planar else 1)
+        values = [_unpacked(data, layout, first, count, plane) for plane in planes]
+        yield meant(numpy.concatenate(values, axis=2) if len(values) > 1 else values[0], layout, alpha)
+
+
+def _unpacked(data: bytes, layout: Layout, first: int, count: int, plane: int) -> Pixels:
+    """Return `count` rows of strips or tiles of a plane as rows x width x samples side by side."""
+    across, down = layout.parts_across, layout.parts_down
+    start = (plane * down + first) * across
+    rows = count * layout.part_height
+    if not layout.is_tiled and first + count == down:
+        rows = layout.height - first * layout.part_height  # the last strip may be lower
+    packed = _grey_rows(data, layout, start, count * across, rows * across)
+    if layout.is_tiled:
+        tiles: Pixels = numbers(packed, layout).reshape(
+            count, across, layout.part_height, layout.part_width, layout.in_a_pixel
+        )
+        tiles = tiles.transpose(0, 2, 1, 3, 4).reshape(rows, across * layout.part_width, layout.in_a_pixel)
+        return tiles[: layout.height - first * layout.part_height, : layout.width]
+    return numbers(packed, layout)
+
+
+def _grey_rows(data: bytes, layout: Layout, start: int, count: int, rows: int) -> Pixels:
+    """Return what libtiff unpacks from `count` strips or tiles, as rows of bytes."""
+    offsets, sizes = layout.offsets[start : start + count], layout.sizes[start : start + count]
+    if not sizes:  # old files leave them out where there is but one strip
+        sizes = tuple(len(data) - offset for offset in offsets)
+    packed = b"".join(data[offset : offset + size] for offset, size in zip(offsets, sizes, strict=True))
+    if len(packed) < sum(sizes):
+        raise UnreadableImage(DAMAGED_OR_INCOMPLETE)
+    places = [8 + int(end) - size for end, size in zip(numpy.cumsum(sizes), sizes, strict=True)]
+    fields = [
+        (WIDTH, 4, [layout.row_bytes]), (HEIGHT, 4, [rows]), (BITS, 3, [8]),
+        (COMPRESSION, 3, [number(layout.page, COMPRESSION, 1)]), (PHOTOMETRIC, 3, [BLACK_IS_ZERO]),
+        (BIT_ORDER, 3, [number(layout.page, BIT_ORDER, 1)]), (STRIPS, 4, places), (CHANNELS, 3, [1]),
+        (STRIP_ROWS, 4, [layout.part_height]), (STRIP_BYTES, 4, list(sizes)),
+    ]  # fmt: skip
+    pixels, messages = opencv.decode(_file(fields, packed))
+    if opencv.tells_loss(messages) or pixels.shape[:2] != (rows, layout.row_bytes):
+        raise UnreadableImage(DAMAGED_OR_INCOMPLETE)
+    return pixels.reshape(rows, layout.row_bytes, -1)[:, :, 0]
+
+
+def _file(fields: list[tuple[int, int, list[int]]], body: bytes) -> bytes:
+    """Return a little-endian TIFF with these tags (number, type, values) and this body behind its header."""
+    body += bytes(len(body) % 2)
+    directory = 8 + len(body)
+    beyond = directory + 2 + 12 * len(fields) + 4
+    entries, more = [], b""
+    for tag, kind, values in fields:
+        packed = struct.pack(f"<{len(values)}{'H' if kind == 3 else 'I'}", *values)
+        if len(packed) > 4:
+            place = struct.pack("<I", beyond + len(more))
+            more += packed
+        else:
+            place = packed.ljust(4, b"\0")
+        entries.append(struct.pack("<HHI", tag, kind, len(values)) + place)
+    head = b"II*\0" + struct.pack("<I", directory)
+    return head + body + struct.pack("<H", len(fields)) + b"".join(entries) + bytes(4) + more

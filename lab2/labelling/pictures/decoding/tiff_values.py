@@ -1,0 +1,134 @@
+"""What the bytes of a TIFF mean, once they are unpacked: numbers, and what they are of."""
+
+from __future__ import annotations
+
+import numpy
+
+from lab2.labelling.pictures.decoding import colour
+from lab2.labelling.pictures.decoding.refusals import UNKNOWN_DAMAGE
+from lab2.labelling.pictures.decoding.samples import Alpha, Pixels
+from lab2.labelling.pictures.decoding.tags import number
+from lab2.labelling.pictures.decoding.tiff_layout import (
+    CIELAB,
+    COLOUR_MAP,
+    COLOURS,
+    COMPRESSION,
+    FLOAT,
+    ICCLAB,
+    PALETTE,
+    PREDICTOR,
+    RGB,
+    SIGNED,
+    WHITE_IS_ZERO,
+    Layout,
+)  # fmt: skip
+from lab2.labelling.pictures.picture import UnreadableImage
+
+PREDICTED = {5, 8, 32946}  # compressions before which samples may be replaced by differences: LZW, Deflate
+DIFFERENCES, DIFFERENCES_OF_FLOATS = 2, 3
+
+
+def numbers(packed: Pixels, layout: Layout) -> Pixels:
+    """Return rows of bytes as rows x pixels x samples side by side, as numbers."""
+    rows, bits = len(packed), layout.bits
+    count = layout.part_width * layout.in_a_pixel
+    predictor = number(layout.page, PREDICTOR, 1) if number(layout.page, COMPRESSION, 1) in PREDICTED else 1
+    packed = numpy.ascontiguousarray(packed)
+    if predictor == DIFFERENCES_OF_FLOATS and layout.sample_format == FLOAT:
+        packed = _without_planes_of_bytes(packed, layout)
+    if bits < 8:
+        values = numpy.unpackbits(packed, axis=1)[:, : count * bits].reshape(rows, count, bits)
+        weights = 2 ** numpy.arange(bits - 1, -1, -1, dtype=numpy.uint8)
+        values = (values * weights).sum(axis=2, dtype=numpy.uint8)
+    elif bits == 12:
+        values = _of_12_bits(packed)[:, :count]
+    else:
+        letter = {FLOAT: "f", SIGNED: "i"}.get(layout.sample_format, "u")
+        values = packed.view(f"{layout.order}{letter}{bits // 8}")
+        values = values.astype(values.dtype.newbyteorder("="))
+    values = values.reshape(rows, layout.part_width, layout.in_a_pixel)
+    if predictor == DIFFERENCES and values.dtype.kind != "f":
+        values = numpy.cumsum(values, axis=1, dtype=values.dtype)
+    return values
+
+
+def _of_12_bits(packed: Pixels) -> Pixels:
+    """Return numbers of which two are in three bytes, scaled to 16 bits."""
+    padded = numpy.pad(packed, ((0, 0), (0, -packed.shape[1] % 3))).astype(numpy.uint16)
+    first, second, third = (padded[:, at::3] for at in range(3))
+    pairs = numpy.stack([first << 4 | second >> 4, (second & 15) << 8 | third], axis=2)
+    values = pairs.reshape(len(packed), -1)
+    return values << 4 | values >> 8
+
+
+def _without_planes_of_bytes(packed: Pixels, layout: Layout) -> Pixels:
+    """Return rows of floats, of which the predictor stored all first bytes, then all second ones, as differences."""
+    size = layout.bits // 8
+    steps = packed.reshape(len(packed), -1, layout.in_a_pixel)
+    planes = numpy.cumsum(steps, axis=1, dtype=numpy.uint8).reshape(len(packed), size, -1)
+    numbers = planes.transpose(0, 2, 1)  # the most significant byte first
+    if layout.order == "<":
+        numbers = numbers[:, :, ::-1]
+    return numpy.ascontiguousarray(numbers).reshape(len(packed), -1)
+
+
+def meant(values: Pixels, layout: Layout, alpha: Alpha) -> Pixels:
+    """Return numbers as Samples has them: grey, blue-green-red or CMYK, and alpha if there is."""
+    if layout.sample_format == SIGNED:
+        values = _unsigned(values)
+    if layout.photometric == PALETTE:
+        return _by_palette(values[:, :, 0], layout)
+    if layout.photometric in (CIELAB, ICCLAB):
+        return colour.lab_to_srgb(_lab(values, layout), is_d50=layout.photometric == ICCLAB)
+    if layout.bits < 8:
+        values = values * numpy.uint8(255 // (2**layout.bits - 1))
+    if layout.photometric == WHITE_IS_ZERO:
+        values = _inverted(values, layout)
+    if values.dtype.itemsize > 4 or values.dtype in (numpy.uint32, numpy.float16):
+        values = values.astype(numpy.float32)
+    colours = COLOURS[layout.photometric]
+    order = [2, 1, 0] if layout.photometric == RGB else list(range(colours))
+    if alpha is not Alpha.NONE:
+        order.append(colours)
+    return numpy.ascontiguousarray(values[:, :, order])
+
+
+def _unsigned(values: Pixels) -> Pixels:
+    """Return signed numbers moved so that the least is 0."""
+    unsigned: Pixels = values.view(values.dtype.str.replace("i", "u"))
+    unsigned ^= numpy.array(1 << (8 * values.itemsize - 1), unsigned.dtype)
+    return unsigned
+
+
+def _inverted(values: Pixels, layout: Layout) -> Pixels:
+    """Return numbers of which 0 is white as ones of which 0 is black."""
+    turned: Pixels = values.copy()
+    if values.dtype.kind == "f":
+        turned[:, :, 0] = 1 - values[:, :, 0]
+    else:
+        turned[:, :, 0] = numpy.iinfo(values.dtype).max - values[:, :, 0]
+    return turned
+
+
+def _by_palette(indices: Pixels, layout: Layout) -> Pixels:
+    entries: Pixels = numpy.array(layout.page.get(COLOUR_MAP, ()), numpy.uint16)
+    count = len(entries) // 3
+    if count == 0 or indices.max(initial=0) >= count:
+        raise UnreadableImage(UNKNOWN_DAMAGE)
+    by_entry = entries[: 3 * count].reshape(3, count)[::-1].T
+    if entries.max() > 255:  # some programs wrote palettes of 8 bits
+        by_entry = by_entry >> 8
+    shown: Pixels = by_entry.astype(numpy.uint8)[indices]
+    return shown
+
+
+def _lab(values: Pixels, layout: Layout) -> Pixels:
+    """Return L*, a* and b* as floats; a* and b* are stored signed, or with an offset."""
+    unit = numpy.float32(2 ** (layout.bits - 8))
+    raw = values[:, :, :3].astype(numpy.float32) / unit
+    if layout.sample_format == SIGNED:  # moved by `_unsigned`
+        raw = (raw + 128) % 256
+    lightness = raw[:, :, :1] * (100 / (255 if layout.bits == 8 else 65535 / unit))
+    axes = raw[:, :, 1:]
+    axes = axes - 128 if layout.photometric == ICCLAB else numpy.where(axes >= 128, axes - 256, axes)
+    return numpy.concatenate([lightness, axes.astype(numpy.float32)], axis=2)
