@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property
 from urllib.parse import urlsplit
 
 from lab2.aws.failures import (
@@ -16,6 +15,7 @@ from lab2.aws.failures import (
     sentence,
     user_errors,
 )  # fmt: skip
+from lab2.aws.once import once
 from lab2.aws.timing import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from lab2.errors import UserError
 
@@ -66,7 +66,7 @@ class AwsSession:
         self._store_is_checked = False
         self._distrust: UserError | None = None  # why nothing is written to the bucket
 
-    @cached_property
+    @once
     def botocore_session(self) -> Session:
         """The session beneath the boto3 session; UserError where the AWS settings can't be used."""
         from botocore.session import Session
@@ -79,7 +79,7 @@ class AwsSession:
                 raise UserError(sentence(MFA))  # botocore would ask while the program reads from the terminal
             return core
 
-    @cached_property
+    @once
     def boto3_session(self) -> boto3.Session:
         """The boto3 session; UserError where the AWS settings can't be used."""
         import boto3  # takes 0.2 s: not before somebody needs it
@@ -94,7 +94,7 @@ class AwsSession:
         with user_errors():
             return boto3.Session(region_name=os.environ.get("AWS_REGION"), botocore_session=core)
 
-    @cached_property
+    @once
     def credentials(self) -> Credentials:
         """Who asks, refreshed by itself; UserError where there is nobody, or where nobody vouches for them."""
         credentials = self.boto3_session.get_credentials()
@@ -103,18 +103,18 @@ class AwsSession:
         credentials.get_frozen_credentials()  # a role is assumed now: what is wrong with it is said in a sentence
         return credentials
 
-    @cached_property
+    @once
     def region(self) -> str:
         if region := self.boto3_session.region_name:
             return str(region)
         raise UserError(NO_REGION)
 
-    @cached_property
+    @once
     def sqs(self) -> SQSClient:
         client: SQSClient = self.client("sqs")
         return client
 
-    @cached_property
+    @once
     def sqs_transport(self) -> SqsTransport:
         """The hot calls of SQS, quicker than by the boto3 client."""
         from lab2.aws.sqs.transport import SqsTransport, is_proxied
@@ -125,29 +125,29 @@ class AwsSession:
         ca_bundle = core.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
         return SqsTransport(self.sqs, self.credentials, core.user_agent(), direct, ca_bundle)
 
-    @cached_property
+    @once
     def s3(self) -> S3Client:
         client: S3Client = self.client("s3")
         return client
 
-    @cached_property
+    @once
     def cloudwatch(self) -> CloudWatchClient:
         client: CloudWatchClient = self.client("cloudwatch")
         return client
 
-    @cached_property
+    @once
     def cloudformation(self) -> CloudFormationClient:
         client: CloudFormationClient = self.client("cloudformation")
         return client
 
-    @cached_property
+    @once
     def bucket(self) -> str:
         if self.bucket_name:
             return self.bucket_name
         with user_errors():
             return f"lab2-{self.account}-{self.region}"
 
-    @cached_property
+    @once
     def account(self) -> str:
         """The number of the account that the credentials belong to."""
         return str(self.client("sts").get_caller_identity()["Account"])
@@ -177,7 +177,7 @@ class AwsSession:
             raise
         return {url.rpartition("/")[2]: url for url in urls}
 
-    @cached_property
+    @once
     def store_is_aws(self) -> bool:
         """Whether S3 is AWS's own, or behaves as it does, like the emulator of this machine."""
         return bool(self.endpoint) or self._is_aws(self.s3)
