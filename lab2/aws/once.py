@@ -1,7 +1,7 @@
 """A property that is computed once, by the first thread that asks, while others wait for it.
 
-Since Python 3.12 `functools.cached_property` has no lock: two threads would both compute it, and make two boto3 sessions
-on one botocore session, which then can make no client.
+Since Python 3.12 `functools.cached_property` has no lock: two threads would both compute it, and two boto3 sessions
+on one botocore session can make no client.
 """
 
 from __future__ import annotations
