@@ -24,6 +24,7 @@ INTRODUCTION = """\
 # Command line
 
 Written by `python tools/cli_page.py` from the programs themselves. Brackets name the commands that take an argument.
+Exit codes: 0 done, 1 something is left or wrong, 2 fatal error, 70 internal error, 130 Ctrl-C; `--help` says more.
 """
 
 
@@ -51,7 +52,6 @@ def page() -> str:
         for argument, names in takers.items():
             if argument not in shared:
                 parts.append(line(argument, names if len(names) <= len(named) else []))
-        parts += ["", "```text", str(program.unnamed.epilog).strip(), "```"]
     return "\n".join(parts).rstrip() + "\n"
 
 
