@@ -17,7 +17,7 @@ def row_and_answer(message: dict[str, Any]) -> tuple[bytes, str]:
     id = message["MessageAttributes"]["id"]["StringValue"]
     client = message["MessageAttributes"]["client"]["StringValue"]
     answer = encode_answer(answer_request(id, message["Body"]))
-    return encode_row(id, client, message["Body"], answer, datetime.now(timezone.utc)) + b"\n", answer
+    return encode_row(id, client, message["Body"], answer, datetime.now(timezone.utc)).line("bench", 1), answer
 
 
 def entries(messages: Sequence[dict[str, Any]], answers: Sequence[str]) -> list[dict[str, Any]]:

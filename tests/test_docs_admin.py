@@ -9,12 +9,12 @@ from datetime import datetime, timezone
 import pytest
 from support.aws_cli import install
 from support.labeller import put_labels
+from support.logs import log_of
 from support.world import PATIENCE, ROOT, World
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.stats.protocol import answer_request, encode_answer
 from lab2.stats.server.log.row import encode_row
-from lab2.stats.server.log.segments import RequestLog
 
 PAGE = (ROOT / "docs" / "how-to" / "erase-data.md").read_text()
 pytestmark = pytest.mark.long  # each `aws` starts a Python
@@ -71,7 +71,7 @@ def test_a_picture_and_its_labels_are_gone_in_all_versions_and_nothing_else_is(a
 def test_a_client_s_rows_are_gone_in_all_versions_and_the_rest_of_the_log_is_right(admin: World) -> None:
     day = "2026-11-16"
     now = datetime(2026, 11, 16, tzinfo=timezone.utc)
-    log = RequestLog(admin.aws.s3, admin.aws.bucket, day)
+    log = log_of(admin, day)
     for start, end in ((0, 100), (100, 130), (130, 160)):  # two segments, of which one has two versions
         rows = [
             encode_row(id, "ada@lab" if number % 2 else "bob@lab", "[3]", encode_answer(answer_request(id, "[3]")), now)
@@ -80,6 +80,6 @@ def test_a_client_s_rows_are_gone_in_all_versions_and_the_rest_of_the_log_is_rig
         log.append(rows, since=0.0)
     assert len(admin.objects(f"log/{day}/")) == 2 and len(all_versions(admin, f"log/{day}/")) == 3
     told = shell(admin, CLIENT, CLIENT="ada@lab", DAY=day)
-    assert told.endswith("80 rows: 80 right, 0 wrong, 0 twice, 0 torn\n")
+    assert told.endswith("80 rows: 80 correct, 0 wrong, 0 duplicate, 0 truncated, 0 missing\n")
     versions = all_versions(admin, f"log/{day}/")
     assert len(versions) == len(admin.objects(f"log/{day}/")) and not any(b"ada@lab" in body for _, body in versions)

@@ -114,7 +114,7 @@ def test_pandas_and_duckdb_keep_clients_of_the_log_apart(tmp_path: Path, capsys:
     now = datetime.now(timezone.utc)
     rows = [encode_row(request, client, request, encode_answer(answer_request(request, request)), now)
             for client, request in asked]  # fmt: skip
-    print_log([LogLine("", json.loads(row)) for row in rows], "json")
+    print_log([LogLine("", json.loads(row.line("run", number))) for number, row in enumerate(rows, 1)], "json")
     (tmp_path / "day.jsonl").write_text(capsys.readouterr().out)
 
     def told(example: str) -> list[list[str]]:

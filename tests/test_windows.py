@@ -74,4 +74,7 @@ def test_local_runs_on_windows_and_keeps_what_was_sent(project: Project) -> None
     code, output, errors = project.run("client.py", "4")
     assert code == 0 and output.splitlines()[-1].split() == ["1", "4", "4", "4", "4", "4"], errors
     assert not project.up() and project.pid("emulator") is None and project.pid("server") is None
-    assert project.run("server.py", "verify")[:2] == (0, "1 row: 1 right, 0 wrong, 0 twice, 0 torn\n")
+    assert project.run("server.py", "verify")[:2] == (
+        0,
+        "1 row: 1 correct, 0 wrong, 0 duplicate, 0 truncated, 0 missing\n",
+    )

@@ -8,7 +8,6 @@ REQUEST_QUEUE = "lab2"
 ANSWER_QUEUE = "lab2_1"
 DEAD_LETTER_QUEUE = "lab2_dead"
 LOG_PREFIX = "log/"
-ID_PREFIX = "ids/"  # under which day an id that has no date is logged
 IMAGE_PREFIX = "underbase/"
 PREVIEW_PREFIX = "underbase-previews/"
 LABEL_KEY = "underbase.csv"

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from lab2.errors import InvalidInput
+from lab2.stats.senders import INVISIBLE, advice_on
 from lab2.stats.series import check_number, check_series, plain, shortest
 from lab2.stats.summary import Summary, summarise
 
@@ -50,7 +51,7 @@ def decode_request(body: str) -> list[float]:
     if len(body) > MAX_CHARACTERS:
         raise InvalidInput(f"the request is longer than {MAX_CHARACTERS} characters")
     try:
-        series = _decode(body)
+        series = _decode(body.lstrip(INVISIBLE))
     except (ValueError, RecursionError):
         raise InvalidInput("the request is not JSON; send an array of numbers like [3, 5.5]") from None
     if not isinstance(series, list):
@@ -64,7 +65,7 @@ def answer_request(id: str, body: str) -> Answer:
         numbers = decode_request(body)
         return Answer(id, tuple(numbers), summarise(numbers)._asdict())
     except InvalidInput as reason:
-        return Answer(id, error=str(reason))
+        return Answer(id, error=(len(body) <= MAX_CHARACTERS and advice_on(body)) or str(reason))
 
 
 def encode_answer(answer: Answer) -> str:

@@ -252,7 +252,7 @@ def killed_while_asking(world: World, proxy: Proxy, messages: int) -> None:
         "ReceiveMessage", Fault(lost=True), times=ALWAYS, only=lambda call: call.fields["WaitTimeSeconds"] == 1
     )
     process = world.start("client.py", "file", str(path), "--client", ME, env={"AWS_ENDPOINT_URL": proxy.url})
-    until(lambda: rule.seen and len(b"".join(world.objects("log/").values()).splitlines()) == messages)
+    until(lambda: rule.seen and len(b"".join(world.objects("log/2").values()).splitlines()) == messages)
     process.kill()
     process.communicate(timeout=PATIENCE)
     queues = ["lab2_1", *(url.rpartition("/")[2] for url in private_queues(world))]
@@ -328,7 +328,7 @@ def test_a_run_that_was_cut_off_asks_again_for_the_answer_that_another_run_has_t
     output, errors = asking.communicate(timeout=PATIENCE)
     assert asking.returncode == 0 and output.splitlines()[-1].split() == ["1", "3", "5.5", "4.25", "4.25", "5.5", "3"]
     assert errors.startswith("Listening works again")
-    assert len(b"".join(world.objects("log/").values()).splitlines()) == 1  # it was one request
+    assert len(b"".join(world.objects("log/2").values()).splitlines()) == 1  # it was one request
     assert proxy.calls["SendMessageBatch"] == 2
 
 

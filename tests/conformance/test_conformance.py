@@ -321,7 +321,7 @@ def test_two_servers_answer_and_log_every_request_once(aws: AwsSession, tmp_path
         for server in servers:
             server.terminate()
         assert [server.wait(PATIENCE) for server in servers] == [0, 0]
-    assert "102 rows: 102 right, 0 wrong, 0 twice, 0 torn" in run(tmp_path, "server.py", "verify")
+    assert "102 rows: 102 correct, 0 wrong, 0 duplicate, 0 truncated, 0 missing" in run(tmp_path, "server.py", "verify")
     assert "lab2_dead" in run(tmp_path, "server.py", "status")
 
 

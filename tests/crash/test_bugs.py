@@ -18,11 +18,11 @@ from lab2.stats.protocol import decode_answer, encode_request, new_id
 # Where the bug is, and whether it shows once or for one request at each try.
 TARGETS = {
     "handler": "lab2.stats.server.service:answer_request",
-    "index, asked": "lab2.stats.server.log.index:LogIndex.missing",
-    "index, told": "lab2.stats.server.log.index:LogIndex.wrote",
-    "index, answers": "lab2.stats.server.log.index:LogIndex.earlier",
-    "log writer, before": "lab2.stats.server.log.segments:RequestLog.append",
-    "log writer, after": "lab2.stats.server.log.segments:RequestLog.append!",
+    "index, asked": "lab2.stats.server.log.index:LogIndex.find",
+    "index, told": "lab2.stats.server.log.index:LogIndex.add",
+    "index, told, after": "lab2.stats.server.log.index:LogIndex.add!",
+    "log writer, before": "lab2.stats.server.log.request_log:RequestLog.append",
+    "log writer, after": "lab2.stats.server.log.request_log:RequestLog.append!",
     "S3 write, after": "lab2.aws.s3.append_object:AppendObject._write!",
     "sender, before": "lab2.aws.sqs.message_queue:Queue.send",
     "sender, after": "lab2.aws.sqs.message_queue:Queue.send!",
@@ -30,7 +30,7 @@ TARGETS = {
     "receiver": "lab2.aws.sqs.message_queue:Queue.receive",
     "leases": "lab2.aws.sqs.leases:Leases.hold!",
 }
-OF_ONE_REQUEST = ["handler", "index, asked", "index, answers", "log writer, before", "sender, before"]
+OF_ONE_REQUEST = ["handler", "log writer, before", "sender, before"]
 
 
 def ask(world: World) -> list[str]:
@@ -57,7 +57,7 @@ def collect(world: World, ids: list[str]) -> None:
 
 
 def logged(world: World) -> Counter[str]:
-    return Counter(json.loads(line)["id"] for body in world.objects("log/").values() for line in body.splitlines())
+    return Counter(json.loads(line)["id"] for body in world.objects("log/2").values() for line in body.splitlines())
 
 
 def stop(server: subprocess.Popen[str], error: str) -> str:

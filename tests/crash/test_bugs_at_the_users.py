@@ -119,7 +119,7 @@ def test_what_was_typed_is_kept_when_sending_it_fails_by_a_bug(quick: World, ser
         person.sendline("n")
         assert exit_code(person) == 0
         assert re.search(r"\b1 +3 +3 ", screen.getvalue())  # before the question, or behind it
-    assert len(b"".join(quick.objects("log/").values()).splitlines()) == 1
+    assert len(b"".join(quick.objects("log/2").values()).splitlines()) == 1
     client = buggy(quick, "client.py", *bug[:2], 0, "", "--client", ME)
     _, errors = client.communicate("3\n5.5\n\n", timeout=PATIENCE)
     assert client.returncode == 2 and "may have been sent" in errors and errors.rstrip().endswith("client.py 3 5.5")

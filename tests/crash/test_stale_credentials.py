@@ -170,7 +170,7 @@ def test_a_server_goes_through_stale_credentials(world: World, sign_in: SignIn, 
     assert ended(server)[0] == 0
     said.assert_an_outage(what, sign_in.cause)
     assert sorted(message.attributes["id"] for message in world.drain("lab2_1")) == ids
-    assert len(b"".join(world.objects("log/").values()).splitlines()) == 10
+    assert len(b"".join(world.objects("log/2").values()).splitlines()) == 10
 
 
 @pytest.mark.long

@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 from support.faults import FAULTS, at_each_call
+from support.logs import begin_log
 from support.proxy import ALWAYS, Call, Fault, Proxy
 from support.world import PATIENCE, World, until
 
 from lab2.aws.sqs.message_queue import Outgoing, batches
 from lab2.stats.client.batch import MANY
 from lab2.stats.protocol import decode_answer, encode_request, new_id
+from lab2.stats.server.log.row import is_closing
 
 REQUEST_QUEUE = 25
 LEASE = 60  # seconds for which a request that is received is nobody else's
@@ -54,7 +56,8 @@ def assert_all_is_well(world: World, ids: list[str]) -> None:
 
     until(done, patience=3 * PATIENCE)
     assert answers == {id: {(number + 1) / 2} for number, id in enumerate(ids)}
-    rows = [json.loads(line) for body in world.objects("log/").values() for line in body.splitlines()]
+    rows = [json.loads(line) for body in world.objects("log/2").values() for line in body.splitlines()]
+    rows = [row for row in rows if not is_closing(row)]
     assert Counter(row["id"] for row in rows) == Counter(ids)
     assert world.depth("lab2_dead") == (0, 0)
 
@@ -71,6 +74,7 @@ def quick(world: World, proxy: Proxy) -> Iterator[World]:
 
     world.env["AWS_ENDPOINT_URL"] = proxy.url
     proxy.edit("ReceiveMessage", shorten)
+    begin_log(world)
     yield world
     assert min(leases, default=LEASE) == LEASE
 
@@ -83,6 +87,15 @@ def test_server(quick: World, proxy: Proxy, call: str, fault: str) -> None:
 @pytest.mark.parametrize(("call", "fault"), at_each_call(SERVER_CALLS, [name for name in FAULTS if "killed" in name]))
 def test_server_of_two(quick: World, proxy: Proxy, call: str, fault: str) -> None:
     go_through(quick, proxy, call, fault, servers=2)
+
+
+@pytest.mark.parametrize(("write", "fault"), at_each_call(["first of all", "that closes a day"], always=2))
+def test_server_of_two_at_the_write(quick: World, proxy: Proxy, write: str, fault: str) -> None:
+    if write == "first of all":
+        quick.aws.s3.delete_object(Bucket=quick.aws.bucket, Key="log/start.jsonl")
+    else:
+        begin_log(quick, days_ago=1)
+    go_through(quick, proxy, "PutObject", fault, servers=2)
 
 
 def go_through(quick: World, proxy: Proxy, call: str, fault: str, servers: int) -> None:
@@ -146,13 +159,14 @@ def test_server_stopped_for_longer_than_its_lease(quick: World, proxy: Proxy) ->
 
 
 def test_server_midnight_in_the_middle_of_a_batch(quick: World) -> None:
+    begin_log(quick, days_ago=1)
     today, ids = new_id()[:10], [new_id() for _ in range(4)]
     yesterday = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 86_400))
     ids = [f"{yesterday}{id[10:]}" if number % 2 else id for number, id in enumerate(ids)]
     quick.queue("lab2").send([Outgoing(encode_request([n, 1]), {"id": id}) for n, id in enumerate(ids)])
     start(quick)
     assert_all_is_well(quick, ids)
-    assert {key.split("/")[1] for key in quick.objects("log/")} == {yesterday, today}
+    assert {key.split("/")[1] for key in quick.objects("log/2")} == {yesterday, today}
     quick.queue("lab2").send([Outgoing(encode_request([n, 1]), {"id": id}) for n, id in enumerate(ids)])
     assert_all_is_well(quick, ids)  # again after midnight: no second row
 
@@ -173,7 +187,7 @@ def test_client(quick: World, proxy: Proxy, call: str, fault: str) -> None:
     proxy.forget(rule)
     until(lambda: sum(quick.depth("lab2")) + quick.depth("lab2_1")[1] == 0)
     second, _ = quick.start("client.py", "--client", "me@here", "7").communicate(timeout=3 * PATIENCE)
-    logged = b"[41, 43]" in b"".join(quick.objects("log/").values())
+    logged = b"[41, 43]" in b"".join(quick.objects("log/2").values())
     shown = first.count("41 43") + second.count("41 43")
     assert shown >= 1 if logged else shown == 0
     if "killed" not in fault and call not in ("GetQueueUrl", "ListQueues"):
@@ -214,7 +228,7 @@ def test_client_with_a_private_queue(quick: World, proxy: Proxy, call: str, faul
         ]
 
     until(lambda: sum(quick.depth("lab2")) + sum(quick.depth(queue)[1] for queue in queues()) == 0)
-    logged = [json.loads(line) for body in quick.objects("log/").values() for line in body.splitlines()]
+    logged = [json.loads(line) for body in quick.objects("log/2").values() for line in body.splitlines()]
     listener = quick.start("client.py", "listen", "--client", "me@here", stdout=(quick.home / "shown").open("w"))
     until(lambda: all(quick.depth(queue) == (0, 0) for queue in queues()), patience=3 * PATIENCE)
     listener.terminate()

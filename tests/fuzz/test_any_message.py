@@ -6,6 +6,7 @@ import json
 import random
 import re
 import signal
+import time
 from contextlib import suppress
 from datetime import datetime, timezone
 
@@ -36,11 +37,12 @@ from lab2.stats.protocol import (
     new_id,
 )
 from lab2.stats.series import parse_number
-from lab2.stats.server.log.idempotency import place_of
 from lab2.stats.server.log.index import LogIndex
 from lab2.stats.server.log.output import print_log
 from lab2.stats.server.log.reader import read_log
-from lab2.stats.server.log.row import decode_row, decode_rows, encode_row
+from lab2.stats.server.log.row import LoggedRow, decode_line, decode_lines, encode_row
+from lab2.stats.server.log.segments import Segment, date_of
+from lab2.stats.server.log.window import CLOCK_ERROR_S, WINDOW_S, first_logged
 
 
 @few_and_many(300, 3_000)
@@ -74,22 +76,24 @@ def test_any_answer_is_printed_in_harmless_characters(
 
 @few_and_many(100, 1_000)
 def test_any_row_of_the_log_is_known_or_passed_over(chance: random.Random, cases: int) -> None:
-    logged, now = LogIndex(), datetime.now(timezone.utc)
+    logged, now, segment = LogIndex(), datetime.now(timezone.utc), Segment(date_of(time.time()), 1)
     for _ in range(cases):
         id, body = junk(chance), any_request(chance)
         answer = encode_answer(answer_request(id, body))
         row = encode_row(id, junk(chance), body, answer, now)
-        assert len(row.splitlines()) == 1
-        assert (found := decode_row(bytes(row))) and (found.id, json.loads(found.answer)) == (id, json.loads(answer))
-        place = place_of(id, "", now.timestamp())
-        assert place is None or re.fullmatch(r"\d{4}-\d\d-\d\d", place.day)
+        line = row.line("run", 7)
+        assert line.count(b"\n") == 1
+        assert decode_line(line) == LoggedRow(id, json.dumps(json.loads(answer)), "run", 7)
+        since = first_logged(id, now.timestamp(), own=False)
+        assert 0 < now.timestamp() - since <= WINDOW_S + CLOCK_ERROR_S
         spoilt = [
-            mutated(chance, row),
+            mutated(chance, line),
             any_answer(chance).encode(),
             f'{{"id": {json_ish(chance)}, "answer": 1}}'.encode(),
         ]
-        logged.add(b"\n".join(spoilt))
-        logged.missing(decode_rows(spoilt))
+        ids = [each.id for each in decode_lines(b"\n".join(spoilt)) if isinstance(each, LoggedRow)]
+        logged.add(segment, ids)
+        assert set(logged.find(ids, since)[segment]) == set(ids)
 
 
 @few_and_many(60, 600)
@@ -122,7 +126,7 @@ def test_anything_on_the_request_queue_is_answered_and_gone_and_nobody_else_wait
     assert_harmless(output)
     assert world.depth("lab2_dead") == (0, 0)
     _, output, _ = run(world, "server.py", "verify", codes=(0,))
-    assert " 0 wrong, 0 twice, 0 torn" in output
+    assert " 0 wrong, 0 duplicate, 0 truncated" in output
 
 
 @pytest.mark.long

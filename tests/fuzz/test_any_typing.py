@@ -79,7 +79,7 @@ def test_anything_typed_is_taken_or_refused_and_what_is_taken_is_sent(
         typed = any_typing(chance)
         expected = series_in(typed)
         code, output, errors = run(world, *WAITING, "--client", f"typist-{number}", typed=typed)
-        rows = [json.loads(line) for body in world.objects("log/").values() for line in body.splitlines()]
+        rows = [json.loads(line) for body in world.objects("log/2").values() for line in body.splitlines()]
         sent = [row["request"] for row in rows if row["client"] == f"typist-{number}"]
         assert Counter(sent) == Counter(expected), (typed, output, errors)
         assert code == 0

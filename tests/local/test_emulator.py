@@ -63,7 +63,7 @@ def test_a_client_starts_no_server_beside_one_that_runs(project: Project) -> Non
 def test_what_was_sent_outlives_the_emulator(project: Project) -> None:
     assert project.run("client.py", "4")[0] == 0
     code, output, _ = project.run("server.py", "verify")
-    assert (code, output) == (0, "1 row: 1 right, 0 wrong, 0 twice, 0 torn\n")
+    assert (code, output) == (0, "1 row: 1 correct, 0 wrong, 0 duplicate, 0 truncated, 0 missing\n")
 
 
 def missing(state: Path) -> None:

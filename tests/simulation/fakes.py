@@ -119,10 +119,18 @@ class S3(Service):
 
         return self.call("get", effect)
 
-    def list_objects_v2(self, *, Prefix: str, StartAfter: str = "", **_: Any) -> Reply:
+    def list_objects_v2(
+        self, *, Prefix: str, StartAfter: str = "", MaxKeys: int = 1_000, Delimiter: str = "", **_: Any
+    ) -> Reply:
         def effect() -> Reply:
             found = sorted(key for key in self.bucket.objects if key.startswith(Prefix) and key > StartAfter)
-            return {"Contents": [
+            if Delimiter:
+                folders = {
+                    key[: key.index(Delimiter, len(Prefix)) + 1] for key in found if Delimiter in key[len(Prefix) :]
+                }
+                return {"CommonPrefixes": [{"Prefix": folder} for folder in sorted(folders)]}
+            truncated, found = len(found) > MaxKeys, found[:MaxKeys]
+            return {"IsTruncated": truncated, "Contents": [
                 {"Key": key, "Size": len(stored.body), "ETag": stored.etag,
                  "LastModified": datetime.fromtimestamp(int(stored.modified), timezone.utc)}
                 for key in found for stored in [self.bucket.objects[key]]

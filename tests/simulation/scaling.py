@@ -23,11 +23,13 @@ from botocore.exceptions import ClientError
 from simulation.fakes import S3, Bucket
 
 from lab2.aws.pricing import price
-from lab2.stats.server.log import segments
-from lab2.stats.server.log.segments import RequestLog
+from lab2.stats.server.log import request_log, segments
+from lab2.stats.server.log.request_log import RequestLog
+from lab2.stats.server.log.row import Closing, LoggedRow, LogRow, decode_line
+from lab2.stats.server.log.segments import Segment
 from lab2.stats.server.service import MAX_HELD
 
-DAY, NOON = "2026-11-24", 1_795_521_600.0
+NOON = 1_795_521_600.0
 CALL = 0.1  # seconds, of which FLOOR always and the rest by chance
 FLOOR = 0.06
 PUTS_A_SECOND = 3_500  # that a prefix takes
@@ -116,24 +118,27 @@ class CountingS3(S3):
 
 
 class Index:
-    """A LogIndex of rows `id padding`, which is faster."""
+    """A LogIndex in memory, which is faster, for a log on which no request comes twice."""
 
-    def __init__(self) -> None:
-        self.ids: set[bytes] = set()
+    def add(self, segment: Segment, ids: Sequence[str]) -> None: ...
 
-    def wrote(self, rows: Sequence[bytes]) -> None:
-        self.ids.update(row.partition(b" ")[0] for row in rows)
+    def find(self, ids: Iterable[str], since: float) -> dict[Segment, list[str]]:
+        return {}
 
-    def add(self, body: bytes) -> None:
-        self.wrote(body.splitlines())
+    def forget_idle(self, open_day: str) -> None:
+        return None
 
-    replace = add
 
-    def encode(self, rows: Sequence[bytes], size: int, end: bytes) -> bytes:
-        return b"".join(row + b"\n" for row in rows)
+class Row(LogRow):
+    """A row `id padding`, which is faster to decode."""
 
-    def missing(self, rows: Sequence[bytes]) -> list[bytes]:
-        return [row for row in rows if row.partition(b" ")[0] not in self.ids]
+    def line(self, run: str, number: int) -> bytes:
+        return self.head + b"\n"
+
+
+def decode_lines(body: bytes) -> Iterator[LoggedRow | Closing]:
+    for line in body.splitlines():
+        yield decode_line(line) or LoggedRow(line.partition(b" ")[0].decode(), "", "", 0)
 
 
 @dataclass(frozen=True)
@@ -201,7 +206,8 @@ class LoggingServer:
             came, self.waiting = self.waiting, []
             requests = len(came) * self.load.batch
             # One row stands for all of these requests.
-            row = f"{self.name}-{number} ".encode().ljust(requests * ROW // SCALE, b".")
+            id = f"{self.name}-{number}"
+            row = Row(id, "", f"{id} ".encode().ljust(requests * ROW // SCALE, b"."))
             self.log.append([row], since=self.clock.now)
             self._receive()
             self.held -= requests
@@ -229,9 +235,10 @@ def virtual(clock: Clock) -> Iterator[None]:
     """The log with the virtual clock, and smaller by SCALE."""
     pool = SimpleNamespace(map=clock.map)
     with (
+        patch.object(segments, "ThreadPoolExecutor", lambda _: nullcontext(pool)),
         patch.multiple(
-            segments, time=clock, ThreadPoolExecutor=lambda _: nullcontext(pool), LogIndex=Index,
-            SEALED_BYTES=segments.SEALED_BYTES // SCALE, MAX_WRITE_BYTES=segments.MAX_WRITE_BYTES // SCALE,
+            request_log, time=clock, LogIndex=Index, decode_lines=decode_lines,
+            SEALED_BYTES=request_log.SEALED_BYTES // SCALE, MAX_WRITE_BYTES=request_log.MAX_WRITE_BYTES // SCALE,
         ),
         patch("lab2.aws.s3.append_object.time", clock),
     ):  # fmt: skip
@@ -244,7 +251,7 @@ def simulate(servers: int, load: Load, seconds: float = 120.0, warm_up: float = 
     s3 = CountingS3(clock, bucket)
 
     def serve(name: str) -> None:
-        LoggingServer(name, clock, RequestLog(s3, "bucket", DAY), load, figures).run()
+        LoggingServer(name, clock, RequestLog(s3, "bucket", lambda: clock.now), load, figures).run()
 
     with virtual(clock):
         for number in range(servers):

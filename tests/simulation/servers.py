@@ -1,8 +1,9 @@
-"""Servers in a simulated world: the real Server with its order of effects, RequestLog, LogIndex, IdFile, AppendObject.
+"""Servers in a simulated world: the real Server with its order of effects, RequestLog, LogIndex, AppendObject.
 
-Requests are sent once or again under one id, minutes to two days later, around midnight, by senders whose clocks are
-wrong; ids say their time, their date, or nothing, or there is none. What must hold: every id is logged once, every
-request is answered, each time with what is logged.
+Requests are sent once or again under one id, minutes to two days later, around midnight; clocks of servers and senders
+are wrong; ids say their time, their date, or nothing, or there is none. What must hold: every id is logged once,
+every request is answered, each time with what is logged; days follow one another as their closing rows say, with
+nothing behind such a row; and the rows of each run of a server are numbered without a gap.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,11 +24,12 @@ from simulation.schedule import SKEW, World
 
 from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
 from lab2.aws.sqs.message_queue import Queue
-from lab2.stats.server.log.idempotency import DAY
+from lab2.stats.server.log.row import is_closing
+from lab2.stats.server.log.window import WINDOW_S
 from lab2.stats.server.service import Server
 
 SEALED_BYTES = 500  # instead of 16 KiB
-WINDOW = 2 * DAY  # seconds
+PAGE_KEYS, PROBE_KEYS, STEP = 4, 2, 3  # instead of 1,000, 10 and 8
 
 
 class Requests:
@@ -42,6 +44,12 @@ class Requests:
         self.unsent = chance.randint(3, 12)
         self.ids: dict[str, float] = {}  # when an id was made, or first sent
         self.sender = SQS(self.world, self.queues, 0.0)
+        self.skews: dict[str, float] = defaultdict(lambda: chance.uniform(-SKEW, SKEW))  # of the servers' clocks
+
+    def clock(self) -> float:
+        """Return what the clock of the machine shows whose turn it is."""
+        actor = self.world.actor
+        return self.world.now + (self.skews[actor.name.partition(".")[0]] if actor else 0.0)
 
     def server(self, faults: float) -> Server:
         s3, sqs = S3(self.world, self.bucket, faults), SQS(self.world, self.queues, faults)
@@ -49,8 +57,10 @@ class Requests:
             s3=s3, sqs=sqs, bucket="bucket", check_bucket=lambda _: None, queue_url=str,
             queue=lambda name: Queue(sqs, name), queue_at=lambda url: Queue(sqs, url),
         )  # fmt: skip
-        server = Server(aws)
-        server._ids.sleep = self.world.step
+        while True:
+            with suppress(ClientError, BotoCoreError):
+                server = Server(aws, self.clock)
+                break
         server.stopping.wait = self.world.step  # type: ignore[method-assign, assignment]
         return server
 
@@ -82,7 +92,7 @@ class Requests:
             self.start(f"{program}.{int(life) + 1}")
 
     def pass_time(self) -> None:
-        self.world.now += self.chance.choice((1.0, 61.0, 61.0, 1_000.0, 20_000.0))
+        self.world.now += self.chance.choice((1.0, 61.0, 61.0, 1_000.0, 20_000.0, 90_000.0))
 
     def serve(self, faults: float, rounds: int) -> None:
         """What a server does: receives, and takes each step with all that waits for it; 0 rounds: until all is done."""
@@ -110,7 +120,7 @@ class Requests:
         number = len(self.ids)
         stamp = datetime.fromtimestamp(made, timezone.utc)
         id = chance.choice((f"{stamp:%Y-%m-%dT%H:%M:%SZ}-{number}", f"{stamp:%Y-%m-%d}-{number}", f"id {number}", ""))
-        again = [id for id, first in self.ids.items() if world.now - first < self.window(id, first)]
+        again = [id for id, first in self.ids.items() if world.now - first < WINDOW_S]
         if again and chance.random() < 0.6:
             id = chance.choice(again)
         elif id:
@@ -121,22 +131,16 @@ class Requests:
         self.sent[message] = id or message
         world.note("sent", id or message, message)
 
-    def window(self, id: str, first: float) -> float:
-        """Return for how long the id is the same request: until the end of the second day after its date, or 48 h."""
-        try:
-            date = datetime.strptime(id[:10], "%Y-%m-%d").replace(tzinfo=timezone.utc)
-        except ValueError:
-            return WINDOW
-        return (date + timedelta(days=3)).timestamp() - first
-
     def violations(self) -> list[str]:
         found = [f"not answered: {id}" for message, id in self.sent.items() if message in self.queues[REQUEST_QUEUE]]
         logged: dict[str, list[Any]] = defaultdict(list)
+        runs: dict[str, list[int]] = defaultdict(list)
         for key, stored in self.bucket.objects.items():
             if key.startswith(LOG_PREFIX):
-                for line in stored.body.splitlines():
-                    row = json.loads(line)
-                    logged[row["id"]].append(row["answer"])
+                for row in map(json.loads, stored.body.splitlines()):
+                    if not is_closing(row):
+                        logged[row["id"]].append(row["answer"])
+                        runs[row["run"]].append(row["row"])
         answers: dict[str, set[str]] = defaultdict(set)
         for answer in self.queues[ANSWER_QUEUE].values():
             answers[json.loads(answer.body)["id"]].add(answer.body)
@@ -145,14 +149,30 @@ class Requests:
                 found.append(f"logged {len(logged[id])} times: {id}")
             elif answers[id] != {json.dumps(logged[id][0])}:
                 found.append(f"answered {answers[id]}, logged {logged[id][0]}")
+        found += [
+            f"rows of run {run}: {rows}" for run, rows in runs.items() if sorted(rows) != [*range(1, len(rows) + 1)]
+        ]
+        found += self.forks()
         for message, count in Counter(logged).items():
             if message not in self.sent.values():
                 found.append(f"logged and never sent: {message} {count}")
         return found
 
-
-def date(time: float) -> str:
-    return f"{datetime.fromtimestamp(time, timezone.utc):%Y-%m-%d}"
+    def forks(self) -> list[str]:
+        """Return what is wrong with the chain of the days: each is closed once, at its end, for the next one."""
+        rows: dict[str, list[Any]] = defaultdict(list)
+        for key, stored in sorted(self.bucket.objects.items()):
+            rows[key.split("/")[1]] += map(json.loads, stored.body.splitlines())
+        starts = rows.pop("start.jsonl", [])
+        days = sorted(rows)
+        next_day = starts[0]["next"] if starts else days[0]
+        found = []
+        for day in days:
+            closings = [row for row in rows[day] if is_closing(row)]
+            if day != next_day or closings != rows[day][-1:] * (day != days[-1]):
+                found.append(f"{day} follows {next_day}, closed by {closings}")
+            next_day = closings[0]["next"] if closings else ""
+        return found
 
 
 class Waiting:
@@ -201,6 +221,16 @@ class Clock(datetime):
         return datetime.fromtimestamp(current[0].world.now, tz)
 
 
+class ServerTime:
+    """The module `time` for the log of a server."""
+
+    monotonic = staticmethod(lambda: current[0].world.now)
+
+    @staticmethod
+    def sleep(_: float) -> None:
+        current[0].world.step()
+
+
 current: list[Requests] = []
 
 
@@ -209,10 +239,13 @@ def simulated() -> Iterator[None]:
     """Small segments, no threads, and the clock of the world."""
     with ExitStack() as patches:
         for target, value in {
-            "lab2.stats.server.log.segments.SEALED_BYTES": SEALED_BYTES,
+            "lab2.stats.server.log.request_log.SEALED_BYTES": SEALED_BYTES,
+            "lab2.stats.server.log.request_log.time": ServerTime,
+            "lab2.stats.server.log.index.time": ServerTime,
+            "lab2.stats.server.log.segments.PAGE_KEYS": PAGE_KEYS,
+            "lab2.stats.server.log.segments.PROBE_KEYS": PROBE_KEYS,
+            "lab2.stats.server.log.segments.STEP": STEP,
             "lab2.stats.server.log.segments.ThreadPoolExecutor": InTurn,
-            "lab2.stats.server.log.segments.time": SimpleNamespace(sleep=lambda _: current[0].world.step()),
-            "lab2.stats.server.log.idempotency.ThreadPoolExecutor": InTurn,
             "lab2.stats.server.service.BatchWorker": Waiting,
             "lab2.stats.server.service.datetime": Clock,
         }.items():

@@ -22,7 +22,9 @@ from lab2.aws.s3.append_object import AppendObject, Outcome
 from lab2.labelling.labels.label import Label, LabelOrder
 from lab2.labelling.labels.outbox import Outbox
 from lab2.labelling.labels.outbox_file import OutboxFile
-from lab2.stats.server.log.idempotency import CLOCK_ERROR, Place
+from lab2.stats.server.log.request_log import RequestLog, _SegmentCodec
+from lab2.stats.server.log.segments import Segment, date_of
+from lab2.stats.server.log.window import CLOCK_ERROR_S
 from lab2.stats.server.service import Server
 
 SUBJECTS = {"labellers": labellers, "servers": servers}
@@ -121,6 +123,35 @@ def deleted_too_early(self: Server, requests: Any, write: Callable[[Server, Any]
     write(self, requests)
 
 
+def learn_rows_only(self: Any, body: bytes) -> None:
+    self.log.learn(self.segment, body)
+
+
+def following_own_clock(self: RequestLog) -> Segment:
+    return Segment(date_of(self.clock()), 1) if self._codec.next_day else self._segment.next
+
+
+def append_without_closing(self: RequestLog, rows: Any) -> None:
+    """Whose clock shows another day goes there."""
+    if self._segment.day < date_of(self.clock()):
+        self._go_to(Segment(date_of(self.clock()), 1))
+    append_rows(self, rows)
+
+
+append_rows = RequestLog._append
+
+
+def begun_by_own_clock(self: RequestLog) -> None:
+    self._go_to(Segment(date_of(self.clock()), 1))
+    self._object.refresh()
+
+
+def numbered_at_each_try(self: Any, items: Any, size: int, end: bytes, encode: Any = _SegmentCodec.encode) -> bytes:
+    body: bytes = encode(self, items, size, end)
+    self.log.written += len(items)
+    return body
+
+
 BREAKAGES: dict[str, tuple[ModuleType, dict[str, Any]]] = {
     "writes without a condition": (labellers, {"simulation.fakes.Bucket.conditional": False}),
     "log writes without a condition": (servers, {"simulation.fakes.Bucket.conditional": False}),
@@ -141,19 +172,31 @@ BREAKAGES: dict[str, tuple[ModuleType, dict[str, Any]]] = {
     ),
     "a window of 15 minutes": (
         servers,
-        {
-            "lab2.stats.server.service.place_of": lambda key, message, sent: Place(
-                key[:10] if key.startswith("2026") else servers.date(sent), sent - CLOCK_ERROR
-            )
-        },
+        {"lab2.stats.server.service.first_logged": lambda _, sent, __: sent - CLOCK_ERROR_S},
     ),
-    "an id without a date is filed by each server for itself": (
+    "segments from before a server's start are not read": (
         servers,
-        {"lab2.stats.server.log.idempotency.IdFile.place": lambda self, key, sent: Place(servers.date(sent), 0.0)},
+        {"lab2.stats.server.log.request_log.RequestLog._read_back": lambda self, since: None},
     ),
-    "sealed segments of others are not read": (
+    "a closing row that another server wrote is overlooked": (
         servers,
-        {"lab2.stats.server.log.segments.RequestLog._read_back": lambda self, since: None},
+        {"lab2.stats.server.log.request_log._SegmentCodec.add": learn_rows_only},
+    ),
+    "the next day is what a server's own clock shows": (
+        servers,
+        {"lab2.stats.server.log.request_log.RequestLog._following": following_own_clock},
+    ),
+    "a day is not closed": (
+        servers,
+        {"lab2.stats.server.log.request_log.RequestLog._append": append_without_closing},
+    ),
+    "the first day is what a server's own clock shows": (
+        servers,
+        {"lab2.stats.server.log.request_log.RequestLog._begin": begun_by_own_clock},
+    ),
+    "rows are numbered at each try": (
+        servers,
+        {"lab2.stats.server.log.request_log._SegmentCodec.encode": numbered_at_each_try},
     ),
     "deleted before it is logged": (servers, {"lab2.stats.server.service.Server._write": deleted_too_early}),
 }

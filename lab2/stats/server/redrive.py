@@ -3,7 +3,7 @@
 SQS's own redrive (StartMessageMoveTask) makes new messages of them, with a new MessageId and time: a request that has
 no `id` would become another one, and be logged a second time. So they are moved by hand here: each is sent with its
 old MessageId as its `id`, then deleted. One that is on both queues, because this was killed in between, is one request.
-It may be in the log already, on the day on which it was first sent: under that day its `id` is filed.
+It may be in the log already: the attribute `sent` (seconds since 1970) says since when a server has to look for it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from lab2.aws.resources import DEAD_LETTER_QUEUE, REQUEST_QUEUE
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs.message_queue import BATCH
 from lab2.errors import UserError
-from lab2.stats.server.log.idempotency import IdFile
 from lab2.terminal import counted
 
 if TYPE_CHECKING:
@@ -41,19 +40,9 @@ def redrive(aws: AwsSession) -> int:
             ).get("Messages") or []  # fmt: skip
             empty = 0 if messages else empty + 1
             if messages:
-                _file_ids(aws, messages)
                 for batch in _batches(messages):
                     moved += _move(aws, batch, dead, requests)
     return moved
-
-
-def _file_ids(aws: AwsSession, messages: list[MessageTypeDef]) -> None:
-    """File the messages that have no `id` of their own under the day on which they were first sent."""
-    nameless = [message for message in messages if "id" not in (message.get("MessageAttributes") or {})]
-    with user_errors(f"bucket {aws.bucket}"):
-        IdFile(aws.s3, aws.bucket).places(
-            [(message["MessageId"], int(message["Attributes"]["SentTimestamp"]) / 1000) for message in nameless]
-        )
 
 
 def _batches(messages: list[MessageTypeDef]) -> Iterator[list[MessageTypeDef]]:
@@ -102,12 +91,16 @@ def _entry(number: str, message: MessageTypeDef) -> SendMessageBatchRequestEntry
     """Return a message as it was, with an `id` that names the same request as before."""
     given = message.get("MessageAttributes") or {}
     attributes: dict[str, Any] = {name: _sent(value) for name, value in given.items()}
-    if "id" not in attributes and len(attributes) < MAX_ATTRIBUTES:
-        attributes = attributes | {"id": {"DataType": "String", "StringValue": message["MessageId"]}}
+    system: Mapping[Any, str] = message.get("Attributes") or {}
+    known = {"id": message["MessageId"]}
+    if "SentTimestamp" in system:
+        known["sent"] = f"{int(system['SentTimestamp']) / 1000:.3f}"
+    for name, value in known.items():
+        if name not in attributes and len(attributes) < MAX_ATTRIBUTES:
+            attributes[name] = {"DataType": "String", "StringValue": value}
     entry: SendMessageBatchRequestEntryTypeDef = {
         "Id": number, "MessageBody": message["Body"], "MessageAttributes": attributes
     }  # fmt: skip
-    system: Mapping[Any, str] = message.get("Attributes") or {}
     if group := system.get("MessageGroupId"):
         entry["MessageGroupId"] = group
     return entry

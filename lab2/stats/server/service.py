@@ -13,6 +13,7 @@ import logging
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -28,9 +29,11 @@ from lab2.aws.timing import REQUEST_VISIBILITY_S as REQUEST_VISIBILITY_TIMEOUT
 from lab2.errors import UserError, internal_error
 from lab2.events import log_event, log_outage
 from lab2.stats.protocol import MAX_CHARACTERS, answer_request, encode_answer
-from lab2.stats.server.log.idempotency import IdFile, Place, place_of
+from lab2.stats.server.log.index import NoRoom, free_bytes
+from lab2.stats.server.log.request_log import RequestLog
 from lab2.stats.server.log.row import LogRow, encode_row
-from lab2.stats.server.log.segments import RequestLog
+from lab2.stats.server.log.window import first_logged, first_sent
+from lab2.stats.server.monitor.disk import DiskWatch
 from lab2.stats.server.monitor.heartbeat import Heartbeat, as_text
 from lab2.stats.server.pacing import Arrivals
 from lab2.terminal import counted, printable
@@ -42,7 +45,6 @@ POLL, PAUSE = 4, 0.15
 MAX_RECEIVES = 5  # of a request, as aws.yaml has it
 MAX_POLLERS = 8
 MAX_HELD = 4_000  # requests in hand: what is not logged yet holds the pollers back
-MAX_DAYS = 5  # logs that are kept open: around midnight there are two, and a request waits for four days at most
 MAX_REFUSED = 3  # times that a private queue is asked to take an answer; then the shared queue gets it
 APPEARS_WITHIN = 5.0  # seconds within which a new queue can be used; AWS says one
 LAST_EFFORT = 20.0  # seconds for what is in hand when the server is stopped and AWS is away
@@ -59,7 +61,7 @@ class Request:
     id: str
     client: str | None
     reply_to: str
-    place: Place | None  # None until it is known
+    since: float  # before which it was not logged (epoch seconds)
     row: LogRow
     answer: str
     missing_since: float = 0.0  # when its private queue was first found missing (monotonic seconds)
@@ -73,8 +75,9 @@ class Request:
 class Server:
     """A poller, and three workers that every request goes through: log, answer, delete."""
 
-    def __init__(self, aws: AwsSession) -> None:
+    def __init__(self, aws: AwsSession, clock: Callable[[], float] = time.time) -> None:
         self.aws = aws
+        self.clock = clock  # seconds since 1970
         self.requests = aws.queue(REQUEST_QUEUE)
         self.answers = aws.queue_url(ANSWER_QUEUE)
         aws.check_bucket(LOG_PREFIX)
@@ -84,10 +87,13 @@ class Server:
         self.meter.watch(aws.s3)
         self.stopping = threading.Event()
         self.draining = self.stop_requested = False
-        self.received = self.answered = self.writes = 0
+        self.received = 0
+        self.answered = 0
+        self.writes = 0
+        self._counting = threading.Lock()  # for several threads receive, and several answer
+        self._disk = DiskWatch()
         self.last_poll = time.monotonic()
-        self._logs: dict[str, RequestLog] = {}
-        self._ids = IdFile(aws.s3, aws.bucket)
+        self._request_log: RequestLog | None = RequestLog(aws.s3, aws.bucket, clock)  # None: to be opened again
         self._leases = Leases(self.requests, REQUEST_VISIBILITY_TIMEOUT)  # the requests in hand
         self._failure: UserError | None = None  # why the server can't go on
         self._arrivals = Arrivals()
@@ -134,14 +140,20 @@ class Server:
 
     def counts(self) -> dict[str, int | float]:
         """Return the numbers of the report for machines."""
+        log = self._request_log
         return {"requests": self.received, "answers": self.answered, "log_writes": self.writes,
                 "in_hand": len(self._leases), "api_calls": self.meter.total, "dollars": round(self.meter.dollars, 6),
+                "index_bytes": log.index.bytes if log else 0, "free_bytes": free_bytes(),
                 "last_poll_seconds": round(time.monotonic() - self.last_poll, 1)}  # fmt: skip
 
     def _beat(self) -> None:
         fields = self.heartbeat.fields() | self.counts()
-        sentence = f"{as_text(fields)}; {self.report()}; last poll {fields['last_poll_seconds']:.0f} s ago"
+        free = f"{fields['free_bytes'] / 1e9:,.1f} GB free for the index"
+        last = f"last poll {fields['last_poll_seconds']:.0f} s ago"
+        sentence = f"{as_text(fields)}; {self.report()}; {free}; {last}"
         log_event("heartbeat", sentence, **fields)
+        if warning := self._disk.look(fields["index_bytes"], fields["free_bytes"]):
+            log_event("disk_filling", warning, logging.WARNING)
 
     def _ready(self) -> bool:
         """Back-pressure: what can't be logged is not received, for receives count towards the dead-letter queue."""
@@ -151,8 +163,9 @@ class Server:
         messages = self.requests.receive(POLL if patient else 1, REQUEST_VISIBILITY_TIMEOUT)
         self.last_poll = time.monotonic()
         self._leases.hold(messages)
-        self.received += len(messages)
-        self.heartbeat.received([message.sent for message in messages])
+        with self._counting:
+            self.received += len(messages)
+            self.heartbeat.received([message.sent for message in messages])
         now = datetime.now(timezone.utc)
         requests, failures = [], []
         for message in messages:
@@ -176,48 +189,28 @@ class Server:
         answer = encode_answer(answer_request(id, message.body))
         # A body too long to be a request is cut in the log, but stays too long: it is refused alike when verified.
         row = encode_row(id, client or "", message.body[: MAX_CHARACTERS + 1], answer, now)
+        sent = first_sent(message.sent, attributes.get("sent", ""))
+        since = first_logged(id, sent, id == message.id)
         message = message._replace(body="", attributes={})  # a megabyte of somebody's is not kept
-        return Request(message, id, client, reply_to, place_of(id, message.id, message.sent), row, answer)
+        return Request(message, id, client, reply_to, since, row, answer)
 
     def _write(self, requests: list[Request]) -> None:
         """Log the requests; what was logged at an earlier delivery gets the answer that was logged."""
-        gather = turn = 0.0
-        places = self._places(requests)
-        for day in sorted({place.day for place in places}):
-            todays = [request for request, place in zip(requests, places, strict=True) if place.day == day]
-            rows = [request.row for request in todays]
-            log = self.log_of(day)
-            try:
-                log.append(rows, since=min(place.since for place in places if place.day == day))
-                earlier = log.logged.earlier(rows)
-            except BaseException as error:
-                if not is_outage(error):  # what this object knows may be half the truth: the next one reads it again
-                    del self._logs[day]
-                raise
-            self.writes += 1
-            self.heartbeat.logged(len(todays))
-            for request, answer in zip(todays, earlier, strict=True):
-                request.answer = answer or request.answer
-            gather, turn = max(gather, log.gather), max(turn, log.turn)
+        self._request_log = log = self._request_log or RequestLog(self.aws.s3, self.aws.bucket, self.clock)
+        try:
+            answers = log.append([request.row for request in requests], min(request.since for request in requests))
+        except BaseException as error:
+            if isinstance(error, NoRoom) or not is_outage(error):  # what it knows may be half the truth
+                self._request_log = None
+            raise
+        self.writes += 1
+        self.heartbeat.logged(len(requests))
+        for request, answer in zip(requests, answers, strict=True):
+            request.answer = answer
         self._answer.put(requests)
-        self.stopping.wait(turn)
-        self._poller.shallow.wait(gather - turn)  # while requests keep coming, those of the pause are logged together
-
-    def _places(self, requests: list[Request]) -> list[Place]:
-        """Return the places of requests, and ask for those that are not known."""
-        unknown = [request for request in requests if request.place is None]
-        found = self._ids.places([(request.id, request.message.sent) for request in unknown]) if unknown else []
-        for request, place in zip(unknown, found, strict=True):
-            request.place = place
-        return [request.place for request in requests if request.place]
-
-    def log_of(self, day: str) -> RequestLog:
-        """Return the log of a day; those of earlier days are forgotten, and read again where one is needed."""
-        if day not in self._logs:
-            if len(self._logs) == MAX_DAYS:
-                del self._logs[min(self._logs)]
-            self._logs[day] = RequestLog(self.aws.s3, self.aws.bucket, day)
-        return self._logs[day]
+        self.stopping.wait(log.turn)
+        # While requests keep coming, those of the pause are logged together.
+        self._poller.shallow.wait(max(0.0, log.gather - log.turn))
 
     def _send(self, requests: list[Request]) -> list[Request]:
         to = requests[0].reply_to
@@ -242,7 +235,8 @@ class Server:
                 if request.refused >= MAX_REFUSED:  # the client has gone; its next run looks here
                     request.reply_to = self.answers
             self._answer.put(again)
-        self.answered += len(requests) - len(again)
+        with self._counting:
+            self.answered += len(requests) - len(again)
         self._delete.put(request for request in requests if request not in again)
         return again if to == self.answers else []
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from lab2.stats.server.log.reader import LogFields, LogLine
+from lab2.stats.server.log.row import is_erased
 from lab2.stats.summary import Summary
 from lab2.terminal import harmless_cell, printable
 
@@ -18,14 +19,14 @@ LONGEST_REQUEST = 120  # characters in a line of text
 def print_log(lines: Iterable[LogLine], form: str, client: str | None = None) -> int:
     """Print the rows (of one client if it is named) as `text`, `json` or `csv`, return how many.
 
-    A torn line is named on stderr.
+    A truncated line is named on stderr.
     """
     write = _writer(form)
     count = 0
     for line in lines:
         if line.fields is None:
-            print(f"{printable(line.place)} has a torn line, which is left out.", file=sys.stderr, flush=True)
-        elif client is None or line.fields.get("client") == client:
+            print(f"{printable(line.place)} has a truncated line, which is left out.", file=sys.stderr, flush=True)
+        elif not is_erased(line.fields) and (client is None or line.fields.get("client") == client):
             write(line.fields)
             count += 1
     return count

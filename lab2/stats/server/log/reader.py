@@ -25,21 +25,22 @@ from lab2.aws.s3.stored_object import RANGE_CODES
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs.message_queue import batches
 from lab2.errors import UserError
-from lab2.stats.server.log.idempotency import DAYS_BACK
-from lab2.stats.server.log.segments import SEALED_BYTES, bodies, objects
+from lab2.stats.server.log.row import is_closing
+from lab2.stats.server.log.segments import SEALED_BYTES, bodies, is_day, objects
 
 if TYPE_CHECKING:
     from types_boto3_s3.type_defs import ObjectTypeDef
 
 LOOK_INTERVAL = 5.0  # seconds between two looks at today's log
 SEGMENTS_AT_ONCE = 64  # read in one go, a megabyte of ordinary ones
+DAYS_BACK = 2  # days before today to which a server may still add
 LOOKS_PER_LATE_LOOK = 12  # looks at today for each one at the days before
 
 LogFields = dict[str, Any]
 
 
 class LogLine(NamedTuple):
-    """A line of the log: its object, with its number where that is known; its fields, None where it is torn."""
+    """A line of the log: its object, with its number where that is known; its fields, None if it is truncated."""
 
     place: str
     fields: LogFields | None
@@ -47,11 +48,8 @@ class LogLine(NamedTuple):
 
 def check_day(day: str) -> str:
     """Return the day; UserError unless it is written like 2026-11-23."""
-    try:
-        if f"{datetime.strptime(day, '%Y-%m-%d'):%Y-%m-%d}" == day:
-            return day
-    except ValueError:
-        pass
+    if is_day(day):
+        return day
     raise UserError(f"{day} is not a day. Days are written like 2026-11-23, in UTC.")
 
 
@@ -68,13 +66,15 @@ def read_log(aws: AwsSession, day: str = "") -> Iterator[LogLine]:
 
 def read_segments(aws: AwsSession, entries: list[ObjectTypeDef]) -> Iterator[LogLine]:
     """Yield every line of these segments; raises what botocore raises."""
-    for entry, content in zip(entries, bodies(aws.s3, aws.bucket, entries), strict=True):
+    keys = [entry["Key"] for entry in entries]
+    for key, content in zip(keys, bodies(aws.s3, aws.bucket, keys), strict=True):
         for number, line in enumerate(content.splitlines(), 1):
-            yield LogLine(f"{entry['Key']}:{number}", decode_fields(line))
+            if not is_closing(fields := decode_fields(line)):
+                yield LogLine(f"{key}:{number}", fields)
 
 
 def decode_fields(line: bytes) -> LogFields | None:
-    """Return the fields in a line of the log; None where it is torn."""
+    """Return the fields in a line of the log; None if it is truncated."""
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError):
@@ -151,7 +151,8 @@ class DayTail:
         lines = []
         for entry, part in zip(grown, parts, strict=True):
             self._read[entry["Key"]] = self._read.get(entry["Key"], 0) + len(part)
-            lines += [LogLine(entry["Key"], decode_fields(line)) for line in part.splitlines()]
+            found = (decode_fields(line) for line in part.splitlines())
+            lines += [LogLine(entry["Key"], fields) for fields in found if not is_closing(fields)]
         return lines
 
     def skip(self) -> None:

@@ -1,54 +1,98 @@
-"""A row of the request log: a JSON line."""
+"""The lines of the request log: a row for each request, and a last one that closes a day. Encoded and decoded here."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
 
 from lab2 import __version__
+from lab2.stats.server.log.segments import is_day
+
+VERSION = 1  # of a line
 
 _SERVER = f'"server": {json.dumps(__version__)}'
 
 
-class LogRow(bytes):
-    """A row of the log: a JSON line without its end, that knows the id of its request."""
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """A request and its answer, ready to be logged."""
 
     id: str
+    answer: str  # the body of the answer
+    head: bytes  # the line as far as it is known before it is written
 
-    @property
-    def answer(self) -> str:
-        """The body of the answer."""
-        return json.dumps(json.loads(self)["answer"])
+    def line(self, run: str, number: int) -> bytes:
+        """Return the line: the row of this number that this run of a server writes."""
+        return b'%b, "run": "%b", "row": %d}\n' % (self.head, run.encode(), number)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRow:
+    """What the log says of a request, and which run of a server wrote it, as its row of which number."""
+
+    id: str
+    answer: str
+    run: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The last line of a day: the log goes on in the `next` day. '' is the day before the first one."""
+
+    day: str
+    next: str
+
+    def line(self) -> bytes:
+        return f'{{"v": {VERSION}, "closed": "{self.day}", "next": "{self.next}", {_SERVER}}}\n'.encode()
 
 
 def encode_row(id: str, client: str, request: str, answer: str, now: datetime) -> LogRow:
-    """Return the row of a request; `answer` is the body of its answer."""
-    head = f'"time": "{timestamp(now)}", "id": {json.dumps(id)}, "client": {json.dumps(client)}'
-    row = LogRow(f'{{{head}, "request": {json.dumps(request)}, "answer": {answer}, {_SERVER}}}'.encode())
-    row.id = id
-    return row
+    """Return the row of a request that was received at `now`; `answer` is the body of its answer."""
+    head = f'"v": {VERSION}, "time": "{timestamp(now)}", "id": {json.dumps(id)}, "client": {json.dumps(client)}'
+    return LogRow(id, answer, f'{{{head}, "request": {json.dumps(request)}, "answer": {answer}, {_SERVER}'.encode())
+
+
+def decode_line(line: bytes) -> LoggedRow | Closing | None:
+    """Return what a line says, None if no server wrote it."""
+    try:
+        fields = json.loads(line)
+        if is_closing(fields):
+            return Closing(str(fields["closed"]), str(fields["next"]))
+        id = str(fields["id"])
+        id.encode()  # half a surrogate pair is no id of ours
+        number = fields.get("row")
+        return LoggedRow(
+            id, json.dumps(fields["answer"]), str(fields.get("run", "")), number if isinstance(number, int) else 0
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def decode_lines(body: bytes) -> Iterator[LoggedRow | Closing]:
+    """Yield what the lines of a segment say, without those that no server wrote."""
+    for line in body.split(b"\n"):
+        if decoded := decode_line(line):
+            yield decoded
+
+
+def is_closing(fields: object) -> bool:
+    """Return whether these are the fields of a line that closes a day."""
+    if not isinstance(fields, dict) or "id" in fields:
+        return False
+    closed, next_day = fields.get("closed"), fields.get("next")
+    return isinstance(closed, str) and isinstance(next_day, str) and is_day(next_day) and closed < next_day
+
+
+def is_erased(fields: object) -> bool:
+    """Return whether an administrator has erased what these fields of a line said (docs/how-to/erase-data.md)."""
+    return isinstance(fields, dict) and fields.get("erased") is True and "id" not in fields
 
 
 @lru_cache
 def timestamp(now: datetime) -> str:
     """Return a time as the log has it: UTC, to the millisecond."""
     return now.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def decode_row(line: bytes) -> LogRow | None:
-    """Return the row in a line of the log; None where somebody else wrote it."""
-    try:
-        fields = json.loads(line)
-        row = LogRow(line)
-        row.id = str(fields["id"])
-        row.id.encode()  # half a surrogate pair is no id of ours, and sqlite does not take it
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return row if "answer" in fields else None
-
-
-def decode_rows(lines: Sequence[bytes]) -> list[LogRow]:
-    """Return the rows in lines of the log, without those that somebody else wrote."""
-    return [row for row in map(decode_row, lines) if row is not None]

@@ -1,129 +1,142 @@
-"""The log of requests and answers: each request has one row, in a segment `log/<day>/<number>.jsonl`.
-
-A day is a series of small segments and not one object: an append sends the whole object again, so one request a second
-would send 700 GB for a day's log of 17 MB. A segment of 16 KiB or more is sealed: no writer appends to it again, which
-each of them can tell from its size. A writer of segment n has therefore read everything in the segments before it, and
-a row that is in none of them is not logged.
-"""
+"""The segments of the log, `log/<day>/<number>.jsonl`: names, which there are, when they were written, their bytes."""
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count, takewhile
-from typing import TYPE_CHECKING
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, NamedTuple
+
+from botocore.exceptions import ClientError
 
 from lab2.aws.resources import LOG_PREFIX
-from lab2.aws.retry import conflict_backoff
-from lab2.aws.s3.append_object import AppendObject, Outcome
-from lab2.aws.s3.stored_object import StoredObject
+from lab2.aws.s3.find_key import is_missing
 from lab2.aws.sqs.message_queue import batches
-from lab2.stats.server.log.index import LogIndex
-from lab2.stats.server.log.row import LogRow
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import ObjectTypeDef
 
-SEALED_BYTES = 16 * 2**10  # bytes
-MAX_WRITE_BYTES = 4 * 2**20  # of rows in one write: every segment stays small enough for AppendObject to read it whole
-GATHER, LONGEST = 0.15, 1.0  # seconds between our writes under load, and what a slow write counts as at most
-TURN = 3  # times of a write that each other server needs, conflicts included
-LONGEST_TURN = 30.0  # seconds
+SEALED_BYTES = 16 * 2**10  # from which on a segment is sealed
+PAGE_KEYS = 1_000  # that one LIST gives at most
+PROBE_KEYS = 10  # asked for to see whether there is a segment: a stranger's object may be among them
+STEP = 8  # how many times further each look for a day's end goes
 
-_KEY = re.compile(re.escape(LOG_PREFIX) + r"[^/]+/[0-9]{8}\.jsonl")
+_KEY = re.compile(re.escape(LOG_PREFIX) + r"([^/]+)/([0-9]{8})\.jsonl")
 
 
-class RequestLog:
-    """The log of one day (UTC). One thread appends to it. `logged` indexes the rows that were read or written."""
+class Segment(NamedTuple):
+    """A segment: its day (UTC, like 2026-11-23) and its number in it, from 1."""
 
-    def __init__(self, s3: S3Client, bucket: str, day: str) -> None:
-        self.s3, self.bucket, self.prefix, self.logged = s3, bucket, f"{LOG_PREFIX}{day}/", LogIndex()
-        self._others = 0.0  # estimate of how many other servers append: the conflicts of one append, forgotten slowly
-        self._older = list(objects(s3, bucket, self.prefix))  # not read yet; oldest first
-        self._number = self._number_of(self._older.pop()) if self._older else 1
-        self._object = self._open()
-        self._object.refresh()
-
-    def append(self, rows: Sequence[LogRow], since: float) -> None:
-        """Return when all rows are durable, each once; none of their ids was logged before `since` (epoch seconds)."""
-        self._read_back(since)
-        self._refused = 0
-        if self._others >= 1:
-            self._refresh()  # they have very likely written since our last append
-        for portion in _portions(rows):
-            self._append(portion)
-        self._others = max(self._others, self._refused) if self._refused else 0.9 * self._others
+    day: str
+    number: int
 
     @property
-    def gather(self) -> float:
-        """The seconds to wait under load, so that the rows of many requests go into one write (group commit).
-
-        A write costs 12 times a receive.
-        """
-        return max(GATHER, min(LONGEST, 3 * self._object.took))
+    def key(self) -> str:
+        return f"{LOG_PREFIX}{self.day}/{self.number:08}.jsonl"
 
     @property
-    def turn(self) -> float:
-        """The seconds to wait before the next append, so that other servers have their turn.
+    def next(self) -> Segment:
+        """The one after it on the same day."""
+        return Segment(self.day, self.number + 1)
 
-        One that met a conflict needs two calls, and must not be late every time. The more servers there are, the more
-        rows each gathers for a write, which is why more servers don't make more calls a request.
+
+def segment_of(key: str) -> Segment:
+    """Return the segment that has this key."""
+    match = _KEY.fullmatch(key)
+    if not match:
+        raise ValueError(f"{key} is no segment")
+    return Segment(match[1], int(match[2]))
+
+
+def date_of(time: float) -> str:
+    """Return the day (UTC) of a time in epoch seconds."""
+    return f"{datetime.fromtimestamp(time, timezone.utc):%Y-%m-%d}"
+
+
+class Listing:
+    """Which segments are in the bucket. Raises what botocore raises."""
+
+    def __init__(self, s3: S3Client, bucket: str) -> None:
+        self.s3 = s3
+        self.bucket = bucket
+
+    def days(self, after: str) -> list[str]:
+        """Return the days after this one, oldest first; if there are none, all days."""
+        for start in (f"{LOG_PREFIX}{after}0", LOG_PREFIX):  # "0" is behind "/"
+            pages = self.s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=LOG_PREFIX, Delimiter="/", StartAfter=start
+            )
+            found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", ())]
+            days = [prefix.removeprefix(LOG_PREFIX).rstrip("/") for prefix in found]
+            if days := sorted(day for day in days if is_day(day)):
+                return days
+        return []
+
+    def last(self, day: str) -> ObjectTypeDef | None:
+        """Return the entry of a day's last segment, None if it has none.
+
+        A day of up to 1,000 segments costs one LIST, one of 100,000 costs 14: bisection by "is there one behind?".
         """
-        return min(LONGEST_TURN, (1 + TURN * self._others) * min(LONGEST, self._object.took))
-
-    def _append(self, rows: Sequence[LogRow]) -> None:
-        for attempt in count(1):
-            if self._object.size >= SEALED_BYTES:
-                self._start(self._number + 1)
-            if self._object.try_append(rows) is Outcome.DURABLE:
-                return
-            self._refused += 1
-            if self._object.size >= SEALED_BYTES:
-                if attempt > 1:  # the next segment may be new: once, a PUT finds out sooner than a LIST
-                    self._refresh()
+        page, more = self._page(day, 0, PAGE_KEYS)
+        if not more:
+            return page[-1] if page else None
+        low = segment_of(page[-1]["Key"]).number  # there is one behind `low`, and none behind `high`
+        while self._exists_after(day, STEP * low):
+            low *= STEP
+        high = STEP * low
+        while high - low > PAGE_KEYS:
+            middle = (low + high) // 2
+            if self._exists_after(day, middle):
+                low = middle
             else:
-                time.sleep(conflict_backoff(attempt))
+                high = middle
+        page, _ = self._page(day, low, PAGE_KEYS)
+        return page[-1] if page else None
 
-    def _refresh(self) -> None:
-        """Read what others have written to segments newer than ours, and continue with the newest."""
-        newer = (
-            []
-            if self._object.size < SEALED_BYTES
-            else list(objects(self.s3, self.bucket, self.prefix, self._object.store.key))
+    def first_written(self, last: Segment, since: float) -> int:
+        """Return the number of the first segment of a day up to `last` that was written at `since` or later.
+
+        `last.number + 1` if there is none. An old one that an administrator has written again can only make it less.
+        """
+        low, high = 0, max(0, last.number - PAGE_KEYS)  # all up to `low` are older; the one behind `high` is not
+        page, _ = self._page(last.day, high, PAGE_KEYS)
+        if high and page and _written(page[0]) >= since:
+            while high - low >= PAGE_KEYS:
+                middle = (low + high) // 2
+                probe, _ = self._page(last.day, middle, PROBE_KEYS)
+                if probe and _written(probe[0]) < since:
+                    low = middle
+                else:
+                    high = middle
+            page, _ = self._page(last.day, low, PAGE_KEYS)
+        found = (segment_of(each["Key"]).number for each in page if _written(each) >= since)
+        return min(next(found, last.number + 1), last.number + 1)
+
+    def after(self, segment: Segment) -> list[ObjectTypeDef]:
+        """Return the entries of all segments of the day behind this one, in order."""
+        return list(objects(self.s3, self.bucket, f"{LOG_PREFIX}{segment.day}/", segment.key))
+
+    def _exists_after(self, day: str, number: int) -> bool:
+        page, _ = self._page(day, number, PROBE_KEYS)
+        return bool(page)
+
+    def _page(self, day: str, after: int, count: int) -> tuple[list[ObjectTypeDef], bool]:
+        """Return the entries of up to `count` segments of a day behind this number, and whether there are more."""
+        reply = self.s3.list_objects_v2(
+            Bucket=self.bucket, Prefix=f"{LOG_PREFIX}{day}/", StartAfter=Segment(day, after).key, MaxKeys=count
         )
-        if not newer:
-            return
-        is_sealed = newer[-1]["Size"] >= SEALED_BYTES
-        self._read(newer if is_sealed else newer[:-1])  # first: what can't be read must not count as known
-        self._start(self._number_of(newer[-1]) + is_sealed)
-        if not is_sealed:
-            self._object.refresh(exists=True)
+        page = [entry for entry in reply.get("Contents") or () if _KEY.fullmatch(entry["Key"])]
+        return page, bool(reply.get("IsTruncated"))
 
-    def _start(self, number: int) -> None:
-        """Continue with a new segment, at first on the assumption that nobody has written to it."""
-        self._number = number
-        self._object = self._open()
-        self._object.assume_new()
 
-    def _open(self) -> AppendObject[LogRow]:
-        return AppendObject(StoredObject(self.s3, self.bucket, f"{self.prefix}{self._number:08}.jsonl"), self.logged)
-
-    def _number_of(self, entry: ObjectTypeDef) -> int:
-        return int(entry["Key"].removeprefix(self.prefix)[:8])
-
-    def _read_back(self, since: float) -> None:
-        """Read the rows of all segments that were written at `since` (epoch seconds) or later."""
-        recent = list(takewhile(lambda entry: entry["LastModified"].timestamp() >= since, reversed(self._older)))
-        self._read(recent)
-        del self._older[len(self._older) - len(recent) :]  # only now: what can't be read yet is not known
-
-    def _read(self, entries: Sequence[ObjectTypeDef]) -> None:
-        """Read the rows of these segments."""
-        for body in bodies(self.s3, self.bucket, entries):
-            self.logged.add(body)
+def is_day(text: str) -> bool:
+    """Return whether this is a day as the log names it."""
+    try:
+        return f"{datetime.strptime(text, '%Y-%m-%d'):%Y-%m-%d}" == text
+    except ValueError:
+        return False
 
 
 def objects(s3: S3Client, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectTypeDef]:
@@ -135,25 +148,22 @@ def objects(s3: S3Client, bucket: str, prefix: str, after: str = "") -> Iterator
         yield from (entry for entry in page.get("Contents", ()) if _KEY.fullmatch(entry["Key"]))
 
 
-def bodies(s3: S3Client, bucket: str, entries: Sequence[ObjectTypeDef]) -> Iterator[bytes]:
-    """Yield the bytes of these segments in their order; eight are read at a time, and few are held."""
+def bodies(s3: S3Client, bucket: str, keys: Sequence[str]) -> Iterator[bytes]:
+    """Yield the bytes of these objects in their order; eight are read at a time, and few are held."""
 
-    def body(entry: ObjectTypeDef) -> bytes:
-        content: bytes = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
+    def body(key: str) -> bytes:
+        try:
+            content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if is_missing(s3, bucket, key, error):  # an administrator has just deleted it
+                return b""
+            raise
         return content
 
     with ThreadPoolExecutor(8) as threads:
-        for some in batches(entries, 64):
+        for some in batches(keys, 64):
             yield from threads.map(body, some)
 
 
-def _portions(rows: Sequence[LogRow]) -> Iterator[list[LogRow]]:
-    portion: list[LogRow] = []
-    size = 0
-    for row in rows:
-        if portion and size + len(row) > MAX_WRITE_BYTES:
-            yield portion
-            portion, size = [], 0
-        portion.append(row)
-        size += len(row)
-    yield portion
+def _written(entry: ObjectTypeDef) -> float:
+    return entry["LastModified"].timestamp()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from support.logs import log_rows
 from support.proxy import Fault, Proxy
 from support.world import PATIENCE, World
 
@@ -19,7 +20,8 @@ from lab2.stats.protocol import answer_request, encode_answer
 from lab2.stats.server.log.output import print_log
 from lab2.stats.server.log.reader import LOOK_INTERVAL, LogLine, check_day, follow_log, read_log
 from lab2.stats.server.log.row import LogRow, encode_row
-from lab2.stats.server.log.segments import SEALED_BYTES, RequestLog
+from lab2.stats.server.log.segments import SEALED_BYTES
+from lab2.stats.server.log.verify import verify
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 TODAY, YESTERDAY, TOMORROW = "2026-11-23", "2026-11-22", "2026-11-24"
@@ -31,7 +33,7 @@ def row(id: str, request: str = "[3, 5.5, 8]", client: str = "ada@lab") -> LogRo
 
 def log(world: World, *ids: str, day: str = TODAY) -> None:
     """Have a server that was just started log these requests, in one write."""
-    RequestLog(world.aws.s3, world.aws.bucket, day).append([row(id) for id in ids], since=0.0)
+    log_rows(world, day, [row(id) for id in ids])
 
 
 class Over(Exception):
@@ -67,6 +69,16 @@ def test_a_day_is_read_in_the_order_in_which_it_was_logged(world: World) -> None
     assert [line.fields["id"] for line in read_log(world.aws, TODAY) if line.fields] == ids
 
 
+def test_the_rows_that_close_days_are_nobody_s_request(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    log(world, "1", day="2026-11-20")
+    log(world, "2", day=YESTERDAY)
+    log(world, "3")
+    closed = [body.count(b'"closed"') for body in world.objects("log/2").values()]
+    assert closed == [1, 1, 0] and list(world.objects("log/start")) == ["log/start.jsonl"]
+    assert [line.fields and line.fields["id"] for line in read_log(world.aws)] == ["1", "2", "3"]
+    assert verify(world.aws) == 0 and capsys.readouterr().out.startswith("3 rows: 3 correct")
+
+
 def test_following_tells_each_row_once_from_the_start_of_the_day_and_over_midnight(world: World) -> None:
     log(world, "before", day=YESTERDAY)
     log(world, "1", "2")
@@ -90,7 +102,7 @@ def test_following_from_an_earlier_day_tells_all_days_since(world: World) -> Non
 
 
 def test_rows_that_a_server_adds_to_the_day_before_are_told_within_a_minute(world: World) -> None:
-    """After an outage over midnight the requests that waited are logged under the day on which they were sent."""
+    """Until a server closes the day, whose clock may be late."""
     log(world, "before", day=YESTERDAY)
     events = {1: lambda: log(world, "late", day=YESTERDAY), 2: lambda: log(world, "new")}
     assert followed(world.aws, events=events, looks=12) == ["new", "late"]
@@ -114,7 +126,7 @@ def test_a_minute_of_following_costs_14_calls_while_nothing_comes_and_one_for_wh
 
 def test_a_row_is_told_when_it_is_whole_and_what_was_removed_is_no_error(world: World) -> None:
     key, bucket = f"log/{TODAY}/00000001.jsonl", world.aws.bucket
-    first, second, third = (row(id) + b"\n" for id in "123")
+    first, second, third = (row(id).line("run", int(id)) for id in "123")
 
     def put(body: bytes) -> None:
         world.aws.s3.put_object(Bucket=bucket, Key=key, Body=body)
@@ -160,8 +172,8 @@ def test_a_day_that_is_none_is_refused_with_an_example(day: str) -> None:
 
 
 LINES = [
-    LogLine("1", json.loads(row("a"))),
-    LogLine("2", json.loads(row("b", "[-1]", "=1+1"))),
+    LogLine("1", json.loads(row("a").line("run", 1))),
+    LogLine("2", json.loads(row("b", "[-1]", "=1+1").line("run", 2))),
     LogLine("3", None),
     LogLine("4", {"id": "c", "request": "\x1b[2J", "client": "", "answer": "of a stranger"}),
 ]
@@ -176,7 +188,7 @@ def printed(form: str, capsys: pytest.CaptureFixture[str], client: str | None = 
 def test_json_has_each_row_as_it_was_logged(capsys: pytest.CaptureFixture[str]) -> None:
     count, out, err = printed("json", capsys)
     assert [json.loads(line) for line in out.splitlines()] == [line.fields for line in LINES if line.fields]
-    assert count == 3 and err == "3 has a torn line, which is left out.\n"
+    assert count == 3 and err == "3 has a truncated line, which is left out.\n"
     assert "\x1b" not in out
 
 

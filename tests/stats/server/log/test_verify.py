@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from support.world import PATIENCE, World
 
@@ -20,13 +21,13 @@ def answered(world: World, *bodies: str) -> tuple[str, list[bytes]]:
     """Have requests answered; return the key of the log's object and its rows."""
     world.queue("lab2").send([Outgoing(body, {"id": new_id()}) for body in bodies])
     assert server(world, "--drain")[0] == 0
-    ((key, body),) = world.objects("log/").items()
+    ((key, body),) = world.objects("log/2").items()
     return key, body.splitlines()
 
 
 def test_verify_finds_a_log_right(world: World) -> None:
     key, _ = answered(world, "[1, 2]", "[3", "x" * 20_000)
-    assert server(world, "verify") == (0, "3 rows: 3 right, 0 wrong, 0 twice, 0 torn\n", "")
+    assert server(world, "verify") == (0, "3 rows: 3 correct, 0 wrong, 0 duplicate, 0 truncated, 0 missing\n", "")
     assert server(world, "verify", key[4:14])[0] == 0
 
 
@@ -39,8 +40,27 @@ def test_verify_names_rows_that_are_wrong_twice_or_torn(world: World) -> None:
     code, output, _ = server(world, "verify")
     assert code == 1
     assert output.splitlines() == [
-        f"{key}:1: wrong", f"{key}:3: twice", f"{key}:4: torn", "4 rows: 1 right, 1 wrong, 1 twice, 1 torn"
-    ]  # fmt: skip
+        f"{key}:1: wrong",
+        f"{key}:3: duplicate",
+        f"{key}:4: truncated",
+        "4 rows: 1 correct, 1 wrong, 1 duplicate, 1 truncated, 0 missing",
+    ]
+
+
+def test_verify_counts_the_rows_that_each_server_wrote_and_names_those_that_the_store_lost(world: World) -> None:
+    key, rows = answered(world, *[f"[{number}]" for number in range(8)])
+    erased = re.sub(rb'.*"run": ', b'{"erased": true, "run": ', rows[5])
+
+    def put(*some: bytes) -> tuple[int, str]:
+        world.aws.s3.put_object(Bucket=world.aws.bucket, Key=key, Body=b"".join(row + b"\n" for row in some))
+        return server(world, "verify")[:2]
+
+    assert put(*rows[:5], erased, *rows[6:])[0] == 0
+    code, output = put(*rows[3:5], erased, rows[7])
+    assert code == 1 and "4 rows that a server wrote" in output
+    assert output.endswith("3 rows: 3 correct, 0 wrong, 0 duplicate, 0 truncated, 4 missing\n")
+    code, output, _ = server(world, "verify", key[4:14])
+    assert code == 1 and output.endswith(" 1 missing\n")  # what was before the day's first row may be of another day
 
 
 def test_verify_of_a_day_without_a_log_says_so(world: World) -> None:

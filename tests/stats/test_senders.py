@@ -1,0 +1,62 @@
+"""Bodies as other programs send them: each sender is told what to change, and a mark at the start does no harm."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from lab2.stats.protocol import answer_request
+
+CELERY = {"body": "W1tdLCB7fV0=", "content-type": "application/json", "headers": {"task": "add"}, "properties": {}}
+DRAMATIQ = {"queue_name": "lab2", "actor_name": "add", "args": [3], "kwargs": {}, "message_id": "1"}
+
+
+def error(body: str) -> str:
+    return answer_request("1", body).error or ""
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"Type": "Notification", "TopicArn": "arn:aws:sns:x", "Message": "[3]"}, "raw message delivery"),
+        ({"Type": "SubscriptionConfirmation", "TopicArn": "arn:aws:sns:x", "Message": "You"}, "SNS"),
+        ({"detail-type": "numbers", "source": "lab", "detail": {"numbers": [3]}}, "input path"),
+        ({"Records": [{"eventSource": "aws:s3", "s3": {"bucket": {"name": "b"}}}]}, "an event of S3"),
+        ({"Service": "Amazon S3", "Event": "s3:TestEvent"}, "an event of S3"),
+        (["software.amazon.payloadoffloading.PayloadS3Pointer", {"s3BucketName": "b"}], "extended client"),
+        (["com.amazon.sqs.javamessaging.MessageS3Pointer", {"s3BucketName": "b"}], "extended client"),
+        (CELERY, "celery"),
+        (DRAMATIQ, "dramatiq"),
+        ("[3, 5.5]", "encode it once"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else None,
+)
+@pytest.mark.parametrize("encoded", [False, True], ids=["plain", "base64"])
+def test_each_sender_is_told_what_to_change(body: Any, words: str, encoded: bool) -> None:
+    text = json.dumps(body)
+    if not encoded:
+        assert words in error(text) and words in error("\ufeff" + text)
+    elif not isinstance(body, str):
+        assert words in error(base64.b64encode(text.encode()).decode())
+        assert words in error(base64.urlsafe_b64encode(text.encode()).decode())
+
+
+def test_numbers_in_base64_are_not_read_and_their_sender_is_told() -> None:
+    assert "base64" in error(base64.b64encode(b"[3, 5.5]").decode())
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", "\u200b", "\u2060\ufeff"])
+def test_a_mark_at_the_start_is_read_over(mark: str) -> None:
+    assert answer_request("1", f"{mark}[3, 5]").summary["mean"] == 4
+
+
+@pytest.mark.parametrize("body", ["", "abcd", "1234", "null", "{}", "[]", '{"Records": []}', '["3"]', "[[1]]"])
+def test_other_bodies_get_the_reason_that_they_had(body: str) -> None:
+    assert error(body).startswith(("the request is not", "the series is empty", "a series holds numbers"))
+
+
+def test_long_bodies_are_not_searched() -> None:
+    assert "longer than" in error(json.dumps({**CELERY, "body": "x" * 20_000}))
