@@ -30,6 +30,7 @@ TARGETS = {
     "receiver": "lab2.aws.sqs.message_queue:Queue.receive",
     "leases": "lab2.aws.sqs.leases:Leases.hold!",
 }
+FULL_DISK = "lab2.stats.server.log.index:DayIndex.add"
 OF_ONE_REQUEST = ["handler", "log writer, before", "sender, before"]
 
 
@@ -80,6 +81,21 @@ def test_a_bug_that_shows_for_a_while_loses_and_doubles_nothing(quick: World, pl
     stop(server, error)
     assert logged(quick) == Counter(ids)
     assert quick.depth("lab2_dead") == (0, 0)
+
+
+def test_a_temporary_folder_that_is_full_for_a_while_is_an_outage_and_fails_no_request(quick: World) -> None:
+    """What was written while the index was not is found in the log by a new one."""
+    ids = ask(quick)
+    server = buggy(quick, "server.py", FULL_DISK, "OSError", 3)
+    collect(quick, ids)
+    until(lambda: quick.depth("lab2") == (0, 0))
+    assert server.poll() is None
+    server.send_signal(signal.SIGTERM)
+    output, errors = server.communicate(timeout=PATIENCE)
+    said = output + errors
+    assert said.count("The log's index can't be written in the temporary folder") == 1
+    assert "failed, receive" not in said and "Traceback" not in said
+    assert logged(quick) == Counter(ids)
 
 
 @pytest.mark.parametrize(
