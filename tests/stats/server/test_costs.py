@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from support.logs import begin_log
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, World, until
 
@@ -54,6 +55,7 @@ def drain(world: World, proxy: Proxy, count: int) -> None:
 
 def test_2000_waiting_requests_cost_0_31_calls_each_and_15_cents_a_million(world: World, proxy: Proxy) -> None:
     count = 2_000
+    begin_log(world)
     # The first write waits until all are received: how many writes there are is not up to this machine's speed.
     received = Fault(before=lambda: until(lambda: world.depth("lab2")[0] == 0))
     proxy.on("PutObject", received)
@@ -181,6 +183,8 @@ def test_the_bytes_put_for_a_row_do_not_grow_with_the_log(
     world: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+    begin_log(world)
+    proxy.calls.clear()
     aws = AwsSession()
     log = RequestLog(aws.s3, aws.bucket)
     body = encode_request([3, 5.5, 8])

@@ -32,7 +32,6 @@ GATHER_S = 0.15  # between our writes under load
 LONGEST_S = 1.0  # that a slow write counts as at most
 TURN = 3  # times of a write that each other server needs, conflicts included
 LONGEST_TURN_S = 30.0
-LATEST_DAYS = 30  # in which the open day is looked for first
 
 Item = LogRow | Closing
 
@@ -96,7 +95,7 @@ class RequestLog:
     # ---- the end of the sequence ------------------------------------------------------------------
 
     def _open_end(self) -> None:
-        days = self._listing.days(date_of(self.clock() - LATEST_DAYS * 86_400))
+        days = self._listing.days()
         if not days:
             self._begin()
             return

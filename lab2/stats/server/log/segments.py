@@ -62,17 +62,11 @@ class Listing:
         self.s3 = s3
         self.bucket = bucket
 
-    def days(self, after: str) -> list[str]:
-        """Return the days after this one, oldest first; if there are none, all days."""
-        for start in (f"{LOG_PREFIX}{after}0", LOG_PREFIX):  # "0" is behind "/"
-            pages = self.s3.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=LOG_PREFIX, Delimiter="/", StartAfter=start
-            )
-            found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", ())]
-            days = [prefix.removeprefix(LOG_PREFIX).rstrip("/") for prefix in found]
-            if days := sorted(day for day in days if is_day(day)):
-                return days
-        return []
+    def days(self) -> list[str]:
+        """Return the days that the log has, oldest first: one LIST for a thousand of them."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=LOG_PREFIX, Delimiter="/")
+        found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", ())]
+        return sorted(filter(is_day, (prefix.removeprefix(LOG_PREFIX).rstrip("/") for prefix in found)))
 
     def last(self, day: str) -> ObjectTypeDef | None:
         """Return the entry of a day's last segment, None if it has none.
