@@ -41,7 +41,7 @@ class CsvDialect:
 
     @staticmethod
     def of(head: bytes) -> CsvDialect:
-        """Return the dialect of the file that starts with `head`; UserError where that is not a header of labels.
+        """Return the dialect of the file that starts with `head`; UserError if that is not a header of labels.
 
         A file that is neither UTF-16 nor UTF-32 is taken for UTF-8; its rows may show that it is ANSI.
         """
@@ -63,7 +63,7 @@ class CsvDialect:
         )
 
     def encode(self, label: Label) -> bytes:
-        """Return the row of a label, without a line end; UserError where the file can't hold it."""
+        """Return the row of a label, without a line end; UserError if the file can't hold it."""
         if missing := [name for name in COLUMNS[:4] if name not in self.columns]:
             raise UserError(
                 f"{LABEL_KEY} in the bucket has no column {' and no column '.join(missing)}, so no label can be added. "
@@ -114,7 +114,7 @@ class CsvDialect:
                 yield start, cells
 
     def label(self, cells: list[str]) -> Label | None:
-        """Return the label in the cells of a row, None where it can't be understood."""
+        """Return the label in the cells of a row, None if it can't be understood."""
         if self.columns != COLUMNS or len(cells) != len(COLUMNS):
             values = dict(zip(self.columns, cells, strict=False))
             cells = [values.get(name, "") for name in COLUMNS]
@@ -137,9 +137,9 @@ def _without_quote(cell: str) -> str:
 
 
 def decode(data: bytes, encoding: str) -> tuple[str, set[str]]:
-    """Return the text of rows and the encodings in them: none where all is ASCII, two where rows differ.
+    """Return the text of rows and the encodings in them: none if all is ASCII, two if rows differ.
 
-    A line that is not UTF-8 where that is expected is taken for ANSI; what that lacks becomes U+FFFD.
+    A line that is not UTF-8 although that is expected is taken for ANSI; what that lacks becomes U+FFFD.
     """
     if encoding != UTF_8:
         return data.decode(encoding, "replace"), {encoding}

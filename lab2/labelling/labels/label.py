@@ -79,7 +79,7 @@ def by_image(votes: Votes, images: Iterable[str]) -> Votes:
     """Return the votes under the names that the images have.
 
     A label file that went through a spreadsheet or a Mac may write a name with composed or decomposed accents, and
-    without the spaces round it; where no image has the very name, the one that differs in this only is meant.
+    without the spaces round it; if no image has the very name, the one that differs in this only is meant.
     """
     exact = set(images)
     if votes.keys() <= exact:

@@ -76,7 +76,7 @@ class LabelIndex:
         return dialect.join(rows, end if size else b"\n")
 
     def read(self) -> CsvDialect:
-        """Take note of the rows that were added; return the dialect of the file. UserError where it has none."""
+        """Take note of the rows that were added; return the dialect of the file. UserError if it has none."""
         if self.dialect is None or not all(isinstance(part, Label) for part in self._unread):
             self.dialect = CsvDialect.of(self.head())  # somebody else wrote: perhaps the whole file, in another dialect
         for part in self._unread:

@@ -46,7 +46,7 @@ class Outbox:
         return f"{self.saved} saved, {self.waiting} on their way"
 
     def keep(self, label: Label) -> None:
-        """Return when the label is on disk, on its way to S3; UserError where it can't be kept."""
+        """Return when the label is on disk, on its way to S3; UserError if it can't be kept."""
         try:
             self.file.add(label)
         except UserError:
@@ -57,7 +57,7 @@ class Outbox:
         self._saving.put([label])
 
     def flush(self, seconds: float) -> bool:
-        """Wait up to `seconds` for all labels to be safe in S3, not so where that fails; tell whether they are."""
+        """Wait up to `seconds` for all labels to be safe in S3, not if that fails; return whether they are."""
         deadline = time.monotonic() + seconds
         while not self._saving.flush(0.05):
             if self._saving.outages.tries or time.monotonic() > deadline:

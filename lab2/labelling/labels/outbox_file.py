@@ -15,7 +15,7 @@ from lab2.labelling.labels.label import Label
 NAME = "outbox.sqlite3"
 SEVERAL = ""
 BUSY = 10.0  # seconds to wait while another program writes to the file
-# `sender` is the only run that may have sent the label to S3, SEVERAL where others may have, too. A run that wants to
+# `sender` is the only run that may have sent the label to S3, SEVERAL if others may have, too. A run that wants to
 # send a label of another one marks it so first, and reads the whole label file: see `take`.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS waiting (
@@ -29,7 +29,7 @@ NETWORK = ("nfs", "cifs", "smb", "afs", "9p", "fuse.sshfs")
 
 
 class OutboxFile:
-    """The outbox file in a folder, open; any thread may use it. UserError where no label can be kept there."""
+    """The outbox file in a folder, open; any thread may use it. UserError if no label can be kept there."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
@@ -52,7 +52,7 @@ class OutboxFile:
             ) from None
 
     def add(self, label: Label) -> None:
-        """Return when the label is on disk; UserError where it can't be, and then it is not kept at all."""
+        """Return when the label is on disk; UserError if it can't be: then it is not kept at all."""
         try:
             self._insert(label)
         except sqlite3.Error as error:
@@ -121,7 +121,7 @@ class OutboxFile:
 
 
 def labels_wait(state: Path) -> bool:
-    """Tell whether labels wait for any bucket below the folder `state`."""
+    """Return whether labels wait for any bucket below the folder `state`."""
     for path in state.glob(f"*/{NAME}"):
         with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=BUSY)) as db:
             if db.execute("SELECT 1 FROM waiting").fetchone():
@@ -130,7 +130,7 @@ def labels_wait(state: Path) -> bool:
 
 
 def _is_on_network(folder: Path) -> bool:
-    """Tell whether the folder is on a file system of another machine, as far as Linux and Windows say so."""
+    """Return whether the folder is on a file system of another machine, as far as Linux and Windows say so."""
     if folder.drive.startswith("\\\\"):  # \\server\share
         return True
     try:

@@ -56,7 +56,7 @@ class Comparison:
 
     @property
     def share(self) -> float | None:
-        """Return the share from 0 to 1, None where there is nothing to compare."""
+        """Return the share from 0 to 1, None if there is nothing to compare."""
         return self.agreed / self.compared if self.compared else None
 
 

@@ -93,7 +93,7 @@ class Export:
         self._numbers = count()
 
     def run(self, wanted: TrainingSet) -> None:
-        """Bring the folder up to date; UserError where AWS or this disk fails, and the next run goes on."""
+        """Bring the folder up to date; UserError if AWS or this disk fails, and the next run goes on."""
         with self._disk_errors():
             self._open()
             self._present = {name.key: path for path in self._files() if (name := ExportedName.parse(path.name))}
@@ -108,7 +108,7 @@ class Export:
             self._write_metadata()
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file of this name into the folder, and no pictures; UserError where this disk fails."""
+        """Write a file of this name into the folder, and no pictures; UserError if this disk fails."""
         with self._disk_errors():
             self._open()
             self._write(self.folder / name, data)
@@ -140,7 +140,7 @@ class Export:
             ) from None
 
     def _open(self) -> None:
-        """Make the folder; UserError where it has files and export did not make it."""
+        """Make the folder; UserError if it has files and export did not make it."""
         marker = self.folder / MARKER
         if not marker.exists() and self.folder.exists() and any(self.folder.iterdir()):
             raise UserError(f"{printable(str(self.folder))} has files that export did not write. Name a new folder.")

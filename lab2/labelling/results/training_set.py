@@ -93,7 +93,7 @@ class Split:
         self.parts = [(name, share) for name, share in zip(names, shares, strict=False) if share] or [("", 100)]
 
     def of(self, digest: str) -> str:
-        """Return the part of a picture by the first 12 hex digits of its SHA-256; '' where there is one part."""
+        """Return the part of a picture by the first 12 hex digits of its SHA-256; '' if there is one part."""
         place = int(digest[:12], 16) * 100 / 16**12
         for name, share in self.parts:
             if place < share:
