@@ -55,7 +55,7 @@ fuzz: .venv/dev ## random input, other input each time
 	LAB2_SEED=$(FUZZ_SEED) $(PYTEST) -m fuzz --hypothesis-seed=$(FUZZ_SEED)
 
 long: .venv/dev ## the long tests but those of crashes, fuzz and conformance
-	@sh tests/system-packages.sh
+	@sh tests/system-packages.sh chromium
 	$(PYTEST) -m "long and not fuzz" --ignore=tests/crash --ignore=tests/conformance
 
 versions: .venv/dev ## the programs with the oldest and the newest boto3, OpenCV and numpy

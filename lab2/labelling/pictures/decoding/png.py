@@ -48,7 +48,7 @@ def _read(data: bytes, chunks: Chunks) -> Samples:
         if first:
             frame, left, top = first
             canvas = width, height
-            return samples.of_array(samples.placed(_decoded(frame), canvas, left, top), turn=turn, colours=colours)
+            return samples.of_array(samples.placed(_decoded(frame), canvas, left, top, colours), turn=turn)
         data = _file([(name, body) for name, body in chunks if name not in ANIMATION])
     row_bits = width * depth * CHANNELS.get(kind, 4)
     if row_bits * height > 8 * WHOLE_BYTES and not interlace and depth >= 8 and kind != PALETTE:

@@ -190,10 +190,10 @@ def _turned(pixels: Pixels, turn: int) -> Pixels:
     return pixels
 
 
-def placed(pixels: Pixels, canvas: tuple[int, int], left: int, top: int) -> Pixels:
-    """Return a frame of 8 or 16 bits where it belongs on a white canvas (width, height): blue, green, red bytes."""
+def placed(pixels: Pixels, canvas: tuple[int, int], left: int, top: int, colours: ColourSpace | None) -> Pixels:
+    """Return a frame of 8 or 16 bits where it belongs on a white canvas (width, height), in bytes of sRGB."""
     check_size(*canvas, 6)
-    frame = of_array(pixels)
+    frame = of_array(pixels, colours=colours)
     shown = numpy.full((canvas[1], canvas[0], 3), GROUND, numpy.uint8)
     part = shown[top : top + frame.height, left : left + frame.width]
     (band,) = frame.bands()

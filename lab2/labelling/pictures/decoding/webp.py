@@ -22,13 +22,14 @@ def read(data: bytes) -> Samples:
     colours = colour.of_profile(found[b"ICCP"]) if b"ICCP" in found else None
     if b"ANMF" not in found:
         return samples.of_array(opencv.decode(data)[0], turn=turn, colours=colours)
+    # browsers apply no profile to an animation (Chromium 156)
     frame, head = found[b"ANMF"], found.get(b"VP8X", b"")
     if len(frame) < 16 or len(head) < 10:
         raise Undecodable
     pixels, _ = opencv.decode(_still(frame))
     canvas = _size(head, 4)
     left, top = (2 * int.from_bytes(frame[at : at + 3], "little") for at in (0, 3))
-    return samples.of_array(samples.placed(pixels, canvas, left, top), turn=turn, colours=colours)
+    return samples.of_array(samples.placed(pixels, canvas, left, top, None), turn=turn)
 
 
 def _chunks(data: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:
