@@ -99,7 +99,7 @@ def test_an_answer_that_can_not_be_shown_keeps_no_other_back_and_is_not_lost(
     output, errors = listener.communicate(timeout=PATIENCE)
     assert_explained(shown + output + errors, "RuntimeError")
     if place == "table":
-        assert f"max={BAD}.0" in shown + output  # as it is
+        assert f"'max': {BAD}.0" in shown + output  # as it is
 
 
 @pytest.mark.parametrize("place", SENDER)
