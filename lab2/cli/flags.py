@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import MutableMapping, Sequence
+from typing import Any
 
+from lab2.cli.parser import Parser
 from lab2.errors import UserError
 from lab2.terminal import be_quiet
 
@@ -25,24 +27,26 @@ _HIDDEN = {
 }
 
 
-def common_options() -> argparse.ArgumentParser:
+def common_options() -> Parser:
     """Return the options of all commands of all programs, as a parent of their parsers."""
-    parent = argparse.ArgumentParser(add_help=False)
-    common = parent.add_argument_group("common options")
-    common.add_argument("--local", action="store_true", help="use AWS emulated on this machine; no account needed")
-    common.add_argument("--profile", metavar="NAME", help="AWS profile (default: $AWS_PROFILE)")
-    common.add_argument("--region", metavar="NAME", help="AWS region (default: $AWS_REGION, else the profile's)")
-    common.add_argument(
-        "--endpoint-url", metavar="URL", help="where AWS is (default: $AWS_ENDPOINT_URL, else AWS itself)"
-    )
-    common.add_argument("--quiet", action="store_true", help="print only results, questions, warnings and errors")
-    common.add_argument("--verbose", action="store_true", help="log each reply of AWS, with its request id, on stderr")
+    parent = Parser(add_help=False)
+    group = parent.add_argument_group("common options")
+
+    def add(name: str, **settings: Any) -> None:
+        parent.record(group.add_argument(name, **settings))
+
+    add("--local", action="store_true", help="use AWS emulated on this machine; no account needed")
+    add("--profile", metavar="NAME", help="AWS profile (default: $AWS_PROFILE)")
+    add("--region", metavar="NAME", help="AWS region (default: $AWS_REGION, else the profile's)")
+    add("--endpoint-url", metavar="URL", help="where AWS is (default: $AWS_ENDPOINT_URL, else AWS itself)")
+    add("--quiet", action="store_true", help="print only results, questions, warnings and errors")
+    add("--verbose", action="store_true", help="log each reply of AWS, with its request id, on stderr")
     return parent
 
 
-def bucket_option() -> argparse.ArgumentParser:
+def bucket_option() -> Parser:
     """Return the option of all commands that need the bucket, as a parent of their parsers."""
-    parent = argparse.ArgumentParser(add_help=False)
+    parent = Parser(add_help=False)
     parent.add_argument("--bucket", help="S3 bucket (default: $LAB2_BUCKET, else lab2-<account>-<region>)")
     return parent
 

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from itertools import pairwise
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from lab2 import __version__
 from lab2.terminal import printable
 
+_NEGATIVE = re.compile(r"-\.?\d")  # a number, and no option
+
 
 class Parser(argparse.ArgumentParser):
-    """The arguments of one command. An error is one sentence, safe to print, even if an argument is not."""
+    """The arguments of one command. An error is one sentence, safe to print, even if an argument is not.
+
+    `parents` are parsers whose arguments it takes too.
+    """
+
+    def __init__(self, parents: Sequence[Parser] = (), **settings: Any) -> None:
+        self._added = [action for parent in parents for action in parent.arguments]
+        super().__init__(parents=list(parents), **settings)
+
+    def add_argument(self, *names: Any, **settings: Any) -> argparse.Action:
+        return self.record(super().add_argument(*names, **settings))
+
+    def record(self, action: argparse.Action) -> argparse.Action:
+        """Note an argument that was added to a group of this parser, and return it."""
+        self._added.append(action)
+        return action
 
     def error(self, message: str) -> NoReturn:
         sentence = printable(message) + "." * (not message.endswith("?"))
@@ -24,12 +42,17 @@ class Parser(argparse.ArgumentParser):
     @property
     def arguments(self) -> list[argparse.Action]:
         """What was added, options and others, without what --help hides."""
-        return [action for action in self._actions if action.help != argparse.SUPPRESS]
+        return [action for action in self._added if action.help != argparse.SUPPRESS]
 
-    def take_options(self, other: Parser) -> None:
+    def add_options_like(self, other: Parser) -> None:
+        """Add options with the names, choices and values of another parser's, without what they do."""
         for action in other.arguments:
-            if action.option_strings:
-                self._add_action(action)
+            if action.option_strings and action.nargs == 0:
+                self.add_argument(*action.option_strings, action="store_true", help=action.help)
+            elif action.option_strings:
+                self.add_argument(
+                    *action.option_strings, choices=action.choices, metavar=action.metavar, help=action.help
+                )
 
     def options(self) -> list[str]:
         return [name for action in self.arguments for name in action.option_strings]
@@ -54,7 +77,7 @@ class Program:
         run: Callable[..., int],
         description: str,
         epilog: str,
-        parents: Sequence[argparse.ArgumentParser],
+        parents: Sequence[Parser],
         prog: str | None = None,
     ) -> None:
         self.parents = parents
@@ -88,6 +111,7 @@ class Program:
             parser = self.unnamed
             self._check_for_commands(arguments)
         _refuse_empty(arguments, parser)
+        self._check_options(parser, arguments)
         options, unknown = parser.parse_known_intermixed_args(arguments)
         if unknown:
             parser.error(self._unknown(unknown[0], parser))
@@ -123,6 +147,20 @@ class Program:
             if word in self.commands and not self.unnamed.expects_value(before):
                 self.unnamed.error(f"the command stands before its options: {self.prog} {word} [options]")
 
+    def _check_options(self, parser: Parser, arguments: Sequence[str]) -> None:
+        """Refuse an option that a command does not take, before its value is taken for a word (from Python 3.12 on)."""
+        is_value = False
+        for argument in arguments:
+            option, equals, _ = argument.partition("=")
+            if argument == "--":
+                return
+            if is_value or not argument.startswith("-") or argument == "-" or _NEGATIVE.match(argument):
+                is_value = False
+                continue
+            if not any(name.startswith(option) for name in parser.options()):
+                parser.error(self._unknown(argument, parser))
+            is_value = not equals and parser.expects_value(option)
+
     def _unknown(self, argument: str, parser: Parser) -> str:
         """Say what is wrong with an argument that a command does not take."""
         if not argument.startswith("-"):
@@ -139,8 +177,8 @@ class Program:
             import shtab
         except ImportError:
             self.unnamed.error("completion scripts are made by the package shtab; run: pip install shtab")
-        tree = Parser(self.prog, add_help=False)
-        tree.take_options(self.unnamed)  # without its words: for shtab, what is no option is a command then
+        tree = Parser(prog=self.prog, add_help=False)
+        tree.add_options_like(self.unnamed)  # without its words: for shtab, what is no option is a command then
         commands = tree.add_subparsers()
         for name, parser in self.commands.items():
             commands.add_parser(name, help=self._help[name], parents=[parser], add_help=False)

@@ -54,7 +54,10 @@ def test_a_command_line_names_a_command_and_its_options(line: str, expected: dic
         ("server.py status --drain", "server.py status: --drain is not an option here; it belongs to: server.py."),
         ("server.py --drain status", "server.py: the command stands before its options: server.py status [options]."),
         ("client.py --client a listen", "client.py: the command stands before its options: client.py listen [options]"),
-        ("hotdog.py --output json", "hotdog.py: --output is not an option here; it belongs to: hotdog.py report."),
+        (
+            "hotdog.py --output json",
+            "hotdog.py: --output is not an option here; it belongs to: hotdog.py report, hotdog.py labels.",
+        ),
         ("server.py --foo bar", "server.py: there is no option --foo. Try: server.py --help"),
         ("server.py verify \x1b[31m b", "server.py verify: unexpected argument 'b'."),
         ("server.py \x1b[31m", r"server.py: there is no command '\x1b[31m'; the commands are"),

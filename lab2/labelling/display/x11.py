@@ -9,6 +9,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 from lab2.labelling.display.keys import FocusCame, KeyPress
 
@@ -250,7 +251,7 @@ class X11Display:
                    *filled)  # fmt: skip
         return self._taken(numbers, count.value if bits.value == 32 else 0)
 
-    def _taken(self, numbers: ctypes._Pointer[ctypes.c_ulong], count: int) -> tuple[int, ...]:
+    def _taken(self, numbers: Any, count: int) -> tuple[int, ...]:
         """Return numbers that Xlib allocated, and free them."""
         if not numbers:
             return ()

@@ -35,6 +35,7 @@ from lab2.stats.server.log.row import LogRow, encode_row
 from lab2.stats.server.log.window import first_logged, first_sent
 from lab2.stats.server.monitor.disk import DiskWatch
 from lab2.stats.server.monitor.heartbeat import Heartbeat, as_text
+from lab2.stats.server.monitor.metrics import embedded_metrics
 from lab2.stats.server.pacing import Arrivals
 from lab2.terminal import counted, printable
 from lab2.workers import BatchWorker, PeriodicTask
@@ -151,7 +152,7 @@ class Server:
         free = f"{fields['free_bytes'] / 1e9:,.1f} GB free for the index"
         last = f"last poll {fields['last_poll_seconds']:.0f} s ago"
         sentence = f"{as_text(fields)}; {self.report()}; {free}; {last}"
-        log_event("heartbeat", sentence, **fields)
+        log_event("heartbeat", sentence, **fields, **embedded_metrics(fields, time.time()))
         if warning := self._disk.look(fields["index_bytes"], fields["free_bytes"]):
             log_event("disk_filling", warning, logging.WARNING)
 
