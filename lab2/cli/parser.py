@@ -1,4 +1,4 @@
-"""A program's commands, each with a parser of its own: the command stands first, and a typo gets a hint."""
+"""A program's commands, each with a parser of its own: options stand after it, those of all commands before it too."""
 
 from __future__ import annotations
 
@@ -105,8 +105,9 @@ class Program:
     def parse(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
         """Return the options of a command line; end the program with code 2 and a sentence if they are wrong."""
         arguments = sys.argv[1:] if arguments is None else arguments
-        if arguments and arguments[0] in self.commands:
-            parser, arguments = self.commands[arguments[0]], arguments[1:]
+        at = self._common_options_before(arguments)
+        if arguments[at : at + 1] and arguments[at] in self.commands:
+            parser, arguments = self.commands[arguments[at]], [*arguments[:at], *arguments[at + 1 :]]
         else:
             parser = self.unnamed
             self._check_for_commands(arguments)
@@ -134,6 +135,17 @@ class Program:
         parser.set_defaults(run=run, parser=parser)
         parser.add_argument("--version", action="version", version=f"{self.prog} {__version__}")
         return parser
+
+    def _common_options_before(self, arguments: Sequence[str]) -> int:
+        """Return how many arguments at the start are options that all commands take, with their values."""
+        common = Parser(add_help=False, parents=self.parents)
+        at = 0
+        while at < len(arguments):
+            option, equals, _ = arguments[at].partition("=")
+            if not option.startswith("--") or not any(name.startswith(option) for name in common.options()):
+                break
+            at += 2 if not equals and common.expects_value(option) else 1
+        return at
 
     def _check_for_commands(self, arguments: Sequence[str]) -> None:
         """Refuse a line that starts with a misspelt command, or has a command after its options."""

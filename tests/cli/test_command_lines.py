@@ -36,7 +36,7 @@ WITHOUT_AWS = [
     ("client.py lisen", 2, "client.py: there is no command 'lisen'; did you mean listen? Try: client.py --help"),
     ("client.py 3 --decimal ,", 2, "client.py: --decimal is not an option here; it belongs to: client.py file."),
     ("client.py file x --delimiter , --decimal ,", 2, "client.py file: a comma can't both"),
-    ("client.py --quiet listen", 2, "client.py: the command stands before its options: client.py listen [options]."),
+    ("client.py --client a listen", 2, "client.py: the command stands before its options: client.py listen [options]."),
     ("client.py file x 3", 2, "client.py file: unexpected argument '3'."),
     ("client.py listen --wait 3", 2, "client.py listen: --wait is not an option here; it belongs to: client.py, "),
     ("client.py --wait soon", 2, "client.py: argument --wait: invalid float value: 'soon'."),

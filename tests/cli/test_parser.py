@@ -38,6 +38,9 @@ PROGRAMS: dict[str, Callable[[str], Program]] = {
         ("hotdog.py label --annotator ada --pick useful", {"annotator": "ada", "pick": "useful"}),
         ("hotdog.py upload a --bucket b label", {"paths": ["a", "label"], "bucket": "b"}),
         ("hotdog.py report --output json", {"run": hotdog.report, "output": "json"}),
+        ("hotdog.py --local label --annotator ada", {"run": hotdog.label, "local": True, "annotator": "ada"}),
+        ("server.py --region x --quiet log --follow", {"region": "x", "quiet": True, "follow": True}),
+        ("client.py --quiet --region file", {"run": client.ask_or_send, "region": "file"}),
     ],
 )
 def test_a_command_line_names_a_command_and_its_options(line: str, expected: dict[str, object]) -> None:
