@@ -143,7 +143,7 @@ def test_the_installed_commands_run_from_another_folder(installed: Path, tmp_pat
         assert output([str(installed / command), "--version"], elsewhere, **home) == f"{command} {__version__}\n"
     told = output([str(installed / "lab2-client"), "--local", "3", "5.5", "8"], elsewhere, **home)
     assert told.splitlines()[-1].split() == ["1", "3", "5.5", "8", "5.5", "5.5", "8", "3"]
-    assert "1 right" in output([str(installed / "lab2-server"), "verify", "--local"], elsewhere, **home)
+    assert "1 correct" in output([str(installed / "lab2-server"), "verify", "--local"], elsewhere, **home)
     person = pexpect.spawn(
         str(installed / "lab2-hotdog"), ["--local"], cwd=str(elsewhere), env=os.environ | home, timeout=PATIENCE
     )

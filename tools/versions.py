@@ -102,7 +102,7 @@ def main_jobs(python: Path, env: dict[str, str], home: Path) -> None:
         server.terminate()
         if server.wait(PATIENCE):
             sys.exit(f"server.py of {python} ended with {server.returncode}")
-    expect("42 right, 0 wrong", run("server.py", "verify"))
+    expect("42 correct, 0 wrong", run("server.py", "verify"))
     expect("lab2_dead", run("server.py", "status"))
     run("hotdog.py", "upload", str(ROOT / "underbase"))
     run("hotdog.py", "label", "--annotator", "ada", "--display", "terminal", typed="1\n0\n1\n0\n")

@@ -136,7 +136,7 @@ def test_client_and_server_do_their_job_under_their_policies_and_nothing_else(gu
     finally:
         service.terminate()
         assert service.wait(PATIENCE) == 0
-    assert "2 rows: 2 right" in run(server, "server.py", "verify")
+    assert "2 rows: 2 correct" in run(server, "server.py", "verify")
 
     iam = guarded.admin().client("iam")
     allowed = {  # to the server's machines, besides what the server does: a shell, and no parameter of the account

@@ -27,8 +27,8 @@ CLIENT = {
     "deleter, after": "lab2.aws.sqs.message_queue:Queue.delete!",
 }
 SENDER = {
-    "sender, before": "lab2.aws.sqs.message_queue:Queue.send",
-    "sender, after": "lab2.aws.sqs.message_queue:Queue.send!",
+    "sender, before": "lab2.aws.sqs.message_queue:Queue.try_send",
+    "sender, after": "lab2.aws.sqs.message_queue:Queue.try_send!",
 }
 OUTBOX = {
     "outbox": "lab2.labelling.labels.outbox:Outbox._save",

@@ -49,7 +49,7 @@ def test_a_fourth_statistic_is_one_field_and_its_value(world: World) -> None:
         assert {row["range"] for row in logged} == {"5", "7", "3"}
         rows = run("server.py", "log", "--output", "json").splitlines()
         assert {json.loads(row)["answer"]["range"] for row in rows} == {5, 7, 3}
-        assert "3 right, 0 wrong" in run("server.py", "verify").replace("correct", "right")
+        assert "3 correct, 0 wrong" in run("server.py", "verify")
     finally:
         server.kill()
         server.wait()

@@ -43,7 +43,7 @@ def main() -> None:
 
         assert run("lab2-client", "3", "5.5", "8").split()[-8:] == ["1", "3", "5.5", "8", "5.5", "5.5", "8", "3"]
         assert " 12 " in run("lab2-client", typed="4\n20\n\nn\n")
-        assert "2 right" in run("lab2-server", "verify")
+        assert "2 correct" in run("lab2-server", "verify")
         picture = folder / "eine große Wurst.ppm"
         picture.write_bytes(b"P6 40 30 255\n" + bytes(range(240)) * 15)
         assert "1 uploaded" in run("lab2-hotdog", "upload", str(picture))

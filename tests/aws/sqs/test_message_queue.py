@@ -100,7 +100,7 @@ def test_lists_that_are_absent_and_those_that_are_null_are_empty(
     queue.send([Outgoing("[1]")])  # a message without attributes
     assert redrive(proxied.aws) == 1
     (message,) = proxied.queue("lab2").receive()
-    assert message.attributes.keys() == {"id"}
+    assert message.attributes.keys() == {"id", "sent"}
 
 
 def test_a_renewal_under_way_hides_nothing_that_is_given_back_meanwhile(proxied: World, proxy: Proxy) -> None:
