@@ -94,7 +94,7 @@ class Server:
         self._counting = threading.Lock()  # for several threads receive, and several answer
         self._disk = DiskWatch()
         self.last_poll = time.monotonic()
-        self._request_log: RequestLog | None = RequestLog(aws.s3, aws.bucket, clock)  # None: to be opened again
+        self._request_log: RequestLog | None = None  # opened with the first requests, and again after a bug
         self._leases = Leases(self.requests, REQUEST_VISIBILITY_TIMEOUT)  # the requests in hand
         self._failure: UserError | None = None  # why the server can't go on
         self._arrivals = Arrivals()
