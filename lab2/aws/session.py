@@ -17,10 +17,11 @@ from lab2.aws.failures import (
 )  # fmt: skip
 from lab2.aws.once import once
 from lab2.aws.timing import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
-from lab2.errors import UserError
+from lab2.errors import TryLater, UserError
 
 TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's start
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any, NamedTuple
 
     import boto3
@@ -42,11 +43,12 @@ if TYPE_CHECKING:
         region: str
         access_key: str
         secret_key: str
+        folder: Path  # on this machine, of what is stored there
 
 else:
     from collections import namedtuple
 
-    Endpoint = namedtuple("Endpoint", "url region access_key secret_key")
+    Endpoint = namedtuple("Endpoint", "url region access_key secret_key folder")
 
 
 OLDEST_BOTO3 = (1, 36)  # as in pyproject.toml: older ones lack a setting of S3's checksums
@@ -89,8 +91,8 @@ class AwsSession:
             raise UserError(f"boto3 {boto3.__version__} is too old. Try: pip install --upgrade 'boto3>={oldest}'")
         core = self.botocore_session
         if self.endpoint:
-            _, region, access_key, secret_key = self.endpoint
-            return boto3.Session(access_key, secret_key, None, region, core)
+            endpoint = self.endpoint
+            return boto3.Session(endpoint.access_key, endpoint.secret_key, None, endpoint.region, core)
         with user_errors():
             return boto3.Session(region_name=os.environ.get("AWS_REGION"), botocore_session=core)
 
@@ -252,7 +254,16 @@ class AwsSession:
         )
         call_log.watch(client)
         Border(client, owned=service == "s3" and self._is_aws(client))
+        if self.endpoint and service == "s3":
+            for call in ("PutObject", "UploadPart"):
+                client.meta.events.register(f"before-call.s3.{call}", self._wait_for_space)
         return client
+
+    def _wait_for_space(self, **_: object) -> None:
+        from lab2.aws.s3.free_space import lack_of_space
+
+        if self.endpoint and (problem := lack_of_space(self.endpoint.folder)):
+            raise TryLater(problem)
 
 
 def _isolated_session() -> Session:

@@ -22,6 +22,7 @@ from typing import Any
 
 from lab2.aws.failures import user_errors
 from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE, REQUEST_QUEUE, ROOT, bundled
+from lab2.aws.s3.free_space import lack_of_space
 from lab2.aws.session import AwsSession, Endpoint
 from lab2.errors import UserError
 from lab2.system.daemon import Daemon
@@ -55,13 +56,15 @@ def running(service: str | None = None) -> Iterator[Endpoint]:
     The emulator's endpoint is all that a program needs. The environment is left as it is, and nothing in it counts.
     """
     port = _port()
-    endpoint = Endpoint(f"http://{HOST}:{port}", REGION, ACCOUNT, "local")
+    endpoint = Endpoint(f"http://{HOST}:{port}", REGION, ACCOUNT, "local", HOME)
     if os.environ.get(BESIDE):
         yield endpoint  # it runs already, and the program that started this process stops both
         return
     with _folder_errors():
         HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
         HOME.chmod(0o700)
+        if problem := lack_of_space(HOME):
+            raise UserError(problem)
         stack = ExitStack()
         users = stack.enter_context(locked(HOME / "users.lock", shared=True))
     emulator, server = Daemon(HOME, "emulator"), Daemon(HOME, "server")
@@ -101,14 +104,19 @@ def _folder_errors() -> Iterator[None]:
     except OSError as error:
         raise UserError(
             f"The local emulator can't use {error.filename or HOME}: {error.strerror or error}. What is in it is "
-            f"untouched. {_REMEDIES.get(error.errno or 0, 'Put it right, then try again.')}"
+            f"untouched. {_remedy(error)}"
         ) from error
 
 
-_YOURS = f"Make it yours, with all in it: sudo chown -R $(id -un) {HOME}"
+def _remedy(error: OSError) -> str:
+    if error.errno not in (errno.EACCES, errno.EPERM):
+        return _REMEDIES.get(error.errno or 0, "Put it right, then try again.")
+    if HOME.exists():
+        return f"Make it yours, with all in it: sudo chown -R $(id -un) {HOME}"
+    return "Name a folder in which you may write: export HOME=/path"
+
+
 _REMEDIES = {
-    errno.EACCES: _YOURS,
-    errno.EPERM: _YOURS,
     errno.EROFS: "Copy the folder of the project to where you may write.",
     errno.ENOSPC: "Make room on the disk, then try again.",
 }

@@ -6,6 +6,8 @@ import os
 import shutil
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -140,6 +142,44 @@ def test_a_folder_that_can_t_be_used_is_a_sentence_that_deletes_nothing(
     code, output, errors = project.run(*program)
     assert (code, output) == (2, "") and "Traceback" not in errors
     assert errors.startswith(f"The local emulator can't use {path}: ") and "elete" not in errors
+
+
+# In namespaces, so that the disk is small and that nothing of this outlives the test.
+NAMESPACES = ["unshare", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+ON_A_SMALL_DISK = """
+set -e
+mount -t tmpfs -o size=260m none .local
+mkfifo keys
+"$0" server.py --local > server.log 2>&1 & server=$!
+until grep -q Serving server.log; do sleep 0.1; done
+"$0" client.py --local < keys > client.log 2>&1 & client=$!
+exec 3> keys
+printf '3\n\n' >&3
+until grep -q Another client.log; do sleep 0.1; done
+fallocate -l 100M .local/full
+printf 'y\n4\n\n' >&3
+until grep -q "Logging fails" server.log; do sleep 0.1; done
+"$0" hotdog.py --local upload underbase || echo "upload ended with $?"
+rm .local/full
+exec 3>&-
+wait $client
+kill $server
+wait $server || true
+"$0" server.py --local verify
+"""
+
+
+def test_on_a_full_disk_nothing_is_taken_that_cannot_be_kept(project: Project) -> None:
+    (project.home / ".local").mkdir()
+    if (probe := subprocess.run([*NAMESPACES, "true"], capture_output=True, text=True)).returncode:
+        pytest.skip(f"no disk can be mounted here: {probe.stderr.strip()}")
+    done = subprocess.run([*NAMESPACES, "bash", "-c", ON_A_SMALL_DISK, sys.executable], cwd=project.home,
+                          env=project.env, capture_output=True, text=True, timeout=3 * PATIENCE)  # fmt: skip
+    assert done.returncode == 0, done
+    *_, refused, verified = done.stdout.splitlines()
+    assert refused == "upload ended with 2"
+    assert done.stderr.startswith(f"The disk of {project.home / '.local'} is almost full: ")
+    assert verified.startswith("2 rows: 2 correct, ")
 
 
 class Trap(Listener):
