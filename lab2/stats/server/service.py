@@ -197,7 +197,7 @@ class Server:
 
     def _write(self, requests: list[Request]) -> None:
         """Log the requests; what was logged at an earlier delivery gets the answer that was logged."""
-        self._request_log = log = self._request_log or RequestLog(self.aws.s3, self.aws.bucket, self.clock)
+        self._request_log = log = self._request_log or self._open_log()
         try:
             answers = log.append([request.row for request in requests], min(request.since for request in requests))
         except BaseException as error:
@@ -212,6 +212,9 @@ class Server:
         self.stopping.wait(log.turn)
         # While requests keep coming, those of the pause are logged together.
         self._poller.shallow.wait(max(0.0, log.gather - log.turn))
+
+    def _open_log(self) -> RequestLog:
+        return RequestLog(self.aws.s3, self.aws.bucket, self.clock, in_parts=self.aws.store_is_aws)
 
     def _send(self, requests: list[Request]) -> list[Request]:
         to = requests[0].reply_to

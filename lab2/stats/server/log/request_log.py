@@ -42,10 +42,13 @@ class RequestLog:
     After an error that is not AWS's it may know half the truth: open another one.
     """
 
-    def __init__(self, s3: S3Client, bucket: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, s3: S3Client, bucket: str, clock: Callable[[], float] = time.time, in_parts: bool = True
+    ) -> None:
         self.s3 = s3
         self.bucket = bucket
         self.clock = clock  # seconds since 1970
+        self.in_parts = in_parts  # as StoredObject has it: not so, each write is read back
         self.index = LogIndex()
         self.run = f"{random.getrandbits(48):012x}"
         self.written = 0  # rows that this run has in the log
@@ -109,9 +112,7 @@ class RequestLog:
     def _begin(self) -> None:
         """Begin the sequence: one conditional write says which day is the first."""
         start = _SegmentCodec(self, Segment("", 1))
-        AppendObject(StoredObject(self.s3, self.bucket, f"{LOG_PREFIX}start.jsonl"), start, time.sleep).append(
-            [Closing("", date_of(self.clock()))]
-        )
+        AppendObject(self._stored(f"{LOG_PREFIX}start.jsonl"), start).append([Closing("", date_of(self.clock()))])
         self._go_to(Segment(start.next_day, 1))
         self._object.refresh()
 
@@ -146,8 +147,11 @@ class RequestLog:
     def _go_to(self, segment: Segment) -> None:
         self._segment = segment
         self._codec = _SegmentCodec(self, segment)
-        self._object = AppendObject(StoredObject(self.s3, self.bucket, segment.key), self._codec)
+        self._object = AppendObject(self._stored(segment.key), self._codec)
         self._object.assume_new()
+
+    def _stored(self, key: str) -> StoredObject:
+        return StoredObject(self.s3, self.bucket, key, self.in_parts)
 
     def _refresh(self) -> None:
         """Read what others have written to newer segments than ours, and continue with the newest."""
@@ -189,6 +193,11 @@ class RequestLog:
         self.index.add(segment, [row.id for row in rows])
         self.written += len(rows)
         self._logged.update((row.id, row.answer) for row in rows)
+
+    def forget(self, rows: Sequence[LogRow]) -> None:
+        """Forget that rows of ours were written: perhaps the store has lost them. Those of earlier appends count on."""
+        lost = [row.id for row in rows if self._logged.pop(row.id, None)]
+        self.written -= len(lost)
 
     def missing(self, rows: Sequence[LogRow]) -> list[LogRow]:
         """Return the rows whose requests are not logged, each request's first one."""
@@ -240,8 +249,10 @@ class _SegmentCodec:
         self.log = log
         self.segment = segment
         self.next_day = ""  # as a closing row in the segment says
+        self._written: list[LogRow] = []  # by us
 
     def replace(self, body: bytes) -> None:
+        self.log.forget(self._written)
         self.next_day = self.log.learn(self.segment, body)
 
     def add(self, body: bytes) -> None:
@@ -250,6 +261,7 @@ class _SegmentCodec:
     def wrote(self, items: Sequence[Item]) -> None:
         for closing in _closings(items):
             self.next_day = closing.next
+        self._written += _rows(items)
         self.log.wrote(self.segment, _rows(items))
 
     def missing(self, items: Sequence[Item]) -> list[Item]:

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from lab2.aws.resources import LOG_PREFIX
-from lab2.aws.s3.find_key import is_missing
+from lab2.aws.s3.find_key import is_missing, list_page
 from lab2.aws.sqs.message_queue import batches
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ class Listing:
                 low = middle
             else:
                 high = middle
-        page, _ = self._page(day, low, PAGE_KEYS)
-        return page[-1] if page else None
+        rest = self.after(Segment(day, low))
+        return rest[-1] if rest else None
 
     def first_written(self, last: Segment, since: float) -> int:
         """Return the number of the first segment of a day up to `last` that was written at `since` or later.
@@ -95,8 +96,9 @@ class Listing:
         `last.number + 1` if there is none. An old one that an administrator has written again can only make it less.
         """
         low, high = 0, max(0, last.number - PAGE_KEYS)  # all up to `low` are older; the one behind `high` is not
-        page, _ = self._page(last.day, high, PAGE_KEYS)
-        if high and page and _written(page[0]) >= since:
+        behind = self._behind(Segment(last.day, high))
+        first = next(behind, None)
+        if high and first and _written(first) >= since:
             while high - low >= PAGE_KEYS:
                 middle = (low + high) // 2
                 probe, _ = self._page(last.day, middle, PROBE_KEYS)
@@ -104,25 +106,35 @@ class Listing:
                     low = middle
                 else:
                     high = middle
-            page, _ = self._page(last.day, low, PAGE_KEYS)
-        found = (segment_of(each["Key"]).number for each in page if _written(each) >= since)
+            behind = self._behind(Segment(last.day, low))
+            first = next(behind, None)
+        entries = chain([first] if first else [], behind)
+        found = (segment_of(each["Key"]).number for each in entries if _written(each) >= since)
         return min(next(found, last.number + 1), last.number + 1)
 
     def after(self, segment: Segment) -> list[ObjectTypeDef]:
         """Return the entries of all segments of the day behind this one, in order."""
-        return list(objects(self.s3, self.bucket, f"{LOG_PREFIX}{segment.day}/", segment.key))
+        return list(self._behind(segment))
+
+    def _behind(self, segment: Segment) -> Iterator[ObjectTypeDef]:
+        return objects(self.s3, self.bucket, f"{LOG_PREFIX}{segment.day}/", segment.key)
 
     def _exists_after(self, day: str, number: int) -> bool:
         page, _ = self._page(day, number, PROBE_KEYS)
         return bool(page)
 
     def _page(self, day: str, after: int, count: int) -> tuple[list[ObjectTypeDef], bool]:
-        """Return the entries of up to `count` segments of a day behind this number, and whether there are more."""
-        reply = self.s3.list_objects_v2(
-            Bucket=self.bucket, Prefix=f"{LOG_PREFIX}{day}/", StartAfter=Segment(day, after).key, MaxKeys=count
-        )
-        page = [entry for entry in reply.get("Contents") or () if _KEY.fullmatch(entry["Key"])]
-        return page, bool(reply.get("IsTruncated"))
+        """Return the entries of up to `count` segments of a day behind this number, and whether there are more.
+
+        There are none only if no more follow: a page may hold nothing but strangers' objects.
+        """
+        key = Segment(day, after).key
+        while True:
+            entries, more = list_page(self.s3, self.bucket, f"{LOG_PREFIX}{day}/", key, count)
+            page = [entry for entry in entries if _KEY.fullmatch(entry["Key"])]
+            if page or not (more and entries):
+                return page, more
+            key = entries[-1]["Key"]
 
 
 def is_day(text: str) -> bool:

@@ -134,3 +134,34 @@ def test_a_new_object_that_somebody_else_began_first_is_joined(proxied: World, p
     proxy.on("PutObject", Fault(before=lambda: two.append([row("two")], SINCE)))
     one.append([row("one"), row("two")], SINCE)
     assert logged(proxied) == ["two", "one"]
+
+
+def test_on_another_store_rows_that_somebody_overwrote_in_a_race_are_written_again_under_their_numbers(
+    proxied: World, proxy: Proxy
+) -> None:
+    """As a store that looks at the condition of a PUT before it has read its body."""
+    log = RequestLog(proxied.aws.s3, proxied.aws.bucket, lambda: SINCE, in_parts=False)
+    log.append([row("before")], SINCE)
+    key = f"log/{DAY}/00000001.jsonl"
+    (before,) = proxied.objects(key).values()
+
+    def overwrite() -> None:
+        proxied.aws.s3.put_object(Bucket=proxied.aws.bucket, Key=key, Body=before + row("rival").line("rival", 1))
+
+    proxy.on("PutObject", Fault(after=overwrite))
+    log.append([row("ours"), row("too")], SINCE)
+    assert logged(proxied) == ["before", "rival", "ours", "too"]
+    lines = [line for line in decode_lines(proxied.objects(key)[key]) if isinstance(line, LoggedRow)]
+    assert [line.number for line in lines if line.run == log.run] == [1, 2, 3]
+
+
+def test_a_row_that_is_lost_later_is_not_forgotten_so_that_verify_finds_it(world: World) -> None:
+    log = RequestLog(world.aws.s3, world.aws.bucket, lambda: SINCE, in_parts=False)
+    key = f"log/{DAY}/00000001.jsonl"
+    log.append([row("first")], SINCE)
+    (before,) = world.objects(key).values()
+    log.append([row("lost")], SINCE)
+    world.aws.s3.put_object(Bucket=world.aws.bucket, Key=key, Body=before)
+    log.append([row("last")], SINCE)
+    lines = [line for line in decode_lines(world.objects(key)[key]) if isinstance(line, LoggedRow)]
+    assert [(line.id, line.number) for line in lines] == [("first", 1), ("last", 3)]
