@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+import threading
 from collections import Counter
 from datetime import datetime, timezone
 from typing import Any
@@ -286,3 +287,50 @@ def test_client_and_server_run_where_opencv_and_numpy_are_not_installed(world: W
     server = world.start("server.py", "--drain", env={"PYTHONPATH": str(broken)})
     assert server.wait(PATIENCE) == 0
     assert len(world.drain("lab2_1")) == 1
+
+
+QUICK_END = (
+    "tests/support/with_setting.py",
+    "server.py",
+    ",".join(
+        f"lab2.stats.server.service:{name}={seconds}"
+        for name, seconds in {"LAST_POLL": 1, "LAST_WORK": 2, "LAST_EFFORT": 3}.items()
+    ),
+)
+HANGS = Fault(before=threading.Event().wait)
+REFUSES = Fault(refuse=(400, "BatchEntryIdsNotDistinct"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "operations"),
+    [
+        (HANGS, ["ReceiveMessage"]),
+        (HANGS, ["PutObject", "ChangeMessageVisibilityBatch"]),
+        (HANGS, ["GetObject"]),
+        (HANGS, ["SendMessageBatch"]),
+        (HANGS, ["DeleteMessageBatch"]),
+        (Fault(cut=True), ["ReceiveMessage"]),
+        (REFUSES, ["SendMessageBatch"]),
+        (REFUSES, ["DeleteMessageBatch", "ChangeMessageVisibilityBatch"]),
+    ],
+    ids=["poll", "log and release", "read", "answer", "delete", "cut", "answer refused", "delete refused"],
+)
+def test_a_server_ends_within_its_grace_whatever_fails_and_no_request_is_lost(
+    world: World, proxy: Proxy, fault: Fault, operations: list[str]
+) -> None:
+    ask(world, "[1]")
+    stop(serve(world, "--drain"))  # there is a log
+    server = world.start(*QUICK_END, env={"AWS_ENDPOINT_URL": proxy.url})
+    assert server.stdout and "Serving lab2" in server.stdout.readline()
+    for operation in operations:
+        proxy.on(operation, fault, times=ALWAYS)
+    before = proxy.calls[operations[0]]
+    ask(world, "[2]", "[3]")
+    until(lambda: proxy.calls[operations[0]] > before)
+    server.send_signal(signal.SIGTERM)
+    _, errors = server.communicate(timeout=PATIENCE)  # without end, as long as calls hang
+    assert server.returncode == 0, errors
+    assert "refused this account" not in errors and "internal error" not in errors
+    answered = len({message.id for message in world.drain("lab2_1")})
+    assert sum(world.depth("lab2")) + answered >= 3
+    assert len(log(world)) >= answered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -50,12 +51,13 @@ class Poller:
         """Start no more receives. Those that are open go on, for messages may be on their way in them."""
         self._stopped.set()
 
-    def join(self) -> None:
-        """Return when all threads have ended; call it after `stop`."""
+    def join(self, timeout: float = math.inf) -> None:
+        """Return when all threads have ended, or after so many seconds; call it after `stop`."""
+        deadline = time.monotonic() + timeout
         with self._lock:  # a thread that another one is just starting can't be joined yet
             threads = list(self._threads)
         for thread in threads:
-            thread.join()
+            thread.join(max(0.0, min(deadline - time.monotonic(), threading.TIMEOUT_MAX)))
 
     def _start_thread(self, patient: bool = False) -> None:
         with self._lock:

@@ -38,7 +38,7 @@ from lab2.stats.server.monitor.heartbeat import Heartbeat, as_text
 from lab2.stats.server.monitor.metrics import embedded_metrics
 from lab2.stats.server.pacing import Arrivals
 from lab2.terminal import counted, printable
-from lab2.workers import BatchWorker, PeriodicTask
+from lab2.workers import BackgroundTask, BatchWorker, PeriodicTask
 
 # An idle poll of 4 s and a pause cost 25 cents a month, and a stopped server is gone within 5 s: a poll must
 # not be cut off, for a message may be on its way in it.
@@ -48,7 +48,9 @@ MAX_POLLERS = 8
 MAX_HELD = 4_000  # requests in hand: what is not logged yet holds the pollers back
 MAX_REFUSED = 3  # times that a private queue is asked to take an answer; then the shared queue gets it
 APPEARS_WITHIN = 5.0  # seconds within which a new queue can be used; AWS says one
-LAST_EFFORT = 20.0  # seconds for what is in hand when the server is stopped and AWS is away
+# Seconds for what is in hand when the server is stopped and AWS is away: for polls that are open, then with them for
+# what they brought, then with both for the release of the rest.
+LAST_POLL, LAST_WORK, LAST_EFFORT = 8.0, 20.0, 25.0
 HEARTBEAT = 60.0
 _NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")  # an id or client that is echoed
 _PRIVATE_QUEUE = re.compile(re.escape(ANSWER_QUEUE) + r"-[A-Za-z0-9_-]{1,70}")
@@ -281,18 +283,26 @@ class Server:
 
     def _finish(self) -> None:
         """Finish what is in hand, and release what can't be finished."""
+        started = time.monotonic()
+
+        def left(effort: float) -> float:
+            return max(0.0, started + effort - time.monotonic())
+
         self.stopping.set()
         self._poller.stop()
-        self._poller.join()
+        self._poller.join(left(LAST_POLL))  # one that hangs is left alone: SQS delivers again what comes in it
         self._poller.shallow.set()
-        deadline = time.monotonic() + LAST_EFFORT
         for worker in (self._log, self._answer, self._delete):
-            worker.flush(max(0.0, deadline - time.monotonic()))
+            worker.flush(left(LAST_WORK))
             worker.close()
-        self._renewals.stop(timeout=5.0)  # one that ends after the release would hide its messages once more
+        self._renewals.stop(left(LAST_WORK))  # one that ends after the release would hide its messages once more
         self._beats.stop()
-        try:
-            self._leases.give_back()
-        except Exception as error:
-            sentence = f"Requests in hand were not released; SQS delivers them again within a minute: {describe(error)}"
-            log_event("not_released", sentence, logging.WARNING)
+        release = BackgroundTask(self._leases.give_back)
+        if not release.done(left(LAST_EFFORT)):
+            reason = "SQS does not answer"
+        elif error := release.future.exception():
+            reason = describe(error)
+        else:
+            return
+        sentence = f"Requests in hand were not released; SQS delivers them again within a minute: {reason}"
+        log_event("not_released", sentence, logging.WARNING)
