@@ -43,7 +43,8 @@ check: .venv/dev ## formatting, linting, types, templates, declared dependencies
 	$(BIN)/deptry bench lab2 tests tools --ignore DEP002
 
 locks: .venv/dev ## the newest releases that pyproject.toml allows, pinned for `make`
-	$(LOCK) --all-extras --no-extra pictures -o locks/dev.txt
+	$(LOCK) --all-extras --no-extra pictures --no-extra long -o locks/dev.txt
+	$(LOCK) --all-extras -c locks/dev.txt -o locks/long.txt
 	$(LOCK) --extra labeller --extra local -c locks/dev.txt -o locks/label.txt
 	$(LOCK) --extra local -c locks/dev.txt -o locks/run.txt
 
@@ -54,8 +55,8 @@ fuzz: .venv/dev ## random input, other input each time
 	@echo "LAB2_SEED=$(FUZZ_SEED) make fuzz repeats this run."
 	LAB2_SEED=$(FUZZ_SEED) $(PYTEST) -m fuzz --hypothesis-seed=$(FUZZ_SEED)
 
-long: .venv/dev ## the long tests but those of crashes, fuzz and conformance
-	@sh tests/system-packages.sh chromium
+long: .venv/dev .venv/long ## the long tests but those of crashes, fuzz and conformance
+	@sh tests/system-packages.sh chromium miller
 	$(PYTEST) -m "long and not fuzz" --ignore=tests/crash --ignore=tests/conformance
 
 versions: .venv/dev ## the programs with the oldest and the newest boto3, OpenCV and numpy
@@ -90,7 +91,7 @@ clean: ## delete what make has set up; the data of --local stay
 	rm -rf .venv .versions .conformance .bench
 
 # One lock for each of them, with hashes, for every Python that pyproject.toml takes: `make locks` renews them.
-.venv/run .venv/label .venv/dev: .venv/%: locks/%.txt
+.venv/run .venv/label .venv/dev .venv/long: .venv/%: locks/%.txt
 	@echo "Setting up .venv with $<, once ..."
 	@if command -v uv >/dev/null; then \
 		{ test -x $(BIN)/pip || uv venv --quiet --seed --allow-existing --python $(PYTHON) .venv; } && \

@@ -28,14 +28,19 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
+def png_of(width: int, height: int, depth: int, kind: int, packed: bytes) -> bytes:
+    """Return a PNG of this colour type whose filtered rows were packed by zlib."""
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
 def bomb() -> bytes:
     """Return a PNG of 400 megapixels in 400 KB."""
     deflate, part = zlib.compressobj(9, wbits=-15), bytes(20_001) * 100
     packed = deflate.compress(part) + deflate.flush(zlib.Z_FULL_FLUSH)  # which may stand there again and again
     checksum = struct.pack(">HH", 200 * len(part) % 65_521, 1)
     rows = b"\x78\x9c" + packed * 200 + deflate.flush() + checksum
-    header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return png_of(20_000, 20_000, 8, 0, rows)
 
 
 def turned(kind: str, orientation: int, pixels: numpy.ndarray | None = None) -> bytes:

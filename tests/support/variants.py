@@ -10,6 +10,7 @@ import io
 import struct
 import zlib
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,11 @@ def jpegs() -> list[Variant]:
         Variant("hole, restarts.jpg", holed(restarts, 2048), DAMAGED),
         Variant("hole, progressive.jpg", holed(progressive, 4096), DAMAGED),
         Variant("12 bits.jpg", (CASES / "jpeg12.jpg").read_bytes(), UNSUPPORTED),
+        Variant(
+            "wider than 65,500.jpg",
+            plain.replace(struct.pack(">HH", HEIGHT, WIDTH), struct.pack(">HH", 8, 65_501), 1),
+            "wider or higher than 65,500 pixels",
+        ),
         Variant("lossless.jpg", plain.replace(b"\xff\xc0", b"\xff\xc3"), UNSUPPORTED),
     ]
 
@@ -132,6 +138,31 @@ def png(colour: int, rows: numpy.ndarray[Any, Any], *chunks: bytes) -> bytes:
     packed = zlib.compress(b"".join(b"\0" + row.astype(">u2").tobytes() for row in rows))
     parts = [chunk(b"IHDR", header), *chunks, chunk(b"IDAT", packed), chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def apng(
+    default: numpy.ndarray[Any, Any], frames: list[tuple[numpy.ndarray[Any, Any], int, int]], is_default_a_frame: bool
+) -> bytes:
+    """Return an animated PNG of 8 bits: frames with their places (left, top), which blend over what is there."""
+    height, width, channels = default.shape
+    parts = [
+        chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)),
+        chunk(b"acTL", struct.pack(">II", len(frames) + is_default_a_frame, 0)),
+    ]
+    number = 0  # of the chunk in the animation
+    for pixels, left, top in [(default, 0, 0), *frames]:
+        is_default = pixels is default
+        if not is_default or is_default_a_frame:
+            shape = pixels.shape[1], pixels.shape[0], left, top
+            parts.append(chunk(b"fcTL", struct.pack(">IIIIIHHBB", number, *shape, 1, 10, 0, 1)))
+            number += 1
+        packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in pixels))
+        if is_default:
+            parts.append(chunk(b"IDAT", packed))
+        else:
+            parts.append(chunk(b"fdAT", struct.pack(">I", number) + packed))
+            number += 1
+    return b"\x89PNG\r\n\x1a\n" + b"".join([*parts, chunk(b"IEND", b"")])
 
 
 def pngs() -> list[Variant]:
@@ -268,8 +299,10 @@ def others() -> list[Variant]:
         Variant("colours.jp2", jp2),
         Variant("alpha.jp2", saved(glass(), "JPEG2000")),
         Variant("cut.jp2", jp2[: len(jp2) // 2], DAMAGED),
-        Variant("phone.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500), "HEIC picture, which needs pillow"),
-        Variant("new.jxl", b"\xff\x0a" + bytes(50), "it is a JPEG XL picture, which needs pillow-jxl-plugin"),
+        Variant("phone.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500),
+                "damaged" if find_spec("pillow_heif") else "HEIC picture, which needs pillow-heif"),
+        Variant("new.jxl", b"\xff\x0a" + bytes(50),
+                "damaged" if find_spec("pillow_jxl") else "it is a JPEG XL picture, which needs pillow-jxl-plugin"),
         Variant("icon.ico", saved(drawing(), "ICO"), "it is an icon (ICO)"),
         Variant("drawing.svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>', "it is a drawing (SVG)"),
         Variant("mov.jpg", b"\0\0\0\x14ftypqt  \0\0\2\0qt  \0\0\0\x08wide" + bytes(50), "it is a video (MOV)"),

@@ -1,7 +1,4 @@
-"""Other programs read an export and the table of labels as ours do. Those that aren't installed are skipped:
-
-pip install datasets polars pyarrow; apt-get install miller
-"""
+"""Other programs read an export and the table of labels as ours do; `make long` installs them."""
 
 from __future__ import annotations
 
@@ -24,6 +21,7 @@ from lab2.labelling.results.export import Export
 from lab2.labelling.results.labels_table import as_csv, rows_of
 from lab2.labelling.results.training_set import Split, TrainingSet
 
+pytestmark = pytest.mark.long
 NAMES = ["NA", "null", "None", "0012", "12", "1e3", "1000", "T", "true", "a, b", 'say "hi"', "José", ""]
 
 

@@ -166,6 +166,11 @@ def _plain(part: bytes) -> float:
     return 1 - len(part.translate(None, PLAIN)) / max(1, len(part))
 
 
+def has_zeroed_run(data: bytes) -> bool:
+    """Return whether a JPEG has a run of zeros that no encoder writes, if that can be said of its kind."""
+    return _has_zeroed_run(data, read_header(data))
+
+
 def _has_zeroed_run(data: bytes, header: JpegHeader) -> bool:
     """Return whether a baseline scan has a run of zeros that no encoder writes.
 

@@ -48,20 +48,19 @@ def _read(data: bytes, chunks: Chunks) -> Samples:
         if first:
             frame, left, top = first
             canvas = width, height
-            return samples.of_array(samples.placed(_decoded(frame), canvas, left, top, colours), turn=turn)
+            return samples.of_array(samples.placed(_decoded(frame, found), canvas, left, top, colours), turn=turn)
         data = _file([(name, body) for name, body in chunks if name not in ANIMATION])
     row_bits = width * depth * CHANNELS.get(kind, 4)
     if row_bits * height > 8 * WHOLE_BYTES and not interlace and depth >= 8 and kind != PALETTE:
         check_size(width, height, 1)
         return replace(_in_bands(chunks, width, height), turn=turn, colours=colours)
     check_size(width, height, 4 * CHANNELS.get(kind, 4) * max(1, depth // 8))
-    return samples.of_array(_decoded(data if data.endswith(END) else data + END), turn=turn, colours=colours)
+    return samples.of_array(_decoded(data if data.endswith(END) else data + END, found), turn=turn, colours=colours)
 
 
-def _decoded(data: bytes) -> Pixels:
+def _decoded(data: bytes, found: dict[bytes, bytes]) -> Pixels:
     """Return the pixels; the one grey that a file may call transparent is, which OpenCV does for colours only."""
     pixels, _ = opencv.decode(data)
-    found = dict(reversed(list(_chunks(data))))
     if b"tRNS" not in found or (pixels.ndim == 3 and pixels.shape[2] != 1) or found[b"IHDR"][9] != GREY:
         return pixels
     depth = found[b"IHDR"][8]
@@ -101,9 +100,10 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _file(chunks: Chunks) -> bytes:
     """Return a PNG file of these chunks."""
-    return START + b"".join(
-        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
-    )
+    parts = [START]
+    for name, body in chunks:
+        parts += struct.pack(">I", len(body)), name, body, struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))
+    return b"".join(parts)
 
 
 def _first_frame(chunks: Chunks) -> tuple[bytes, int, int] | None:
@@ -135,6 +135,7 @@ def _in_bands(chunks: Chunks, width: int, height: int) -> Samples:
     depth, kind = head[8], head[9]
     row_bytes = (width * depth * CHANNELS[kind] + 7) // 8
     clear = [(name, body) for name, body in chunks if name == b"tRNS"]
+    known = dict([*clear, (b"IHDR", head)])
     rows = max(1, BAND_BYTES // row_bytes)
 
     def bands() -> Iterator[Pixels]:
@@ -156,7 +157,7 @@ def _in_bands(chunks: Chunks, width: int, height: int) -> Samples:
             filtered = (b"\0" + last if last else b"") + band  # the row above, of which filters speak
             shape = struct.pack(">II", width, count + bool(last)) + head[8:]
             idat = zlib.compress(filtered, 0)
-            pixels = _decoded(_file([(b"IHDR", shape), *clear, (b"IDAT", idat), (b"IEND", b"")]))
+            pixels = _decoded(_file([(b"IHDR", shape), *clear, (b"IDAT", idat), (b"IEND", b"")]), known)
             if last:
                 pixels = pixels[1:]
             last = _row(pixels[-1], kind, depth)

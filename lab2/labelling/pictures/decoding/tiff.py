@@ -1,4 +1,4 @@
-"""TIFF: libtiff unpacks strips and tiles; what their bytes mean, `tiff_values` says.
+"""TIFF: libtiff unpacks strips and tiles (zlib does Deflate's); what their bytes mean, `tiff_values` says.
 
 OpenCV shows many kinds wrongly or not at all: samples of 2, 4 or 16 bits, planes, white is zero, channels more than
 three, tiles. So it gets a directory that says "rows of grey bytes", for which it returns what libtiff unpacked. JPEG,
@@ -8,12 +8,13 @@ fax and the rest that pack pictures rather than bytes, OpenCV reads as they are.
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterable, Iterator
 from functools import partial
 
 import numpy
 
-from lab2.labelling.pictures.decoding import colour, opencv, samples, tags
+from lab2.labelling.pictures.decoding import colour, jpeg, opencv, samples, tags
 from lab2.labelling.pictures.decoding.colour import ColourSpace
 from lab2.labelling.pictures.decoding.kinds import RAW
 from lab2.labelling.pictures.decoding.limits import check_size
@@ -49,17 +50,19 @@ from lab2.labelling.pictures.decoding.tiff_layout import (
 from lab2.labelling.pictures.decoding.tiff_values import meant, numbers
 from lab2.labelling.pictures.picture import UnreadableImage
 
-KIND_OF_PAGE, PROFILE, DNG_VERSION = 254, 34675, 50706
+KIND_OF_PAGE, JPEG_TABLES, PROFILE, DNG_VERSION = 254, 347, 34675, 50706
 REDUCED, MASK = 1, 4  # bits of KIND_OF_PAGE
 OF_CAMERAS = {32803, 34892}  # photometric: colour filter array, linear raw
-BYTES_PACKED = {1, 5, 8, 32773, 32946}  # not at all, LZW, Deflate, PackBits, Deflate of old
-PICTURES_PACKED = {2, 3, 4, 6, 7, 32771}  # fax, JPEG, JPEG of old
+DEFLATE = {8, 32946}
+BYTES_PACKED = {1, 5, 32773} | DEFLATE  # not at all, LZW, PackBits
+JPEG = 7
+PICTURES_PACKED = {2, 3, 4, 6, JPEG, 32771}  # fax, JPEG, JPEG of old
 NAMES = {34712: "JPEG 2000", 33003: "JPEG 2000", 33005: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 50000: "Zstandard",
          50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL", 34661: "JBIG", 32809: "ThunderScan", 34676: "LogLuv",
          34677: "LogLuv", 34892: "lossy JPEG", 32766: "NeXT", 32908: "PixarFilm", 32909: "PixarLog"}  # fmt: skip
 STRAIGHT_ALPHA, PREMULTIPLIED_ALPHA = 2, 1
 BAND_BYTES, MOST_ROWS, MOST_ROW_BYTES = 32 * 2**20, 2**20, 2**20  # of which OpenCV takes no more at once
-DARK = 1 / 8  # of the range of 16 bits: brighter values mean that all of it is used
+DARK = 1 / 8  # of the range of 16 or 32 bits: brighter values mean that all of it is used
 SPARSE = 3  # rows and columns, to look at every third
 
 
@@ -93,9 +96,17 @@ def _read(data: bytes) -> Samples:
         raise UnreadableImage(unsupported("a TIFF with a thumbnail before its picture"))
     check_size(layout.width, layout.height, 8)
     pixels, messages = opencv.decode(data)
-    if opencv.tells_loss(messages):
+    if opencv.tells_loss(messages) or (compression == JPEG and _has_zeroed_jpeg(data, layout)):
         raise UnreadableImage(DAMAGED_OR_INCOMPLETE)
     return samples.of_array(pixels, colours=_profile(page))
+
+
+def _has_zeroed_jpeg(data: bytes, layout: Layout) -> bool:
+    """Return whether a strip or tile has a run of zeros that no encoder writes; libjpeg says nothing of most."""
+    tables = layout.page.get(JPEG_TABLES, b"")
+    start = tables.removesuffix(jpeg.END) if isinstance(tables, bytes) else b""
+    parts = (data[offset : offset + size] for offset, size in zip(layout.offsets, layout.sizes, strict=False))
+    return any(jpeg.has_zeroed_run(start + (part[2:] if start else part)) for part in parts)
 
 
 def _profile(page: Tags) -> ColourSpace | None:
@@ -123,7 +134,8 @@ def _as_samples(data: bytes, layout: Layout) -> Samples:
         alpha = {STRAIGHT_ALPHA: Alpha.STRAIGHT, PREMULTIPLIED_ALPHA: Alpha.PREMULTIPLIED}.get(meaning, Alpha.NONE)
     white = _white(layout)
     bands = partial(_bands, data, layout, alpha)
-    if layout.bits == 16 and layout.photometric in (BLACK_IS_ZERO, RGB) and alpha is Alpha.NONE and _is_dark(bands()):
+    may_be_dark = layout.bits in (16, 32) and layout.photometric in (BLACK_IS_ZERO, RGB) and alpha is Alpha.NONE
+    if may_be_dark and white and _is_dark(bands(), white):
         white = 0
     return Samples(
         bands, layout.width, layout.height, white=white, alpha=alpha, turn=tags.orientation_of(layout.page),
@@ -131,18 +143,18 @@ def _as_samples(data: bytes, layout: Layout) -> Samples:
     )  # fmt: skip
 
 
-def _is_dark(bands: Iterable[Pixels]) -> bool:
+def _is_dark(bands: Iterable[Pixels], white: float) -> bool:
     """Return whether a picture uses 12 or 13 of its 16 bits, as microscopes' do; some hot pixels don't count."""
-    return all(numpy.percentile(band[::SPARSE, ::SPARSE], samples.BRIGHTEST) <= DARK * 65535 for band in bands)
+    return all(numpy.percentile(band[::SPARSE, ::SPARSE], samples.BRIGHTEST) <= DARK * white for band in bands)
 
 
 def _white(layout: Layout) -> float:
     """Return the value of white in what `_bands` yields; 0: not known."""
     if layout.photometric in (PALETTE, CIELAB, ICCLAB):
         return 255
-    if layout.sample_format == FLOAT or layout.bits > 16:
+    if layout.sample_format == FLOAT or layout.bits > 32:
         return 0
-    return 255 if layout.bits <= 8 else 65535
+    return 255 if layout.bits <= 8 else 2 ** max(16, layout.bits) - 1
 
 
 def _bands(data: bytes, layout: Layout, alpha: Alpha) -> Iterator[Pixels]:
@@ -181,9 +193,12 @@ def _grey_rows(data: bytes, layout: Layout, start: int, count: int, rows: int) -
     offsets, sizes = layout.offsets[start : start + count], layout.sizes[start : start + count]
     if not sizes:  # old files leave them out where there is but one strip
         sizes = tuple(len(data) - offset for offset in offsets)
-    packed = b"".join(data[offset : offset + size] for offset, size in zip(offsets, sizes, strict=True))
+    parts = [data[offset : offset + size] for offset, size in zip(offsets, sizes, strict=True)]
+    packed = b"".join(parts)
     if len(packed) < sum(sizes):
         raise UnreadableImage(DAMAGED_OR_INCOMPLETE)
+    if number(layout.page, COMPRESSION, 1) in DEFLATE and number(layout.page, BIT_ORDER, 1) == 1:
+        return _inflated(parts, layout, rows)
     places = [8 + int(end) - size for end, size in zip(numpy.cumsum(sizes), sizes, strict=True)]
     fields = [
         (WIDTH, 4, [layout.row_bytes]), (HEIGHT, 4, [rows]), (BITS, 3, [8]),
@@ -195,6 +210,21 @@ def _grey_rows(data: bytes, layout: Layout, start: int, count: int, rows: int) -
     if opencv.tells_loss(messages) or pixels.shape[:2] != (rows, layout.row_bytes):
         raise UnreadableImage(DAMAGED_OR_INCOMPLETE)
     return pixels.reshape(rows, layout.row_bytes, -1)[:, :, 0]
+
+
+def _inflated(parts: list[bytes], layout: Layout, rows: int) -> Pixels:
+    """Return what zlib unpacks from strips or tiles, as rows of bytes; it compares checksums, libtiff does not."""
+    whole, unpacked = layout.row_bytes * layout.part_height, []
+    for first, part in zip(range(0, rows, layout.part_height), parts, strict=True):
+        size = layout.row_bytes * min(layout.part_height, rows - first)  # the last strip may be lower, and be filled up
+        try:
+            bytes_of_part = zlib.decompressobj().decompress(part, whole + 1)
+        except zlib.error:
+            bytes_of_part = b""
+        if not size <= len(bytes_of_part) <= whole:
+            raise UnreadableImage(DAMAGED_OR_INCOMPLETE)
+        unpacked.append(bytes_of_part[:size])
+    return numpy.frombuffer(b"".join(unpacked), numpy.uint8).reshape(rows, layout.row_bytes)
 
 
 def _file(fields: list[tuple[int, int, list[int]]], body: bytes) -> bytes:
