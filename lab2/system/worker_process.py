@@ -38,6 +38,10 @@ class ProcessDied(Exception):
     """The process at the other end has ended, or does not answer."""
 
 
+class NoReply(ProcessDied):
+    """The process at the other end is still there, and took longer to answer than anybody should wait."""
+
+
 class Channel:
     """One end of the line between two processes."""
 
@@ -84,11 +88,11 @@ class WorkerProcess(Channel):
         super().__init__(ours)
 
     def ask(self, head: dict[str, Any], data: bytes | memoryview = b"", patience: float = 60.0) -> Frame:
-        """Send a frame and return the reply; ProcessDied where none comes within `patience` seconds."""
+        """Send a frame and return the reply; NoReply if none comes within `patience` seconds."""
         try:
             self.send(head, data)
             if not self.ready(patience):
-                raise ProcessDied
+                raise NoReply
             return self.receive()
         except ProcessDied:
             if self._closed:  # it did not crash: the program ends, and this thread in the background is to be silent

@@ -7,13 +7,14 @@ import threading
 
 from lab2.errors import UserError
 from lab2.labelling.pictures.picture import Picture, UnreadableImage
-from lab2.system.worker_process import Frame, ProcessDied, WorkerProcess
+from lab2.system.worker_process import Frame, NoReply, ProcessDied, WorkerProcess
 
 MODULE = "lab2.labelling.pictures.decoding.decoder_process"
 OWN_SIZE = 0, 0  # the box of a picture that is not scaled
 PREVIEW_SIDE = 1280  # pixels, of the longer side
 PREVIEW_QUALITY = 80  # of a JPEG
 CHECK_BOX = 16  # pixels: what fits into it takes the least time, and all data is read for it
+PATIENCE_S = 60.0, 300.0  # for a picture; for one so large that it is decoded alone
 NO_OPENCV = "OpenCV can't be loaded ({}). Try: pip install -r requirements.txt"
 if sys.platform == "linux":
     NO_OPENCV += ", and: sudo apt-get install --no-install-recommends libgl1 libglib2.0-0"
@@ -61,11 +62,12 @@ class Decoder:
 
     def _reply(self, question: dict[str, int], data: bytes) -> Frame:
         try:
-            return self._process.ask(question, data)
-        except ProcessDied:
+            return self._process.ask(question, data, PATIENCE_S[question["alone"]])
+        except ProcessDied as death:
             died, self._process = self._process, WorkerProcess(MODULE)
             died.close()  # only now: if no process can be started, this one goes on saying that it died
-            raise UnreadableImage("decoding it crashes OpenCV") from None
+            reason = "decoding it takes too long" if isinstance(death, NoReply) else "decoding it crashes OpenCV"
+            raise UnreadableImage(reason) from None
 
     def close(self) -> None:
         self._process.close()

@@ -166,8 +166,9 @@ def _scaled(pixels: Pixels, white: float, kind: numpy.dtype[Any]) -> Pixels:
     """Return samples of any type as ones of an unsigned type, of which the largest is white."""
     largest = numpy.iinfo(kind).max
     if white and pixels.dtype in WHITES and largest == 255:  # OpenCV's way is the quickest
-        quick: Pixels = cv2.convertScaleAbs(numpy.ascontiguousarray(pixels), alpha=largest / white)
-        return quick.reshape(pixels.shape)
+        quick = cv2.convertScaleAbs(numpy.ascontiguousarray(pixels), alpha=largest / white)
+        shaped: Pixels = quick.reshape(pixels.shape)
+        return shaped
     low, high = (0.0, white) if white else _range(pixels)
     scaled = (pixels - numpy.float32(low)) * numpy.float32(largest / (high - low)) + numpy.float32(0.5)
     limited: Pixels = numpy.clip(numpy.nan_to_num(scaled), 0, largest)
