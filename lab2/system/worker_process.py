@@ -47,30 +47,35 @@ class Channel:
 
     def __init__(self, end: Connection) -> None:
         self._end = end
+        self._in_use = threading.Lock()  # by one thread: a line that is closed meanwhile raises anything
 
     def send(self, head: dict[str, Any], data: bytes | memoryview = b"") -> None:
         try:
-            self._end.send_bytes(json.dumps(head).encode())
-            self._end.send_bytes(data)
+            with self._in_use:
+                self._end.send_bytes(json.dumps(head).encode())
+                self._end.send_bytes(data)
         except OSError:
             raise ProcessDied from None
 
     def receive(self) -> Frame:
         """Return the next frame, waiting for it."""
         try:
-            return json.loads(self._end.recv_bytes()), self._end.recv_bytes()
+            with self._in_use:
+                return json.loads(self._end.recv_bytes()), self._end.recv_bytes()
         except (EOFError, OSError):
             raise ProcessDied from None
 
     def ready(self, timeout: float = 0.0) -> bool:
-        """Tell whether there is something to receive, or nothing more to come, within `timeout` seconds."""
+        """Return whether there is something to receive, or nothing more to come, within `timeout` seconds."""
         try:
-            return self._end.poll(timeout)
+            with self._in_use:
+                return self._end.poll(timeout)
         except OSError:  # ours is closed
             raise ProcessDied from None
 
     def close(self) -> None:
-        self._end.close()
+        with self._in_use:
+            self._end.close()
 
 
 class WorkerProcess(Channel):
@@ -101,9 +106,9 @@ class WorkerProcess(Channel):
 
     def close(self) -> None:
         self._closed = True
-        super().close()
-        self.process.kill()
+        self.process.kill()  # first: it ends the waiting of a thread that uses the line
         self.process.join()
+        super().close()
 
 
 def _start(process: multiprocessing.process.BaseProcess) -> None:
