@@ -152,6 +152,7 @@ def report(session: Session, options: argparse.Namespace) -> int:
     """Print the report, and draw a contact sheet if one is asked for."""
     if options.sheet:
         suffix_of_sheet(options.sheet)  # a wrong one is refused before any work
+        session.ready_decoder()
     session.outbox.flush(LAST_EFFORT)
     session.tell()
     store = session.images
@@ -162,9 +163,8 @@ def report(session: Session, options: argparse.Namespace) -> int:
     else:
         print(found.as_json() if options.output == "json" else found.as_csv(), flush=True)
     if options.sheet:
-        assert session.decoder
         shown = [(images[verdict.image], verdict) for verdict in found.verdicts[:MAX_PICTURES]]
-        write_sheet(options.sheet, shown, session.images, session.decoder)
+        write_sheet(options.sheet, shown, session.images, session.ready_decoder())
     return 0
 
 
@@ -196,6 +196,7 @@ def import_labels(session: Session, options: argparse.Namespace) -> int:
 def export(session: Session, options: argparse.Namespace) -> int:
     """Write a training set, or bring it up to date; return 1 where a picture is left out."""
     split = Split(options.split)
+    format = Format(options.format, session.ready_decoder()) if options.format in MAGIC else None
     session.outbox.flush(LAST_EFFORT)
     session.tell()
     store = session.images
@@ -207,7 +208,7 @@ def export(session: Session, options: argparse.Namespace) -> int:
         options.folder,
         split,
         lambda image: persist(partial(store.fetch, image), outages, session.patience, wait=work.stopping.wait),
-        Format(options.format, session.decoder) if options.format in MAGIC and session.decoder else None,
+        format,
     )
     if options.format == "labelstudio":
         work.write(TASKS, encode_tasks(wanted, store.aws.bucket))

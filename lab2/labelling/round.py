@@ -12,6 +12,7 @@ from lab2.errors import UserError
 from lab2.labelling.labels.choices import BY_VALUE, WITHDRAWN, majority
 from lab2.labelling.labels.label import Label, by_image
 from lab2.labelling.labels.timestamps import Clock
+from lab2.labelling.pictures.decoding.decoder import Decoder
 from lab2.labelling.pictures.image_store import PAGE, Image
 from lab2.labelling.pictures.picture import Picture
 from lab2.labelling.session import LAST_EFFORT, Session
@@ -25,6 +26,7 @@ TELL = 0.2  # seconds between looks at whether an outage is to be told while no 
 
 def label_round(session: Session, annotator: str, useful: bool) -> None:
     """Label a round of images, with `useful` those that need it most; then print how many labels are in S3."""
+    decoder = session.ready_decoder()
     outbox, images = session.outbox, session.images
     candidates = session.persist("Listing the pictures", images.sample)
     if not candidates:
@@ -36,7 +38,7 @@ def label_round(session: Session, annotator: str, useful: bool) -> None:
             return
     before = outbox.saved
     with suppress(KeyboardInterrupt):
-        ask_round(session, candidates, annotator)
+        ask_round(session, decoder, candidates, annotator)
     outbox.flush(LAST_EFFORT)
     session.tell()
     print(f"{counted(outbox.saved - before, 'label')} safe in S3", end="")
@@ -62,12 +64,9 @@ def pick_useful(session: Session, sample: list[Image], annotator: str) -> list[I
     return [image for _, image in sorted(needs, key=lambda pair: -pair[0])]
 
 
-def ask_round(session: Session, candidates: list[Image], annotator: str) -> None:
+def ask_round(session: Session, decoder: Decoder, candidates: list[Image], annotator: str) -> None:
     """Show a round of pictures, prefetched in the background, and put a label for each answer into the outbox."""
     screen, clock = session.screen(), Clock()
-    assert session.decoder
-    decoder = session.decoder
-
     outages = OutageReporter("Reading pictures", session.say)
 
     def load() -> tuple[Image, Picture] | None:

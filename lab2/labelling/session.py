@@ -21,6 +21,7 @@ from lab2.labelling.labels.label_file import LabelFile
 from lab2.labelling.labels.outbox import Outbox
 from lab2.labelling.labels.outbox_file import labels_wait
 from lab2.labelling.pictures.decoding.decoder import Decoder
+from lab2.labelling.pictures.decoding.opencv_check import HEADLESS
 from lab2.labelling.pictures.image_store import ImageStore
 from lab2.labelling.results.report import Report
 from lab2.system.worker_process import ProcessDied
@@ -97,12 +98,19 @@ class Session:
 
     def give_up_window(self) -> None:
         """Show pictures in the terminal from now on; UserError if the user asked for a window."""
+        cure = HEADLESS if self._window and self._window.is_headless else ""
         if self.display == "window":
-            raise UserError("No window can be opened on this display. Try: --display terminal")
+            raise UserError(f"No window can be opened on this display. {cure or 'Try: --display terminal'}")
         if self._window:
             self._window.close()
             self._window = None
-            self.say("No window can be opened here, so pictures are shown in the terminal.")
+            self.say(f"No window can be opened here, so pictures are shown in the terminal. {cure}".rstrip())
+
+    def ready_decoder(self) -> Decoder:
+        """Return the decoder once it can decode; UserError if OpenCV can't be used."""
+        self.decoder = self.decoder or Decoder()
+        self.decoder.check_opencv()
+        return self.decoder
 
     def say(self, sentence: str) -> None:
         """Keep a sentence until `tell`, when the user is not busy with a picture."""

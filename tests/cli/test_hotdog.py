@@ -100,13 +100,17 @@ def test_what_can_not_go_on_is_said_in_one_sentence_with_exit_code_2(
     assert len(errors.splitlines()) == 1
 
 
-def test_without_opencv_s_libraries_a_sentence_says_what_to_install(samples: World) -> None:
+@pytest.mark.parametrize(
+    "command", ["label", f"upload {ROOT}/underbase", "report --sheet x.png", "export --format jpg x"]
+)
+def test_without_opencv_s_libraries_a_sentence_says_at_the_start_what_to_install(samples: World, command: str) -> None:
     broken = samples.home / "broken" / "cv2"
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')")
     samples.env["PYTHONPATH"] = str(broken.parent)
-    code, _, errors = piped(samples, "label", typed="1\n")
-    assert code == 2 and "libGL.so.1" in errors and "apt-get install" in errors and len(errors.splitlines()) == 1
+    code, output, errors = piped(samples, *command.split(), typed="1\n")
+    assert (code, output) == (2, "")
+    assert "libGL.so.1" in errors and "apt-get install" in errors and len(errors.splitlines()) == 1
 
 
 # ---- at a terminal ----------------------------------------------------------------------------
@@ -289,7 +293,9 @@ def test_with_opencv_headless_pictures_are_shown_in_the_terminal(samples: World,
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     subprocess.run([*pip, "--target", str(folder), "opencv-python-headless"], check=True, timeout=10 * PATIENCE)
     child = terminal(samples, "label", DISPLAY=desktop.display, PYTHONPATH=str(folder))
-    child.expect_exact("No window can be opened here, so pictures are shown in the terminal.")
+    child.expect_exact(
+        "No window can be opened here, so pictures are shown in the terminal. OpenCV is installed without"
+    )
     child.expect("▀")
     child.expect_exact(HELP)
     child.sendline("1")

@@ -18,6 +18,7 @@ class Window:
     def __init__(self) -> None:
         self._process = WorkerProcess("lab2.labelling.display.window_process")
         self._box: tuple[int, int] | None = None  # None: not ready yet
+        self.is_headless = False  # whether OpenCV is known to have no windows
 
     @property
     def box(self) -> tuple[int, int]:
@@ -33,6 +34,9 @@ class Window:
             reply, _ = self._process.receive()
             if "problem" in reply:
                 raise UserError(reply["problem"])
+            if "headless" in reply:
+                self.is_headless = True
+                raise ProcessDied
             width, height = reply["box"]
             self._box = width, height
 

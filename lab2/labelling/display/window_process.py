@@ -13,7 +13,7 @@ from lab2.labelling.display.keys import HELP, SILENT, FocusCame, KeyPress, answe
 from lab2.labelling.display.layout import TEXT, layout
 from lab2.labelling.display.window import PATIENCE_S
 from lab2.labelling.display.x11 import X11Display
-from lab2.labelling.pictures.decoding.decoder import NO_OPENCV
+from lab2.labelling.pictures.decoding.opencv_check import problem_of_opencv
 from lab2.system.worker_process import Channel, quiet_opencv
 
 if TYPE_CHECKING:
@@ -236,12 +236,12 @@ def main(channel: Channel) -> None:
             return None  # there is no display, and Qt would abort
     os.environ |= {"QT_ENABLE_HIGHDPI_SCALING": "0", "QT_AUTO_SCREEN_SCALE_FACTOR": "0", "QT_SCALE_FACTOR": "1"}
     os.environ.pop("QT_SCREEN_SCALE_FACTORS", None)  # pixels are those of the screen: text is drawn here, and sharp
-    try:
-        import cv2
-    except ImportError as error:
-        return channel.send({"problem": NO_OPENCV.format(error)})
+    if problem := problem_of_opencv():
+        return channel.send({"problem": problem})
+    import cv2
+
     if not cv2.currentUIFramework():
-        return None  # opencv-python-headless, which has no windows
+        return channel.send({"headless": True})
     canvas = Canvas(channel, x11)
     channel.send({"ready": True, "box": [canvas.layout.width, canvas.layout.height - canvas.layout.bar]})
     return canvas.run()

@@ -85,7 +85,7 @@ class Uploader:
         self._memory = MemoryBudget(MAX_MEMORY)
         self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
         self._decoder_count = 0
-        self._add_decoder()  # only one yet: more would take the CPU from making the connection
+        self._add_decoder().check_opencv()  # only one yet: more would take the CPU from making the connection
         self._worker = BatchWorker(
             OutageReporter("Uploading"), self._work, size=1, threads=UPLOADS, reject=self._leave_out
         )
@@ -164,9 +164,11 @@ class Uploader:
         if copies:
             self._worker.put([copies])
 
-    def _add_decoder(self) -> None:
-        self._decoders.put(Decoder())
+    def _add_decoder(self) -> Decoder:
+        decoder = Decoder()
+        self._decoders.put(decoder)
         self._decoder_count += 1
+        return decoder
 
     def _shrink(self, data: bytes) -> bytes | None:
         """Return the preview of a picture, None of one that is small; UnreadableImage if it can't be shown."""

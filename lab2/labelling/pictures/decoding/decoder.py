@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
+from typing import Any
 
 from lab2.errors import UserError
+from lab2.labelling.pictures.decoding.opencv_check import CRASHES
 from lab2.labelling.pictures.picture import Picture, UnreadableImage
 from lab2.system.worker_process import Frame, NoReply, ProcessDied, WorkerProcess
 
@@ -15,9 +17,6 @@ PREVIEW_SIDE = 1280  # pixels, of the longer side
 PREVIEW_QUALITY = 80  # of a JPEG
 CHECK_BOX = 16  # pixels: what fits into it takes the least time, and all data is read for it
 PATIENCE_S = 60.0, 300.0  # for a picture; for one so large that it is decoded alone
-NO_OPENCV = "OpenCV can't be loaded ({}). Try: pip install -r requirements.txt"
-if sys.platform == "linux":
-    NO_OPENCV += ", and: sudo apt-get install --no-install-recommends libgl1 libglib2.0-0"
 
 _large_pictures = threading.Lock()  # one at a time in the whole program, however many decoders it has
 _warned: set[str] = set()
@@ -29,6 +28,15 @@ class Decoder:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process = WorkerProcess(MODULE)
+
+    def check_opencv(self) -> None:
+        """Return when pictures can be decoded; UserError if OpenCV can't be used."""
+        with self._lock:
+            try:
+                reply, _ = self._process.ask({}, patience=PATIENCE_S[1])
+            except ProcessDied:
+                reply = {"problem": CRASHES}
+        self._take(reply)
 
     def decode(self, data: bytes, width: int, height: int) -> Picture:
         """Return the picture, as large as fits into width x height; UnreadableImage if the bytes are not one."""
@@ -50,6 +58,11 @@ class Decoder:
             if "is_large" in reply:
                 with _large_pictures:
                     reply, pixels = self._reply(box | {"alone": 1}, data)
+        self._take(reply)
+        return reply, pixels
+
+    def _take(self, reply: dict[str, Any]) -> None:
+        """Print the warnings of a reply; raise what it says is wrong."""
         for warning in reply.get("warnings", ()):
             if warning not in _warned:
                 _warned.add(warning)
@@ -58,7 +71,6 @@ class Decoder:
             raise UserError(reply["problem"])
         if "reason" in reply:
             raise UnreadableImage(reply["reason"])
-        return reply, pixels
 
     def _reply(self, question: dict[str, int], data: bytes) -> Frame:
         try:

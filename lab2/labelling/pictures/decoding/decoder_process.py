@@ -8,7 +8,7 @@ from typing import Any
 
 from lab2.errors import internal_error
 from lab2.labelling.pictures.decoding import limits
-from lab2.labelling.pictures.decoding.decoder import NO_OPENCV
+from lab2.labelling.pictures.decoding.opencv_check import problem_of_opencv
 from lab2.labelling.pictures.picture import UnreadableImage
 from lab2.system.worker_process import Channel, Frame, quiet_opencv
 
@@ -20,16 +20,15 @@ def main(channel: Channel) -> None:
     quiet_opencv()
     limits.prepare_opencv()
     said = [warning] if (warning := limit_memory()) else []  # goes with the first reply
-    problem = ""
-    try:
-        import cv2  # noqa: F401 - only to know early
-    except ImportError as error:
-        problem = NO_OPENCV.format(error)
+    problem = problem_of_opencv()
     while True:
         question, data = channel.receive()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
-            reply, pixels = ({"problem": problem}, b"") if problem else answer(question, data)
+            if problem or not question:  # without a question: is OpenCV there?
+                reply, pixels = {"problem": problem} if problem else {}, b""
+            else:
+                reply, pixels = answer(question, data)
         said += [str(warning.message) for warning in caught if warning.category is UserWarning]
         channel.send(reply | {"warnings": said}, pixels)
         said = []
