@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from lab2.aws.failures import (
@@ -19,10 +20,8 @@ from lab2.aws.once import once
 from lab2.aws.timing import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from lab2.errors import TryLater, UserError
 
-TYPE_CHECKING = False  # as typing has it, which takes a tenth of the client's start
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any, NamedTuple
 
     import boto3
     from botocore.credentials import Credentials
@@ -36,22 +35,17 @@ if TYPE_CHECKING:
     from lab2.aws.sqs.message_queue import Queue
     from lab2.aws.sqs.transport import SqsTransport
 
-    class Endpoint(NamedTuple):
-        """Where AWS is, and as whom: no variable, profile, configuration file or proxy changes it."""
-
-        url: str
-        region: str
-        access_key: str
-        secret_key: str
-        folder: Path  # on this machine, of what is stored there
-
-else:
-    from collections import namedtuple
-
-    Endpoint = namedtuple("Endpoint", "url region access_key secret_key folder")
-
-
 OLDEST_BOTO3 = (1, 36)  # as in pyproject.toml: older ones lack a setting of S3's checksums
+
+
+class Endpoint(NamedTuple):
+    """Where AWS is, and as whom: no variable, profile, configuration file or proxy changes it."""
+
+    url: str
+    region: str
+    access_key: str
+    secret_key: str
+    folder: Path  # on this machine, of what is stored there
 
 
 class AwsSession:

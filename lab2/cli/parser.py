@@ -7,7 +7,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any, NoReturn
 
@@ -215,5 +214,7 @@ def _refuse_empty(arguments: Sequence[str], parser: Parser) -> None:
 
 def _hint(typed: str, names: Iterable[str]) -> str:
     """Return a question whether the nearest of the names was meant, '' if none is near."""
+    from difflib import get_close_matches  # only for those who mistyped: it takes time at each start
+
     (nearest,) = get_close_matches(typed, list(names), 1) or [""]
     return nearest and f"; did you mean {nearest}?"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # the client's first prompt waits for what is imported up here
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
