@@ -43,7 +43,7 @@ check: .venv/dev ## formatting, linting, types, templates, declared dependencies
 	$(BIN)/deptry bench lab2 tests tools --ignore DEP002
 
 locks: .venv/dev ## the newest releases that pyproject.toml allows, pinned for `make`
-	$(LOCK) --all-extras --no-extra pictures --no-extra long -o locks/dev.txt
+	$(LOCK) --extra completion --extra dev --extra labeller --extra local -o locks/dev.txt
 	$(LOCK) --all-extras -c locks/dev.txt -o locks/long.txt
 	$(LOCK) --extra labeller --extra local -c locks/dev.txt -o locks/label.txt
 	$(LOCK) --extra local -c locks/dev.txt -o locks/run.txt

@@ -20,7 +20,7 @@ from lab2.aws.session import AwsSession
 from lab2.aws.sqs.message_queue import Message, Queue
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 30  # seconds that something expected may take on a busy machine
+PATIENCE = 60  # seconds that something expected may take on a busy machine
 
 
 def until(claim: Callable[[], Any], patience: float = PATIENCE) -> Any:
