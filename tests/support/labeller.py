@@ -18,7 +18,7 @@ from lab2.aws.resources import LABEL_KEY
 from lab2.labelling.labels.csv_dialect import HEADER
 from lab2.labelling.labels.label import Label
 
-HELP = "1 hot dog, 0 not, u back, s skip, q end: "
+HELP = "1 hot dog, 0 not, u back, s skip, b brighter, q end: "
 
 
 def rows(world: World) -> list[dict[str, str]]:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
+from lab2.labelling.display.screen import BRIGHTER
 from lab2.labelling.labels.choices import BY_VALUE, CHOICES
 
 HELP = (
     "   ".join(f"{choice.value} {choice.title}" for choice in CHOICES)
-    + "   u or Backspace back   s skip   q or Esc end"
+    + "   u or Backspace back   s skip   b brighter   q or Esc end"
 )
 COMMANDS = {
-    "u": "u", "s": "s", "q": "q",
-    "г": "u", "ы": "s", "і": "s", "й": "q",  # noqa: RUF001 - the places of u, s and q: Russian, Ukrainian
-    "θ": "u", "σ": "s", "ς": "s",  # noqa: RUF001 - Greek, where q is ;
-    "ו": "u", "ד": "s",  # noqa: RUF001 - Hebrew, where it is /
-    "ع": "u", "س": "s", "ض": "q",  # Arabic and Persian
+    "u": "u", "s": "s", "b": BRIGHTER, "q": "q",
+    "г": "u", "ы": "s", "і": "s", "и": BRIGHTER, "й": "q",  # noqa: RUF001 - their places: Russian, Ukrainian
+    "θ": "u", "σ": "s", "ς": "s", "β": BRIGHTER,  # noqa: RUF001 - Greek, where q is ;
+    "ו": "u", "ד": "s", "נ": BRIGHTER,  # noqa: RUF001 - Hebrew, where it is /
+    "ع": "u", "س": "s", "لا": BRIGHTER, "ﻻ": BRIGHTER, "ض": "q",  # Arabic and Persian
 }  # fmt: skip
 BY_CHARACTER: dict[str, str] = COMMANDS | {
     key: choice.value for choice in CHOICES for key in (choice.value, *choice.keys)
@@ -31,7 +32,7 @@ BY_KEYSYM: dict[int, str] = {
     0xFF1B: "q",
     0x1B: "q",
 }  # Backspace and Escape, of Qt and of other toolkits
-BY_PLACE: dict[int, str] = {30: "u", 39: "s", 24: "q"}
+BY_PLACE: dict[int, str] = {30: "u", 39: "s", 56: BRIGHTER, 24: "q"}
 for _value in BY_VALUE:
     BY_KEYSYM |= dict.fromkeys((0xFFB0 + int(_value), PAD_WITHOUT_NUM_LOCK[int(_value)]), _value)
     BY_PLACE |= dict.fromkeys((DIGIT_ROW[int(_value)], PAD[int(_value)]), _value)
@@ -57,7 +58,7 @@ class FocusCame:
 
 
 def answer_of_key(keysym: int, place: int | None) -> str:
-    """Return the answer that a key gives, "" for none; `place` is its X keycode, None if it is not known.
+    """Return the answer that a key gives, or BRIGHTER, "" for none; `place` is its X keycode, None if it is not known.
 
     Latin letters and digits count as what they are: on a French keyboard A stands in the place of q.
     """

@@ -8,6 +8,8 @@ from typing import Protocol
 from lab2.labelling.pictures.picture import Picture
 
 REFLEX_S = 0.15  # nobody sees a picture and answers it faster
+BRIGHTER = "b"  # what a key gives that is no answer: the picture is shown with the next of GAMMAS
+GAMMAS = 1.0, 2.0, 4.0
 
 
 class Screen(Protocol):

@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable
 
 from lab2.labelling.display.keys import answer_of_character
-from lab2.labelling.display.screen import REFLEX_S
+from lab2.labelling.display.screen import BRIGHTER, GAMMAS, REFLEX_S
 from lab2.labelling.labels.choices import CHOICES
 from lab2.labelling.pictures.picture import Picture
 from lab2.system.keyboard import ask, drop_typed_ahead
 from lab2.terminal import draws_over
 
-HELP = ", ".join(f"{choice.value} {choice.title}" for choice in CHOICES) + ", u back, s skip, q end"
+HELP = ", ".join(f"{choice.value} {choice.title}" for choice in CHOICES) + ", u back, s skip, b brighter, q end"
 LINE = 50  # characters of the line below a picture, at most
 
 
@@ -38,6 +38,7 @@ class TerminalScreen:
             name = ""
         print(f"Picture {place}{name and f': {name}'}   ({status()})", flush=True)
         started = time.monotonic()
+        brightness = 0
         if sys.stdin.isatty():  # what was typed before the picture was there is no answer to it
             time.sleep(REFLEX_S)
             drop_typed_ahead()
@@ -47,9 +48,14 @@ class TerminalScreen:
             except EOFError:
                 print()
                 typed = "q"
-            if answer := answer_of_character(typed):
+            answer = answer_of_character(typed)
+            if answer == BRIGHTER and self.draws:
+                brightness = (brightness + 1) % len(GAMMAS)
+                sys.stdout.write(half_blocks(picture.brightened(GAMMAS[brightness]), *self.box))
+            elif answer and answer != BRIGHTER:
                 return answer, time.monotonic() - started
-            print(f"Please type one of these: {HELP}.")
+            else:
+                print(f"Please type one of these: {HELP}.")
 
     def hide(self) -> None:
         pass

@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab2.labelling.display.drawing import write
 from lab2.labelling.display.key_guard import KeyGuard
 from lab2.labelling.display.keys import HELP, SILENT, FocusCame, KeyPress, answer_of_key, character_of
 from lab2.labelling.display.layout import TEXT, layout
+from lab2.labelling.display.screen import BRIGHTER, GAMMAS
 from lab2.labelling.display.window import PATIENCE_S
 from lab2.labelling.display.x11 import X11Display
 from lab2.labelling.pictures.decoding.opencv_check import problem_of_opencv
+from lab2.labelling.pictures.picture import Picture
 from lab2.system.worker_process import Channel, quiet_opencv
-
-if TYPE_CHECKING:
-    import numpy
 
 TITLE = "Hot dog or not"
 GROUND = 32  # the grey behind picture and text
@@ -37,7 +36,8 @@ class Canvas:
         self.channel = channel
         self.x11 = x11
         self.layout = layout(*x11.work_area() if x11 else ELSEWHERE)
-        self.picture: numpy.ndarray[Any, Any] | None = None  # None: nothing to answer
+        self.picture: Picture | None = None  # None: nothing to answer
+        self.brightness = 0  # which of GAMMAS it is shown with
         self.place = ""  # of the picture in its round
         self.status = ""  # of the labels
         self.refusal = ""  # why the last key was no answer
@@ -65,7 +65,6 @@ class Canvas:
 
     def _obey(self, order: dict[str, Any], pixels: bytes) -> None:
         import cv2
-        import numpy
 
         if "hide" in order:
             cv2.destroyAllWindows()
@@ -76,8 +75,7 @@ class Canvas:
         self.status = order["status"]
         if "place" in order:
             self.place, self.refusal = order["place"], ""
-            shape = order["height"], order["width"], 3
-            self.picture = numpy.frombuffer(pixels, numpy.uint8).reshape(shape)
+            self.picture, self.brightness = Picture(order["width"], order["height"], pixels), 0
             self._show()
             self.channel.send({"shown": True})
         elif self.picture is not None:
@@ -146,9 +144,11 @@ class Canvas:
         assert self.picture is not None
         width, height, bar, scaled = self.layout.width, self.layout.height, self.layout.bar, self.layout.scaled
         canvas = numpy.full((height, width, 3), GROUND, numpy.uint8)
-        high, wide = self.picture.shape[:2]
+        high, wide = self.picture.height, self.picture.width
         top, left = (height - bar - high) // 2, (width - wide) // 2
-        canvas[top : top + high, left : left + wide] = self.picture
+        shown = self.picture.brightened(GAMMAS[self.brightness]) if self.brightness else self.picture
+        pixels = numpy.frombuffer(shown.pixels, numpy.uint8).reshape(high, wide, 3)
+        canvas[top : top + high, left : left + wide] = pixels
         first, second = height - bar + scaled(30), height - scaled(18)
         end = write(canvas, self.place, scaled(16), first, (255, 255, 255), scaled(TEXT))
         write(canvas, self.status, max(width // 2, end + scaled(TEXT)), first, (190, 190, 190), scaled(TEXT))
@@ -196,7 +196,10 @@ class Canvas:
             return
         elif press.is_modified:
             self._refuse(MODIFIED)
-        elif answer := answer_of_key(press.keysym, press.place):
+        elif (answer := answer_of_key(press.keysym, press.place)) == BRIGHTER:
+            self.brightness = (self.brightness + 1) % len(GAMMAS)
+            self._draw()
+        elif answer:
             self._answer(answer)
         else:
             self._refuse(f"{self._name(press.keysym)} is not an answer.")

@@ -53,3 +53,14 @@ def test_picture_text_and_prompt_fit_a_narrow_terminal_together(
 def test_answers_are_typed_on_any_layout(monkeypatch: pytest.MonkeyPatch, typed: str, answer: str) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"x\n{typed}\n"))
     assert TerminalScreen().ask(Picture(1, 1, b"abc"), "name", "1 of 4", str)[0] == answer
+
+
+def test_a_key_makes_a_dark_picture_brighter(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr("sys.stdin", io.StringIO("b\nb\nB\n1\n"))
+    screen = TerminalScreen()
+    screen.draws = True
+    assert screen.ask(Picture(1, 1, bytes((0, 16, 255))), "name", "1 of 4", str)[0] == "1"
+    assert re.findall(r"38;2;255;(\d+);0m", capsys.readouterr().out) == ["16", "64", "128", "16"]

@@ -23,7 +23,7 @@ from lab2.system.worker_process import ProcessDied
 
 SCREENS = [(1280, 720), (1024, 600), (768, 1366), (640, 480), (3840, 2160)]
 GREY = (32, 32, 32)  # of the window
-ONE, TWO, ZERO, Q, U, A, S, KEYPAD_1, KEYPAD_0 = 10, 11, 19, 24, 30, 38, 39, 87, 90  # keycodes, which are places
+ONE, TWO, ZERO, Q, U, A, S, B, KEYPAD_1, KEYPAD_0 = 10, 11, 19, 24, 30, 38, 39, 56, 87, 90  # keycodes, which are places
 PLACES = {ONE: "1", ZERO: "0", U: "u", S: "s", KEYPAD_1: "1", KEYPAD_0: "0", Q: "q"}
 LAYOUTS = {
     "ru": PLACES, "gr": PLACES, "il": PLACES, "ara": PLACES, "cz": PLACES, "us": PLACES, "ua": PLACES,
@@ -56,7 +56,7 @@ class Labeller(threading.Thread):
 
 def red(number: int) -> tuple[int, int, int]:
     """Return blue, green, red of a picture."""
-    return 0, 0, 255 - number % 2
+    return 0, 16, 255 - number % 2
 
 
 @contextmanager
@@ -194,6 +194,17 @@ def test_fingers_on_wheel_modifiers_and_keys_that_are_held(desktop: Desktop, mon
         desktop.do("keydown", "1", "sleep", "1.5", "keyup", "1")  # it repeats after 0.7 s at most
         assert answered(labeller, "1 held down") == "1"
         press(desktop, labeller, "us", {ZERO: "0", S: "s"})  # and nothing was answered before these
+
+
+@on((1024, 600))
+def test_a_key_makes_dark_pictures_brighter_and_is_no_answer(desktop: Desktop, monkeypatch: pytest.MonkeyPatch) -> None:
+    desktop.set_layout("ru")
+    with labelling(desktop, monkeypatch) as labeller:
+        time.sleep(2 * QUIET_S)
+        for shown in ((0, 64, 254), (0, 128, 255), red(1)):
+            desktop.press(str(B))
+            until(lambda shown=shown: coloured(desktop.screenshot(), shown).any())
+        press(desktop, labeller, "ru", {ONE: "1", ZERO: "0"})  # the next picture is as it is
 
 
 @on((1024, 600))

@@ -86,7 +86,9 @@ def png(chance: random.Random) -> bytes:
     elif colours == "profile" and mode.startswith("RGB"):
         extra = chunk(b"iCCP", b"p\0\0" + zlib.compress(matrix_profile(chance)))
     elif colours == "deep" and mode == "RGB":
-        data = cv2.imencode(".png", numpy.array(image)[:, :, ::-1].astype(numpy.uint16) * 257)[1].tobytes()
+        data = cv2.imencode(".png", numpy.array(image.convert("RGB"))[:, :, ::-1].astype(numpy.uint16) * 257)[
+            1
+        ].tobytes()
     return data[:33] + extra + data[33:]
 
 
