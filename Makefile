@@ -39,7 +39,7 @@ check: .venv/dev ## formatting, linting, types, templates, declared dependencies
 	$(BIN)/cfn-lint aws.yaml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
 	$(BIN)/pre-commit validate-config
-	$(BIN)/deptry lab2 --optional-dependencies-dev-groups dev
+	$(BIN)/deptry lab2 --optional-dependencies-dev-groups dev,long
 	$(BIN)/deptry bench lab2 tests tools --ignore DEP002
 
 locks: .venv/dev ## the newest releases that pyproject.toml allows, pinned for `make`
