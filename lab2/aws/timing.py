@@ -2,7 +2,8 @@
 
 A call that hangs is given up while the messages in its reply are still ours: a read timeout is above the longest poll
 and below each visibility timeout. The queues of aws.yaml have the same visibility timeouts as the programs ask for. A
-function behind the request queue may run for a sixth of its visibility timeout, as AWS advises:
+function behind the request queue may run for a sixth of what its visibility timeout leaves, once a batch is gathered,
+as AWS advises:
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html (read in 2026).
 """
 
@@ -15,4 +16,5 @@ READ_TIMEOUT_S = 25
 REQUEST_VISIBILITY_S = 60  # of a request, renewed while a server holds it
 ANSWER_VISIBILITY_S = 30  # of an answer, renewed while a client holds it
 DEAD_LETTER_VISIBILITY_S = 60
-FUNCTION_TIMEOUT_S = REQUEST_VISIBILITY_S // 6
+FUNCTION_WINDOW_S = 1  # for which a batch is gathered
+FUNCTION_TIMEOUT_S = (REQUEST_VISIBILITY_S - FUNCTION_WINDOW_S) // 6

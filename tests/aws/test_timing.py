@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from support.world import World
+from support.world import ROOT, World
 
 from lab2.aws.timing import (
     ANSWER_VISIBILITY_S,
     DEAD_LETTER_VISIBILITY_S,
     FUNCTION_TIMEOUT_S,
+    FUNCTION_WINDOW_S,
     LONGEST_POLL_S,
     READ_TIMEOUT_S,
     REQUEST_VISIBILITY_S,
@@ -23,7 +26,10 @@ def test_a_call_that_hangs_is_given_up_while_its_messages_are_ours(visibility: i
 
 
 def test_a_function_runs_for_a_sixth_of_the_visibility_timeout_at_most() -> None:
-    assert 0 < FUNCTION_TIMEOUT_S * 6 <= REQUEST_VISIBILITY_S
+    assert 0 < FUNCTION_TIMEOUT_S * 6 + FUNCTION_WINDOW_S <= REQUEST_VISIBILITY_S
+    template = (ROOT / "aws.yaml").read_text()
+    assert re.findall(r" Timeout: (\d+)", template) == [str(FUNCTION_TIMEOUT_S)]
+    assert re.findall(r"MaximumBatchingWindowInSeconds: (\d+)", template) == [str(FUNCTION_WINDOW_S)]
 
 
 def test_the_queues_are_deployed_with_the_visibility_timeouts_of_the_programs(world: World) -> None:

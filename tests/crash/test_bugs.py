@@ -17,7 +17,7 @@ from lab2.stats.protocol import decode_answer, encode_request, new_id
 
 # Where the bug is, and whether it shows once or for one request at each try.
 TARGETS = {
-    "handler": "lab2.stats.server.service:answer_request",
+    "handler": "lab2.stats.server.stages:answer_request",
     "index, asked": "lab2.stats.server.log.index:LogIndex.find",
     "index, told": "lab2.stats.server.log.index:LogIndex.add",
     "index, told, after": "lab2.stats.server.log.index:LogIndex.add!",

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,14 +14,13 @@ import pytest
 from support.faults import FAULTS, at_each_call
 from support.logs import begin_log
 from support.proxy import ALWAYS, Call, Fault, Proxy
+from support.requests import ask, assert_all_is_well
 from support.world import PATIENCE, World, until
 
-from lab2.aws.sqs.message_queue import Outgoing, batches
+from lab2.aws.sqs.message_queue import Outgoing
 from lab2.stats.client.batch import MANY
-from lab2.stats.protocol import decode_answer, encode_request, new_id
-from lab2.stats.server.log.row import is_closing
+from lab2.stats.protocol import encode_request, new_id
 
-REQUEST_QUEUE = 25
 LEASE = 60  # seconds for which a request that is received is nobody else's
 SOON = 3  # seconds that a message taken by somebody who died is hidden here, instead of a minute
 
@@ -31,35 +29,8 @@ CLIENT_CALLS = ["GetQueueUrl", "ListQueues", "SendMessageBatch", "ReceiveMessage
 PRIVATE_CALLS = ["ListQueues", "CreateQueue", "SendMessageBatch", "ReceiveMessage", "DeleteMessageBatch", "DeleteQueue"]
 
 
-def ask(world: World, count: int = REQUEST_QUEUE) -> list[str]:
-    """Put requests on the queue; return their ids."""
-    ids = [new_id() for _ in range(count)]
-    for batch in batches(enumerate(ids)):
-        sent = [Outgoing(encode_request([number, 1]), {"id": id, "client": "me@here"}) for number, id in batch]
-        assert world.queue("lab2").send(sent) == []
-    return ids
-
-
 def start(world: World) -> subprocess.Popen[str]:
     return world.start("server.py", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def assert_all_is_well(world: World, ids: list[str]) -> None:
-    """Every request answered rightly, logged once, and gone; nothing dead, nothing left invisible."""
-    answers: dict[str, set[float]] = {}
-
-    def done() -> bool:
-        for message in world.drain("lab2_1"):
-            answer = decode_answer(message.body)
-            answers.setdefault(answer.id, set()).add(answer.summary.get("mean"))
-        return len(answers) == len(ids) and world.depth("lab2") == (0, 0)
-
-    until(done, patience=3 * PATIENCE)
-    assert answers == {id: {(number + 1) / 2} for number, id in enumerate(ids)}
-    rows = [json.loads(line) for body in world.objects("log/2").values() for line in body.splitlines()]
-    rows = [row for row in rows if not is_closing(row)]
-    assert Counter(row["id"] for row in rows) == Counter(ids)
-    assert world.depth("lab2_dead") == (0, 0)
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ class Requests:
     def server(self, faults: float) -> Server:
         s3, sqs = S3(self.world, self.bucket, faults), SQS(self.world, self.queues, faults)
         aws: Any = SimpleNamespace(
-            s3=s3, sqs=sqs, bucket="bucket", check_bucket=lambda _: None, queue_url=str,
+            s3=s3, sqs=sqs, bucket="bucket", store_is_aws=True, check_bucket=lambda _: None, queue_url=str,
             queue=lambda name: Queue(sqs, name), queue_at=lambda url: Queue(sqs, url),
         )  # fmt: skip
         while True:
@@ -97,7 +97,7 @@ class Requests:
     def serve(self, faults: float, rounds: int) -> None:
         """What a server does: receives, and takes each step with all that waits for it; 0 rounds: until all is done."""
         server = self.server(faults)
-        workers: list[Waiting] = [server._log, server._answer, server._delete]  # type: ignore[list-item]
+        workers: list[Waiting] = [server.stages.log, server.stages.answer, server._delete]  # type: ignore[list-item]
         turn = 0
         while turn < rounds if rounds else self.queues[REQUEST_QUEUE] or any(worker.items for worker in workers):
             turn += 1
@@ -247,7 +247,8 @@ def simulated() -> Iterator[None]:
             "lab2.stats.server.log.segments.STEP": STEP,
             "lab2.stats.server.log.segments.ThreadPoolExecutor": InTurn,
             "lab2.stats.server.service.BatchWorker": Waiting,
-            "lab2.stats.server.service.datetime": Clock,
+            "lab2.stats.server.stages.BatchWorker": Waiting,
+            "lab2.stats.server.stages.datetime": Clock,
         }.items():
             patches.enter_context(patch(target, value))
         patches.enter_context(patch("lab2.stats.server.service.Poller", Poller))

@@ -25,7 +25,7 @@ from lab2.labelling.labels.outbox_file import OutboxFile
 from lab2.stats.server.log.request_log import RequestLog, _SegmentCodec
 from lab2.stats.server.log.segments import Segment, date_of
 from lab2.stats.server.log.window import CLOCK_ERROR_S
-from lab2.stats.server.service import Server
+from lab2.stats.server.stages import Stages
 
 SUBJECTS = {"labellers": labellers, "servers": servers}
 MEMORY = Path("/dev/shm")  # where there is one, an fsync takes no time
@@ -118,8 +118,8 @@ def taken_as_its_own(self: OutboxFile) -> tuple[list[Label], bool]:
     return [label for label, _ in found], any(sender != self._sender for _, sender in found)
 
 
-def deleted_too_early(self: Server, requests: Any, write: Callable[[Server, Any], None] = Server._write) -> None:
-    self._delete.put(requests)
+def deleted_too_early(self: Stages, requests: Any, write: Callable[[Stages, Any], None] = Stages._write) -> None:
+    self.done(requests)
     write(self, requests)
 
 
@@ -172,7 +172,7 @@ BREAKAGES: dict[str, tuple[ModuleType, dict[str, Any]]] = {
     ),
     "a window of 15 minutes": (
         servers,
-        {"lab2.stats.server.service.first_logged": lambda _, sent, __: sent - CLOCK_ERROR_S},
+        {"lab2.stats.server.stages.first_logged": lambda _, sent, __: sent - CLOCK_ERROR_S},
     ),
     "segments from before a server's start are not read": (
         servers,
@@ -198,7 +198,7 @@ BREAKAGES: dict[str, tuple[ModuleType, dict[str, Any]]] = {
         servers,
         {"lab2.stats.server.log.request_log._SegmentCodec.encode": numbered_at_each_try},
     ),
-    "deleted before it is logged": (servers, {"lab2.stats.server.service.Server._write": deleted_too_early}),
+    "deleted before it is logged": (servers, {"lab2.stats.server.stages.Stages._write": deleted_too_early}),
 }
 
 

@@ -1,0 +1,195 @@
+"""What becomes of each request, in a server's loop or a function of AWS Lambda: it is read, logged, answered.
+
+Who receives the requests also deletes them, once they are handed to `done`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from lab2.aws.failures import MISSING_QUEUE_CODES, error_code
+from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE
+from lab2.aws.retry import OutageReporter, is_outage, is_passing
+from lab2.aws.session import AwsSession
+from lab2.aws.sqs.message_queue import BATCH, Message, Outgoing
+from lab2.errors import UserError, internal_error
+from lab2.events import log_event, log_outage
+from lab2.stats.protocol import MAX_CHARACTERS, answer_request, encode_answer
+from lab2.stats.server.log.index import NoRoom
+from lab2.stats.server.log.request_log import RequestLog
+from lab2.stats.server.log.row import LogRow, encode_row
+from lab2.stats.server.log.window import first_logged, first_sent
+from lab2.terminal import counted, printable
+from lab2.workers import BatchWorker
+
+MAX_WRITTEN = 4_000  # requests in one write to the log
+MAX_RECEIVES = 5  # of a request, as aws.yaml has it
+MAX_REFUSED = 3  # times that a private queue is asked to take an answer; then the shared queue gets it
+APPEARS_WITHIN = 5.0  # seconds within which a new queue can be used; AWS says one
+_NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")  # an id or client that is echoed
+_PRIVATE_QUEUE = re.compile(re.escape(ANSWER_QUEUE) + r"-[A-Za-z0-9_-]{1,70}")
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """A request in hand: its message, the queue that its answer goes to, the row to log, the answer."""
+
+    message: Message
+    id: str
+    client: str | None
+    reply_to: str
+    since: float  # before which it was not logged (epoch seconds)
+    row: LogRow
+    answer: str
+    missing_since: float = 0.0  # when its private queue was first found missing (monotonic seconds)
+    refused: int = 0  # times that its private queue did not take the answer
+
+    @property
+    def outgoing(self) -> Outgoing:
+        return Outgoing(self.answer, {"id": self.id} | ({"client": self.client} if self.client else {}))
+
+
+class Stages:
+    """Two workers that every request goes through: log, answer.
+
+    `done` is given requests that are answered, `let_go` a message that can't be handled, and `give_up` why none can.
+    `after_write` is called with the log and the number of rows just written, and may wait before the next.
+    """
+
+    def __init__(
+        self,
+        aws: AwsSession,
+        answers: str,
+        done: Callable[[Sequence[Request]], None],
+        let_go: Callable[[Message], None],
+        give_up: Callable[[UserError], None],
+        after_write: Callable[[RequestLog, int], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.aws = aws
+        self.answers = answers  # URL of the shared answer queue
+        self.done = done
+        self.let_go = let_go
+        self.after_write = after_write
+        self.clock = clock  # seconds since 1970
+        self.answered = 0
+        self.hurried = False  # nobody waits for a private queue to appear
+        self.request_log: RequestLog | None = None  # opened with the first requests, and again after a bug
+        self._counting = threading.Lock()  # for several threads answer
+        self.log = BatchWorker(
+            OutageReporter("Logging", log_outage, give_up), self._write, size=MAX_WRITTEN, unit=BATCH,
+            reject=self.reject,
+        )  # fmt: skip
+        self.answer = BatchWorker(
+            OutageReporter("Answering", log_outage, give_up), self._send, size=BATCH, threads=16,
+            key=lambda request: request.reply_to, reject=self.reject,
+        )  # fmt: skip
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last try to log or to answer failed."""
+        return self.log.outages.tries > 0 or self.answer.outages.tries > 0
+
+    def put(self, messages: Sequence[Message]) -> None:
+        """Read messages and hand them to the log; never blocks."""
+        now = datetime.now(timezone.utc)
+        requests = []
+        for message in messages:
+            try:
+                requests.append(self._read(message, now))
+            except Exception as error:
+                self._fail(message, message.attributes.get("id", message.id), error)
+        self.log.put(requests)
+
+    def reject(self, request: Request, error: BaseException) -> None:
+        """Set a request aside whose handling fails: the others go on."""
+        self._fail(request.message, request.id, error)
+
+    def close(self) -> None:
+        """Drop what waits; what is under way is finished."""
+        self.log.close()
+        self.answer.close()
+
+    def _read(self, message: Message, now: datetime) -> Request:
+        attributes = message.attributes
+        id = attributes["id"] if _NAME.fullmatch(attributes.get("id", "")) else message.id
+        client = attributes["client"] if _NAME.fullmatch(attributes.get("client", "")) else None
+        reply_to = self.answers
+        if _PRIVATE_QUEUE.fullmatch(attributes.get("reply_to", "")):
+            reply_to = self.answers[: -len(ANSWER_QUEUE)] + attributes["reply_to"]
+        answer = encode_answer(answer_request(id, message.body))
+        # A body too long to be a request is cut in the log, but stays too long: it is refused alike when verified.
+        row = encode_row(id, client or "", message.body[: MAX_CHARACTERS + 1], answer, now)
+        sent = first_sent(message.sent, attributes.get("sent", ""))
+        since = first_logged(id, sent, id == message.id)
+        message = message._replace(body="", attributes={})  # a megabyte of somebody's is not kept
+        return Request(message, id, client, reply_to, since, row, answer)
+
+    def _write(self, requests: list[Request]) -> None:
+        """Log the requests; what was logged at an earlier delivery gets the answer that was logged."""
+        self.request_log = log = self.request_log or self._open_log()
+        try:
+            answers = log.append([request.row for request in requests], min(request.since for request in requests))
+        except BaseException as error:
+            if isinstance(error, NoRoom) or not is_outage(error):  # what it knows may be half the truth
+                self.request_log = None
+            raise
+        for request, answer in zip(requests, answers, strict=True):
+            request.answer = answer
+        self.answer.put(requests)
+        self.after_write(log, len(requests))
+
+    def _open_log(self) -> RequestLog:
+        return RequestLog(self.aws.s3, self.aws.bucket, self.clock, in_parts=self.aws.store_is_aws)
+
+    def _send(self, requests: list[Request]) -> list[Request]:
+        to = requests[0].reply_to
+        failed = answers = [request.outgoing for request in requests]
+        try:
+            failed = self.aws.queue_at(to).send(answers)
+        except Exception as error:
+            if to == self.answers or not error_code(error) or is_passing(error):
+                raise
+            if error_code(error) in MISSING_QUEUE_CODES:
+                if self._may_appear(requests):
+                    return []
+                for request in requests:
+                    request.refused = MAX_REFUSED
+                queue = to.rpartition("/")[2]
+                sentence = f"{queue} does not exist; sent to {ANSWER_QUEUE} instead: {counted(len(requests), 'answer')}"
+                log_event("private_queue_missing", sentence, queue=queue, answers=len(requests))
+        again = [request for request, answer in zip(requests, answers, strict=True) if answer in failed]
+        if to != self.answers:  # it may be set up to take nothing: no thread waits for it
+            for request in again:
+                request.refused += 1
+                if request.refused >= MAX_REFUSED:  # the client has gone; its next run looks here
+                    request.reply_to = self.answers
+            self.answer.put(again)
+        with self._counting:
+            self.answered += len(requests) - len(again)
+        self.done([request for request in requests if request not in again])
+        return again if to == self.answers else []
+
+    def _may_appear(self, requests: list[Request]) -> bool:
+        """Return whether a missing private queue may be so new that SQS does not know it; then it is tried again."""
+        now = time.monotonic()
+        for request in requests:
+            request.missing_since = request.missing_since or now
+        if self.hurried or now - min(request.missing_since for request in requests) > APPEARS_WITHIN:
+            return False
+        retry = threading.Timer(APPEARS_WITHIN / 10, self.answer.put, [requests])  # no thread of the worker waits
+        retry.daemon = True
+        retry.start()
+        return True
+
+    def _fail(self, message: Message, id: str, error: BaseException) -> None:
+        self.let_go(message)
+        sentence = (f"Request {printable(id)[:200]} failed, receive {message.receives} of {MAX_RECEIVES} "
+                    f"before it goes to {DEAD_LETTER_QUEUE}: {internal_error(error)}")  # fmt: skip
+        log_event("request_failed", sentence, logging.ERROR, id=id, receives=message.receives)

@@ -1,0 +1,41 @@
+"""Requests put on the queue, and what must be so of them at the end, whatever happened to who answered them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+from support.world import PATIENCE, World, until
+
+from lab2.aws.sqs.message_queue import Outgoing, batches
+from lab2.stats.protocol import decode_answer, encode_request, new_id
+from lab2.stats.server.log.row import is_closing
+
+REQUESTS = 25
+
+
+def ask(world: World, count: int = REQUESTS) -> list[str]:
+    """Put requests on the queue; return their ids."""
+    ids = [new_id() for _ in range(count)]
+    for batch in batches(enumerate(ids)):
+        sent = [Outgoing(encode_request([number, 1]), {"id": id, "client": "me@here"}) for number, id in batch]
+        assert world.queue("lab2").send(sent) == []
+    return ids
+
+
+def assert_all_is_well(world: World, ids: list[str]) -> None:
+    """Every request answered rightly, logged once, and gone; nothing dead, nothing left invisible."""
+    answers: dict[str, set[float]] = {}
+
+    def done() -> bool:
+        for message in world.drain("lab2_1"):
+            answer = decode_answer(message.body)
+            answers.setdefault(answer.id, set()).add(answer.summary.get("mean"))
+        return len(answers) == len(ids) and world.depth("lab2") == (0, 0)
+
+    until(done, patience=3 * PATIENCE)
+    assert answers == {id: {(number + 1) / 2} for number, id in enumerate(ids)}
+    rows = [json.loads(line) for body in world.objects("log/2").values() for line in body.splitlines()]
+    rows = [row for row in rows if not is_closing(row)]
+    assert Counter(row["id"] for row in rows) == Counter(ids)
+    assert world.depth("lab2_dead") == (0, 0)
