@@ -42,6 +42,7 @@ def test_bands_are_the_picture(kind: int, depth: int, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)  # as long as the decoder may take for one so large
 @pytest.mark.parametrize("kind", [2, 6])
 def test_a_picture_of_127_megapixels_and_16_bits_is_shown_in_bounded_memory(kind: int) -> None:
     width, height = 12_000, 10_600
