@@ -36,7 +36,7 @@ check: .venv/dev ## formatting, linting, types, templates, declared dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	for system in linux darwin win32; do $(BIN)/mypy --platform $$system --cache-dir .mypy_cache/$$system || exit 1; done
-	$(BIN)/cfn-lint aws.yaml
+	$(BIN)/cfn-lint --template aws.yaml --regions ALL_REGIONS
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
 	$(BIN)/pre-commit validate-config
 	$(BIN)/deptry lab2 --optional-dependencies-dev-groups dev,long

@@ -44,4 +44,5 @@ def _message(record: dict[str, Any]) -> Message:
     attributes = {name: value["stringValue"] for name, value in values if value.get("stringValue") is not None}
     system = record["attributes"]
     sent, receives = int(system["SentTimestamp"]) / 1000, int(system["ApproximateReceiveCount"])
-    return Message(record["messageId"], record["receiptHandle"], record["body"], attributes, sent, receives)
+    sender = system.get("SenderId", "")
+    return Message(record["messageId"], record["receiptHandle"], record["body"], attributes, sent, receives, sender)

@@ -16,6 +16,7 @@ from lab2.aws.timing import (
     READ_TIMEOUT_S,
     REQUEST_VISIBILITY_S,
 )
+from lab2.stats.server.service import MAX_HELD
 
 QUEUES = {"lab2": REQUEST_VISIBILITY_S, "lab2_1": ANSWER_VISIBILITY_S, "lab2_dead": DEAD_LETTER_VISIBILITY_S}
 
@@ -38,6 +39,11 @@ def test_the_queues_are_deployed_with_the_visibility_timeouts_of_the_programs(wo
             QueueUrl=world.aws.queue_url(name), AttributeNames=["VisibilityTimeout"]
         )
         assert int(reply["Attributes"]["VisibilityTimeout"]) == seconds
+
+
+def test_a_fleet_holds_less_than_sqs_lets_be_in_flight() -> None:
+    (machines,) = re.findall(r"MaxValue: (\d+)", (ROOT / "aws.yaml").read_text())
+    assert int(machines) * MAX_HELD < 120_000
 
 
 def test_every_client_has_the_timeouts(world: World) -> None:

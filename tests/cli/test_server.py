@@ -92,6 +92,7 @@ def test_an_answer_and_its_log_row_have_the_fields_of_the_wire(world: World) -> 
     (row,) = log(world)
     assert datetime.fromisoformat(row.pop("time").replace("Z", "+00:00")).tzinfo == timezone.utc
     assert re.fullmatch("[0-9a-f]{12}", row.pop("run")) and row.pop("row") == 1
+    assert row.pop("sender") == world.env["AWS_ACCESS_KEY_ID"]  # the emulator knows accounts only
     expected = {
         "v": 1,
         "id": id,

@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 BATCH = 10  # SQS takes and gives at most ten messages a call
 INVALID_RECEIPT_CODES = {"ReceiptHandleIsInvalid", "InvalidParameterValue"}  # the message is not ours any more
 
-_SYSTEM_ATTRIBUTES: Any = ["SentTimestamp", "ApproximateReceiveCount"]
+_SYSTEM_ATTRIBUTES: Any = ["SentTimestamp", "ApproximateReceiveCount", "SenderId"]
 
 T = TypeVar("T")
 
 
 class Message(NamedTuple):
-    """A message as received: `sent` in seconds since 1970, `receives` counts this time too."""
+    """A message as received: `sent` in seconds since 1970, `receives` counts this time too.
+
+    `sender` is who sent it, as IAM knows them; '' if the service does not say.
+    """
 
     id: str
     receipt: str
@@ -35,6 +38,7 @@ class Message(NamedTuple):
     attributes: dict[str, str]
     sent: float
     receives: int
+    sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,4 +176,5 @@ def _message(entry: MessageTypeDef, now: float) -> Message:
     attributes = {name: value["StringValue"] for name, value in values if "StringValue" in value}
     sent = int(system["SentTimestamp"]) / 1000 if "SentTimestamp" in system else now
     receives = int(system.get("ApproximateReceiveCount", 1))
-    return Message(entry["MessageId"], entry["ReceiptHandle"], entry["Body"], attributes, sent, receives)
+    sender = system.get("SenderId", "")
+    return Message(entry["MessageId"], entry["ReceiptHandle"], entry["Body"], attributes, sent, receives, sender)

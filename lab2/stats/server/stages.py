@@ -125,7 +125,7 @@ class Stages:
             reply_to = self.answers[: -len(ANSWER_QUEUE)] + attributes["reply_to"]
         answer = encode_answer(answer_request(id, message.body))
         # A body too long to be a request is cut in the log, but stays too long: it is refused alike when verified.
-        row = encode_row(id, client or "", message.body[: MAX_CHARACTERS + 1], answer, now)
+        row = encode_row(id, client or "", message.body[: MAX_CHARACTERS + 1], answer, now, message.sender)
         sent = first_sent(message.sent, attributes.get("sent", ""))
         since = first_logged(id, sent, id == message.id)
         message = message._replace(body="", attributes={})  # a megabyte of somebody's is not kept

@@ -50,9 +50,13 @@ class Closing:
         return f'{{"v": {VERSION}, "closed": "{self.day}", "next": "{self.next}", {_SERVER}}}\n'.encode()
 
 
-def encode_row(id: str, client: str, request: str, answer: str, now: datetime) -> LogRow:
-    """Return the row of a request that was received at `now`; `answer` is the body of its answer."""
+def encode_row(id: str, client: str, request: str, answer: str, now: datetime, sender: str = "") -> LogRow:
+    """Return the row of a request that was received at `now`; `answer` is the body of its answer.
+
+    `sender` is who sent it, as SQS says; unlike `client`, which the sender may choose.
+    """
     head = f'"v": {VERSION}, "time": "{timestamp(now)}", "id": {json.dumps(id)}, "client": {json.dumps(client)}'
+    head += f', "sender": {json.dumps(sender)}' if sender else ""
     return LogRow(id, answer, f'{{{head}, "request": {json.dumps(request)}, "answer": {answer}, {_SERVER}'.encode())
 
 
