@@ -66,6 +66,10 @@ NO_REPLY_OF_AWS = (
     "The reply for {what} is not one that AWS sends ({error}). Is it a web page? Check for a sign-in page of the "
     "network, a proxy, and " + CHECK_ENDPOINT
 )
+LOCAL_GONE = (
+    "The local emulator does not answer for {what}. If it was killed, any program that you start with --local starts "
+    "it again; pictures and labels are kept."
+)
 REFUSED = "AWS refused {what}: {code}: {message}"
 
 
@@ -210,6 +214,7 @@ FAILURES = [
     Failure("BotoCoreError", "The call to AWS for {what} failed: {error}"),
 ]
 BY_NAME = {name: failure for failure in FAILURES for name in failure.names.split()}
+_is_local = False  # whether AWS is the emulator of this machine, where no option or variable says
 REFUSED_SIGNATURES = {UNKNOWN_CREDENTIALS, WRONG_SECRET, EXPIRED}
 
 
@@ -233,7 +238,15 @@ def explain(error: BaseException, what: str = "") -> str | None:
     if failure is None:
         return None
     template = _template(error, failure.sentence, what) if error_code(error) else failure.sentence
+    if _is_local and CHECK_ENDPOINT in template:
+        template = LOCAL_GONE
     return sentence(template, error, what)
+
+
+def speak_of_the_emulator() -> None:
+    """From now on say of AWS that can't be reached that it is the emulator of this machine."""
+    global _is_local
+    _is_local = True
 
 
 def failure_of(error: BaseException) -> Failure | None:
@@ -243,7 +256,12 @@ def failure_of(error: BaseException) -> Failure | None:
     names = [base.__name__ for base in type(error).__mro__ if base.__module__.startswith(OURS)]
     if found := next((BY_NAME[name] for name in names if name in BY_NAME), None):
         return found
-    return BY_NAME["CredentialRetrievalError"] if was_fetching_credentials(error) else None
+    if _was_raised_in(error, "botocore.parsers"):  # a web page in the place of a reply of STS is a KeyError there
+        return BY_NAME["ResponseParserError"]
+    # Any class too: RuntimeError for renewed ones that are expired still, ValueError or KeyError for what a
+    # `credential_process` prints, OSError if there is no such program.
+    fetching = _was_raised_in(error, "botocore.credentials", "botocore.tokens")
+    return BY_NAME["CredentialRetrievalError"] if fetching else None
 
 
 def is_refused_input(error: BaseException) -> bool:
@@ -256,14 +274,10 @@ def sentence(template: str, error: BaseException | None = None, what: str = "") 
     return " ".join(template.format_map(_facts(error, what)).split())
 
 
-def was_fetching_credentials(error: BaseException) -> bool:
-    """Return whether the error was raised while botocore fetches credentials.
-
-    It raises any class there: RuntimeError for renewed ones that are expired still, ValueError or KeyError for what a
-    `credential_process` prints, OSError if there is no such program.
-    """
+def _was_raised_in(error: BaseException, *modules: str) -> bool:
+    """Return whether the error was raised in one of the modules, or in what they called."""
     trace = error.__traceback__
-    while trace and trace.tb_frame.f_globals.get("__name__") not in ("botocore.credentials", "botocore.tokens"):
+    while trace and trace.tb_frame.f_globals.get("__name__") not in modules:
         trace = trace.tb_next
     return trace is not None
 

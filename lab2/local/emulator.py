@@ -20,7 +20,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from lab2.aws.failures import user_errors
+from lab2.aws.failures import speak_of_the_emulator, user_errors
 from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE, REQUEST_QUEUE, ROOT, bundled
 from lab2.aws.s3.free_space import lack_of_space
 from lab2.aws.session import AwsSession, Endpoint
@@ -56,6 +56,7 @@ def running(service: str | None = None) -> Iterator[Endpoint]:
     The emulator's endpoint is all that a program needs. The environment is left as it is, and nothing in it counts.
     """
     port = _port()
+    speak_of_the_emulator()
     endpoint = Endpoint(f"http://{HOST}:{port}", REGION, ACCOUNT, "local", HOME)
     if os.environ.get(BESIDE):
         yield endpoint  # it runs already, and the program that started this process stops both

@@ -15,6 +15,7 @@ from lab2.aws.border import UnexpectedReply
 from lab2.aws.failures import explain
 from lab2.aws.retry import is_passing
 from lab2.aws.session import AwsSession
+from lab2.errors import UserError
 
 PAGE = 200, {"Content-Type": "text/html"}, b"<html><body>Sign in to the network</body></html>"
 NOTHING = 200, {"Content-Type": "application/xml"}, b"<?xml version='1.0'?><Nothing></Nothing>"
@@ -45,6 +46,17 @@ def test_a_reply_that_lacks_what_its_operation_promises_is_an_outage(
         CALLS[operation](proxied.aws)
     assert is_passing(raised.value)
     assert "Is it a web page?" in str(explain(raised.value))
+
+
+@pytest.mark.parametrize("reply", [PAGE, NOTHING], ids=["page", "nothing"])
+def test_a_page_in_the_place_of_our_account_is_an_outage(
+    proxied: World, proxy: Proxy, reply: tuple[int, dict[str, str], bytes]
+) -> None:
+    """botocore's parser raises a KeyError there."""
+    proxy.on("Query", Fault(instead=reply), times=ALWAYS)
+    with pytest.raises(UserError, match=r"Is it a web page\?") as raised:
+        _ = proxied.aws.bucket
+    assert is_passing(raised.value)
 
 
 def test_a_redirect_that_leads_nowhere_ends(proxied: World, proxy: Proxy) -> None:

@@ -39,6 +39,23 @@ def test_a_second_program_joins_and_the_last_one_stops_all(project: Project) -> 
 
 
 @pytest.mark.long
+def test_an_emulator_that_was_killed_is_said_and_the_next_program_starts_it_again(project: Project) -> None:
+    labeller = project.start("hotdog.py")
+    assert labeller.stdin
+    number = until(lambda: project.pid("emulator"))
+    until(lambda: (project.home / ".local" / "deployed").exists())
+    os.kill(number, 9)
+    print("2", file=labeller.stdin, flush=True)
+    assert labeller.stderr and "The local emulator does not answer" in (said := labeller.stderr.readline())
+    assert "--endpoint-url" not in said
+    report = project.start("hotdog.py", "report")
+    _, errors = labeller.communicate("1\n0\n1\n0\n3\n", timeout=PATIENCE)
+    assert labeller.returncode == 0 and "works again" in errors
+    report.communicate(timeout=PATIENCE)
+    assert report.returncode == 0
+
+
+@pytest.mark.long
 def test_a_program_that_was_killed_counts_as_gone(project: Project) -> None:
     first = project.start("client.py", "listen", "--client", "first")
     until(lambda: project.pid("server"))
