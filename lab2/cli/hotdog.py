@@ -32,7 +32,7 @@ from lab2.labelling.results.label_studio import TASKS, encode_tasks, find_new, r
 from lab2.labelling.results.labels_table import as_csv, as_json, rows_of
 from lab2.labelling.results.training_set import TIES, Split, TrainingSet
 from lab2.labelling.round import label_round
-from lab2.labelling.session import LAST_EFFORT, Session
+from lab2.labelling.session import Session
 from lab2.local import emulator
 from lab2.system.keyboard import ask, edit_lines
 from lab2.system.machine import state_folder
@@ -153,8 +153,7 @@ def report(session: Session, options: argparse.Namespace) -> int:
     if options.sheet:
         suffix_of_sheet(options.sheet)  # a wrong one is refused before any work
         session.ready_decoder()
-    session.outbox.flush(LAST_EFFORT)
-    session.tell()
+    session.send_waiting()
     store = session.images
     images = {image.name: image for image in session.persist("Listing the pictures", lambda: list(store.all()))}
     found = session.report(images)
@@ -170,8 +169,7 @@ def report(session: Session, options: argparse.Namespace) -> int:
 
 def labels(session: Session, options: argparse.Namespace) -> int:
     """Print the labels that count."""
-    session.outbox.flush(LAST_EFFORT)
-    session.tell()
+    session.send_waiting()
     images = session.persist("Listing the pictures", lambda: [image.name for image in session.images.all()])
     rows = rows_of(images, session.votes())
     print(as_json(rows) if options.output == "json" else as_csv(rows), flush=True)
@@ -181,14 +179,12 @@ def labels(session: Session, options: argparse.Namespace) -> int:
 def import_labels(session: Session, options: argparse.Namespace) -> int:
     """Add the labels that people gave in Label Studio."""
     tasks = read_tasks(options.file)
-    session.outbox.flush(LAST_EFFORT)
-    session.tell()
+    session.send_waiting()
     images = session.persist("Listing the pictures", lambda: [image.name for image in session.images.all()])
     found = find_new(tasks, images, session.votes())
     for label in found.new:
         session.outbox.keep(label)
-    session.outbox.flush(LAST_EFFORT)
-    session.tell()
+    session.send_waiting()
     print(found.summary())
     return 0
 
@@ -197,8 +193,7 @@ def export(session: Session, options: argparse.Namespace) -> int:
     """Write a training set, or bring it up to date; return 1 where a picture is left out."""
     split = Split(options.split)
     format = Format(options.format, session.ready_decoder()) if options.format in MAGIC else None
-    session.outbox.flush(LAST_EFFORT)
-    session.tell()
+    session.send_waiting()
     store = session.images
     images = session.persist("Listing the pictures", lambda: list(store.all()))
     wanted = TrainingSet.of(images, session.votes(), options.min_votes, options.ties)

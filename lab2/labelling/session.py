@@ -63,6 +63,15 @@ class Session:
     def outbox(self) -> Outbox:
         return _patiently(self._outbox)
 
+    def send_waiting(self) -> None:
+        """Send the labels that wait on this disk, if it can be used; what is said of that goes to the user now."""
+        _ = self.images  # without a connection there is no outbox either, and its error is raised
+        try:
+            self.outbox.flush(LAST_EFFORT)
+        except UserError as problem:
+            self.say(str(problem))
+        self.tell()
+
     def persist(self, what: str, work: Callable[[], T]) -> T:
         """Return the result of `work`, tried again in an outage; UserError or its own error if that lasts too long."""
         return persist(work, OutageReporter(what), self.patience)

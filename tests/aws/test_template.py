@@ -155,15 +155,16 @@ def test_client_and_server_do_their_job_under_their_policies_and_nothing_else(gu
     assert refused(sqs.create_queue, QueueName="mine")
     assert refused(sqs.delete_queue, QueueUrl=queue("lab2_1"))
     assert refused(s3.list_objects_v2, Bucket=BUCKET, Prefix="log/")
-    assert refused(s3.get_object, Bucket=BUCKET, Key="underbase.csv")
+    for key in ("underbase.csv", "underbase-previews/x"):
+        assert refused(s3.get_object, Bucket=BUCKET, Key=key)
 
     sqs, s3 = clients(server)
     assert refused(sqs.send_message, QueueUrl=queue("lab2"), MessageBody="[1]")
     assert refused(sqs.send_message, QueueUrl=queue("lab2_dead"), MessageBody="[1]")
     assert refused(sqs.receive_message, QueueUrl=queue("lab2_1"))
     assert refused(s3.get_object, Bucket=BUCKET, Key="underbase/x")
-    assert refused(s3.put_object, Bucket=BUCKET, Key="underbase/x", Body=b"", IfNoneMatch="*")
-    assert refused(s3.put_object, Bucket=BUCKET, Key="underbase.csv", Body=b"", IfNoneMatch="*")
+    for key in ("underbase/x", "underbase-previews/x", "underbase.csv"):
+        assert refused(s3.put_object, Bucket=BUCKET, Key=key, Body=b"", IfNoneMatch="*")
     assert refused(s3.list_objects_v2, Bucket=BUCKET, Prefix="underbase/")
     assert refused(s3.delete_object, Bucket=BUCKET, Key="log/2026-11-23/00000001.jsonl")
 
@@ -177,6 +178,10 @@ def test_the_labeller_does_its_job_under_its_policy_and_nothing_else(guarded: Gu
 
     sqs, s3 = clients(labeller)
     image = s3.list_objects_v2(Bucket=BUCKET, Prefix="underbase/")["Contents"][0]["Key"]
+    preview = {"Bucket": BUCKET, "Key": "underbase-previews/x"}
+    s3.put_object(**preview, Body=b"preview", IfNoneMatch="*")
+    assert s3.get_object(**preview)["Body"].read() == b"preview"
+    assert refused(s3.delete_object, **preview)
     assert refused(s3.delete_object, Bucket=BUCKET, Key=image)
     assert refused(s3.list_objects_v2, Bucket=BUCKET, Prefix="log/")
     assert refused(s3.get_object, Bucket=BUCKET, Key="log/2026-11-23/00000001.jsonl")

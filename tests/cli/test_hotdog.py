@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import pexpect
 import pytest
 from support.desktop import Desktop, desktop_of
-from support.labeller import HELP, cut, piped, rows, terminal, waiting
+from support.labeller import HELP, cut, piped, put_labels, rows, terminal, waiting
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
@@ -111,6 +111,18 @@ def test_without_opencv_s_libraries_a_sentence_says_at_the_start_what_to_install
     code, output, errors = piped(samples, *command.split(), typed="1\n")
     assert (code, output) == (2, "")
     assert "libGL.so.1" in errors and "apt-get install" in errors and len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["report", "labels", "export set", f"upload {ROOT}/underbase"])
+def test_what_labels_nothing_needs_no_folder_for_labels(samples: World, command: str) -> None:
+    put_labels(samples, "old.jpg,1,bob,2026-11-23T12:00:00.000Z,\n")
+    samples.env["XDG_STATE_HOME"] = "/dev/null"
+    code, output, errors = piped(samples, *command.split(), typed="")
+    assert code == 0 and output
+    assert ["Labels can't be kept on this disk" in line for line in errors.splitlines()] == [True] * (
+        not command.startswith("upload")
+    )
+    assert piped(samples, "label", typed="1\n")[0] == 2
 
 
 # ---- at a terminal ----------------------------------------------------------------------------
