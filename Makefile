@@ -63,7 +63,7 @@ versions: .venv/dev ## the programs with the oldest and the newest boto3, OpenCV
 	@sh tests/system-packages.sh
 	$(BIN)/python tools/versions.py
 
-conformance: .venv/dev ## what lab2 needs of AWS, on two emulators, or ENDPOINT=http://..., or ENDPOINT=aws
+conformance: .venv/dev ## what lab2 needs of AWS, on two emulators, or ENDPOINT=http://..., aws or stores
 	@sh tests/system-packages.sh
 	$(BIN)/python tools/conformance.py $(ENDPOINT)
 

@@ -28,6 +28,7 @@ from lab2.stats.protocol import answer_request, encode_answer
 from lab2.stats.server.log.output import print_log
 from lab2.stats.server.log.reader import LogLine
 from lab2.stats.server.log.row import encode_row
+from tools import stores
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {page.name: page.read_text() for page in PAGES}
@@ -97,6 +98,23 @@ def test_the_client_of_the_protocol_gets_its_answer(world: World, server: object
     world.queue("lab2").send([Outgoing("[1]")])  # its answer has no client
     until(lambda: world.depth("lab2_1") == (1, 0))
     assert run(python("protocol.md"), world) == "5.5 5.5 8 3\n"
+
+
+@pytest.mark.long  # npm takes its time
+@pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
+def test_the_client_in_javascript_gets_its_answer_and_leaves_those_of_others(
+    world: World, server: object, tmp_path: Path
+) -> None:
+    stores.install(stores.SDK)
+    (tmp_path / "node_modules").symlink_to(stores.FOLDER / "node_modules")
+    shutil.copy(ROOT / "docs/reference/client.mjs", tmp_path)
+    world.queue("lab2").send([Outgoing("[1]"), Outgoing("[2]", {"client": "somebody"})])
+    until(lambda: world.depth("lab2_1") == (2, 0))
+    done = subprocess.run(
+        ["node", "client.mjs"], cwd=tmp_path, env=world.env, capture_output=True, text=True, timeout=2 * PATIENCE
+    )
+    assert (done.returncode, done.stdout) == (0, "5.5 5.5 8 3\n"), done.stderr
+    assert sum(world.depth("lab2_1")) == 2
 
 
 def test_the_lines_of_pandas_count_the_labels(world: World) -> None:
@@ -249,6 +267,12 @@ def anchors(text: str) -> set[str]:
 def test_every_page_is_linked_from_the_readme() -> None:
     linked = {(ROOT / path).resolve() for path, _ in links(TEXTS["README.md"]) if path}
     assert set(PAGES[1:]) - linked == set()
+
+
+def test_the_page_of_stores_is_that_of_the_pinned_releases() -> None:
+    page = TEXTS["stores.md"]
+    for other in (*stores.STORES, *stores.QUEUES):
+        assert f"|{other.name}|" in page and other.name.split()[-1] in other.package
 
 
 def test_the_documentation_stays_short() -> None:

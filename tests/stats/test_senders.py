@@ -7,7 +7,11 @@ import json
 from typing import Any
 
 import pytest
+from support.client import client
+from support.proxy import Proxy
+from support.world import PATIENCE, ROOT, World
 
+from lab2.aws.sqs.message_queue import Outgoing, batches
 from lab2.stats.protocol import answer_request
 
 CELERY = {"body": "W1tdLCB7fV0=", "content-type": "application/json", "headers": {"task": "add"}, "properties": {}}
@@ -60,3 +64,46 @@ def test_other_bodies_get_the_reason_that_they_had(body: str) -> None:
 
 def test_long_bodies_are_not_searched() -> None:
     assert "longer than" in error(json.dumps({**CELERY, "body": "x" * 20_000}))
+
+
+RIGHT = {
+    "SNS without raw delivery": "turn on raw message delivery",
+    "EventBridge": "by an input path",
+    "S3 event": "send the numbers themselves",
+    "extended client's pointer": "send the numbers in the message itself",
+    "base64": "send the JSON text itself",
+    "mark at the start": "",
+    "object instead of array": "not an array",
+    "text of numbers": "numbers only",
+}
+
+
+def test_bodies_of_other_programs_are_answered_logged_and_shown_though_no_reply_has_an_md5(
+    world: World, proxy: Proxy
+) -> None:
+    sent = json.loads((ROOT / "tests/cases/senders/bodies.json").read_text())
+    for batch in batches([Outgoing(each["body"]) for each in sent]):
+        assert world.queue("lab2").send(batch) == []
+
+    def leave_out_md5(reply: dict[str, Any]) -> None:
+        for entry in (*reply.get("Messages", ()), *reply.get("Successful", ())):
+            for name in ("MD5OfBody", "MD5OfMessageBody", "MD5OfMessageAttributes"):
+                entry.pop(name, None)
+
+    for operation in ("ReceiveMessage", "SendMessageBatch"):
+        proxy.edit_reply(operation, leave_out_md5)
+    world.env["AWS_ENDPOINT_URL"] = proxy.url
+    server = world.start("server.py", "--drain")
+    assert server.communicate(timeout=PATIENCE)[1] == "" and server.returncode == 0
+    rows = [json.loads(line) for body in world.objects("log/2").values() for line in body.splitlines()]
+    answers = {row["request"]: row["answer"] for row in rows if "request" in row}
+    for each in sent:
+        answer = answers[each["body"]]
+        words = RIGHT[each["kind"]]
+        assert words in answer["error"] if words else answer["mean"] == 4.25, each["kind"]
+    world.start("server.py")
+    _, output, errors = client(world, "3", "5.5", "--output", "json")
+    assert json.loads(output)["mean"] == 4.25
+    said = " ".join(errors.split())  # which are wrapped
+    assert f"Found {len(sent)} answers to earlier runs." in said and "turn on raw message delivery" in said
+    assert world.depth("lab2_1") == (0, 0) and proxy.calls["ReceiveMessage"] > 0

