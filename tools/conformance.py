@@ -45,8 +45,8 @@ PAGE = ROOT / "docs" / "reference" / "stores.md"
 PAGE_TEXT = """\
 # Other stores
 
-Written by `make conformance ENDPOINT=stores`: eight writers race {rounds} times. If a condition is ignored, nothing is
-entrusted to the store. Elsewhere each write is read back, and a label file put whole, up to 32 MiB. Try yours:
+From `make conformance ENDPOINT=stores`: eight writers race {rounds} times. Stores that ignore a condition are refused.
+On others each write is read back; label files are put whole, up to 32 MiB. Try yours:
 `make conformance ENDPOINT=URL`.
 
 |store|ignores|PUTs|uploads|writers|
@@ -168,13 +168,9 @@ def tried_store(url: str, keys: tuple[str, str]) -> list[str]:
     until(lambda: made(s3), 2 * PATIENCE)
     guards = Guards(s3, BUCKET, "key")
     ignored = guards.ignored()
-    if "If-Match" in ignored or "If-None-Match" in ignored:
-        return [
-            ", ".join(f"`{name}`" for name in ignored if name.startswith("If-") and " " not in name),
-            "",
-            "",
-            "none",
-        ]
+    conditions = [name for name in ignored if name in ("If-None-Match", "If-Match")]
+    if conditions:
+        return [f"`{conditions[0]}`" if len(conditions) == 1 else "both", "", "", "none"]
     puts = race(guards.race_of_puts)
     uploads = "not guarded" if ignored else race(guards.race_of_uploads)
     return ["nothing", puts, uploads, "many" if puts == ALL_WON else "one"]

@@ -1,3 +1,4 @@
+// npm install @aws-sdk/client-sqs
 import { randomUUID } from "node:crypto";
 import { SQS } from "@aws-sdk/client-sqs";
 
