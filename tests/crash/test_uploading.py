@@ -37,7 +37,7 @@ def upload(world: World, folder: Path) -> subprocess.Popen[str]:
 
 
 def ended(program: subprocess.Popen[str]) -> tuple[int, str, str]:
-    output, errors = program.communicate(timeout=PATIENCE)
+    output, errors = program.communicate(timeout=4 * PATIENCE)  # of thousands on a busy machine
     # of one that is killed, a child that it was just starting may say that it can't go on
     assert "Traceback" not in errors or program.returncode == -signal.SIGKILL
     return program.returncode, output, errors
