@@ -22,6 +22,7 @@ from lab2.aws.s3.append_object import AppendObject
 from lab2.aws.s3.stored_object import COPY_FROM_BYTES, StoredObject
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs.message_queue import Message, Outgoing, Queue
+from lab2.aws.timing import REQUEST_VISIBILITY_S
 from lab2.errors import UserError
 
 pytestmark = pytest.mark.long  # `make conformance` runs it, on more than the emulator of all tests
@@ -138,7 +139,7 @@ def test_a_message_that_is_received_six_times_is_a_dead_letter(aws: AwsSession) 
 
 def test_the_queues_are_as_the_template_says(aws: AwsSession) -> None:
     reply = aws.sqs.get_queue_attributes(QueueUrl=aws.queue_url("lab2"), AttributeNames=["All"])["Attributes"]
-    assert (reply["VisibilityTimeout"], reply["MessageRetentionPeriod"]) == ("120", "345600")
+    assert (int(reply["VisibilityTimeout"]), reply["MessageRetentionPeriod"]) == (REQUEST_VISIBILITY_S, "345600")
 
 
 @needs("signatures of SQS")
