@@ -17,7 +17,7 @@ from lab2.aws.session import AwsSession
 from lab2.errors import UserError
 
 sys.path.append(str(ROOT / "tools"))
-import conformance
+import stores
 
 Lab2 = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -103,10 +103,10 @@ def test_a_fleet_gets_the_default_network_of_zones_that_offer_its_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = free_port()
-    programs = conformance.install(ROOT / ".conformance")
-    moto = conformance.start(tmp_path, "moto", programs / "moto_server", "-H", "127.0.0.1", "-p", str(port))
+    programs = stores.install(stores.MOTO)
+    moto = stores.start(tmp_path, "moto", programs / "moto_server", "-H", "127.0.0.1", "-p", str(port))
     try:
-        conformance.answers(f"http://127.0.0.1:{port}/moto-api/")
+        stores.answers(f"http://127.0.0.1:{port}/moto-api/")
         settings = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_REGION": "us-east-1",
                     "AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing"}  # fmt: skip
         for name, value in settings.items():

@@ -33,7 +33,7 @@ def assert_all_is_well(world: World, ids: list[str]) -> None:
             answers.setdefault(answer.id, set()).add(answer.summary.get("mean"))
         return len(answers) == len(ids) and world.depth("lab2") == (0, 0)
 
-    until(done, patience=3 * PATIENCE)
+    until(done, patience=3 * PATIENCE + len(ids) / 10)
     assert answers == {id: {(number + 1) / 2} for number, id in enumerate(ids)}
     rows = [json.loads(line) for body in world.objects("log/2").values() for line in body.splitlines()]
     rows = [row for row in rows if not is_closing(row)]
