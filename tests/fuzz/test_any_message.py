@@ -146,7 +146,7 @@ def test_anything_on_the_answer_queue_leaves_a_client_its_own_answer(
             if owner := chance.choice(("", "me", "me", "somebody", "\x1b[2J")):
                 attributes["client"] = {"DataType": "String", "StringValue": owner}
         assert send_any(world, "lab2_1", strange) > 30  # SQS takes no control characters, but in JSON
-        code, output, errors = run(world, "client.py", "--client", "me", *args)
+        code, output, errors = run(world, "client.py", *args, "--client", "me")
         assert len(re.findall(own, output, re.MULTILINE)) == times, (output, errors)
         if times > 1:
             assert code == 0 and errors.endswith("20 sent, 20 answered, 0 rejected.\n"), errors  # after earlier answers
