@@ -14,10 +14,12 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
 from support.client import WAITING
+from support.labeller import image_names
 from support.world import PATIENCE, ROOT, World, until
 
 from lab2.aws.resources import DEPLOY, LABEL_KEY
@@ -176,6 +178,7 @@ def folder(samples: World) -> World:
         (world.home / program).symlink_to(ROOT / program)
     (world.home / "series.txt").write_text("3 5.5 8\n1;2\n")
     (world.home / "underbase").symlink_to(ROOT / "underbase")
+    (world.home / "project.json").write_text(json.dumps([label_studio_task(image_names(world)[0])]))
     (world.home / "photos").mkdir()
     (world.home / "more").mkdir()
     for number, sample in enumerate(sorted((ROOT / "underbase").iterdir())):
@@ -183,6 +186,13 @@ def folder(samples: World) -> World:
         if not number:
             shutil.copy(sample, world.home / "more" / "IMG_0001.jpg")
     return world
+
+
+def label_studio_task(name: str) -> dict[str, Any]:
+    result = {"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": ["hot_dog"]}, "id": "x"}
+    annotation = {"id": 7, "completed_by": 1, "result": [result], "was_cancelled": False,
+                  "created_at": "2026-11-28T09:00:00.123456Z", "lead_time": 2.345}  # fmt: skip
+    return {"id": 3, "annotations": [annotation], "data": {"image": f"s3://bucket/underbase/{name}"}}
 
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES.keys() - FOR_PEOPLE))
