@@ -202,7 +202,7 @@ BREAKAGES: dict[str, tuple[ModuleType, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "breakage",
     # It takes thousands of schedules until somebody's reply is lost just there and another one adds to the file first.
