@@ -17,6 +17,7 @@ from lab2.aws.failures import (
     user_errors,
 )  # fmt: skip
 from lab2.aws.once import once
+from lab2.aws.s3.free_space import lack_of_space
 from lab2.aws.timing import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from lab2.errors import TryLater, UserError
 
@@ -250,12 +251,11 @@ class AwsSession:
         Border(client, owned=service == "s3" and self._is_aws(client))
         if self.endpoint and service == "s3":
             for call in ("PutObject", "UploadPart"):
-                client.meta.events.register(f"before-call.s3.{call}", self._wait_for_space)
+                client.meta.events.register(f"before-call.s3.{call}", self._require_space)
         return client
 
-    def _wait_for_space(self, **_: object) -> None:
-        from lab2.aws.s3.free_space import lack_of_space
-
+    def _require_space(self, **_: object) -> None:
+        """TryLater if the disk under an S3 of this machine has no room."""
         if self.endpoint and (problem := lack_of_space(self.endpoint.folder)):
             raise TryLater(problem)
 

@@ -10,10 +10,10 @@ from collections import Counter
 import pytest
 from support.bugs import BAD, ERRORS, assert_explained, buggy
 from support.proxy import Fault, Proxy
+from support.requests import ask_for, take_answers
 from support.world import PATIENCE, World, until
 
-from lab2.aws.sqs.message_queue import Outgoing, batches
-from lab2.stats.protocol import decode_answer, encode_request, new_id
+from lab2.stats.protocol import decode_answer
 
 # Where the bug is, and whether it shows once or for one request at each try.
 TARGETS = {
@@ -36,11 +36,7 @@ OF_ONE_REQUEST = ["handler", "log writer, before", "sender, before"]
 
 def ask(world: World) -> list[str]:
     """Put thirty requests on the queue, one of them with the bad number; return their ids, that one's first."""
-    ids = [new_id() for _ in range(30)]
-    for batch in batches(enumerate(ids)):
-        sent = [Outgoing(encode_request([number or BAD]), {"id": id, "client": "me@here"}) for number, id in batch]
-        assert world.queue("lab2").send(sent) == []
-    return ids
+    return ask_for(world, [[number or BAD] for number in range(30)])
 
 
 def collect(world: World, ids: list[str]) -> None:
@@ -48,9 +44,7 @@ def collect(world: World, ids: list[str]) -> None:
     found: dict[str, set[float]] = {}
 
     def done() -> bool:
-        for message in world.drain("lab2_1"):
-            answer = decode_answer(message.body)
-            found.setdefault(answer.id, set()).add(answer.summary.get("mean"))
+        take_answers(world, found)
         return len(found) >= len(ids)
 
     until(done)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 
 from support.world import PATIENCE, World, until
 
@@ -16,11 +17,23 @@ REQUESTS = 25
 
 def ask(world: World, count: int = REQUESTS) -> list[str]:
     """Put requests on the queue; return their ids."""
-    ids = [new_id() for _ in range(count)]
-    for batch in batches(enumerate(ids)):
-        sent = [Outgoing(encode_request([number, 1]), {"id": id, "client": "me@here"}) for number, id in batch]
+    return ask_for(world, [[number, 1] for number in range(count)])
+
+
+def ask_for(world: World, series: Sequence[list[float]]) -> list[str]:
+    """Put a request for each series on the queue; return their ids."""
+    ids = [new_id() for _ in series]
+    for batch in batches(zip(ids, series, strict=True)):
+        sent = [Outgoing(encode_request(numbers), {"id": id, "client": "me@here"}) for id, numbers in batch]
         assert world.queue("lab2").send(sent) == []
     return ids
+
+
+def take_answers(world: World, means: dict[str, set[float]]) -> None:
+    """Take what is on the answer queue now; add the mean in each answer to those of its id."""
+    for message in world.drain("lab2_1"):
+        answer = decode_answer(message.body)
+        means.setdefault(answer.id, set()).add(answer.summary.get("mean"))
 
 
 def assert_all_is_well(world: World, ids: list[str]) -> None:
@@ -28,9 +41,7 @@ def assert_all_is_well(world: World, ids: list[str]) -> None:
     answers: dict[str, set[float]] = {}
 
     def done() -> bool:
-        for message in world.drain("lab2_1"):
-            answer = decode_answer(message.body)
-            answers.setdefault(answer.id, set()).add(answer.summary.get("mean"))
+        take_answers(world, answers)
         return len(answers) == len(ids) and world.depth("lab2") == (0, 0)
 
     until(done, patience=3 * PATIENCE + len(ids) / 10)
