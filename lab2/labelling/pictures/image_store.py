@@ -177,10 +177,11 @@ class ImageStore:
     ) -> Picture:
         """Return an image as a picture: its preview, or else itself, and then it gets a preview in the background."""
         _check(image)
-        preview = persist(partial(self.previews.fetch, image.name, image.size), outages)
-        if preview is not None:
-            with suppress(UnreadableImage):
-                return decode(preview)
+        if image.size > SMALL_BYTES:
+            preview = persist(partial(self.previews.fetch, image.name, image.size), outages)
+            if preview is not None:
+                with suppress(UnreadableImage):
+                    return decode(preview)
         data = persist(partial(self.fetch, image), outages)
         picture = decode(data)
         if image.size > SMALL_BYTES:

@@ -21,8 +21,6 @@ class Previews:
 
     def fetch(self, name: str, size: int) -> bytes | None:
         """Return the preview of a picture of `size` bytes, None if there is none; UserError if AWS fails."""
-        if size <= SMALL_BYTES:
-            return None
         with user_errors(f"preview of {printable(name)}"):
             try:
                 return self.aws.s3.get_object(Bucket=self.aws.bucket, Key=preview_key(name, size))["Body"].read()
