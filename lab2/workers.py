@@ -32,8 +32,8 @@ class FailureReporter(Protocol):
     def is_outage(self, error: BaseException) -> bool:
         """Tell whether the error is AWS's or the network's, and not that of one item or of our code."""
 
-    def record_failure(self, error: BaseException) -> float:
-        """Note a failure; return the seconds to pause before the next try."""
+    def record_failure(self, error: BaseException, started: float = math.inf) -> float:
+        """Note a failure of what was `started` (monotonic seconds); return the seconds to pause before the next try."""
 
     def record_rejection(self) -> float:
         """Note that one item was given up; return the seconds to pause before the next one is."""
@@ -155,7 +155,7 @@ class BatchWorker(Generic[T]):
         try:
             self._attempt(batch, outcome)
             if outcome.error:
-                self._closed.wait(self.outages.record_failure(outcome.error))
+                self._closed.wait(self.outages.record_failure(outcome.error, started))
             elif outcome.halved and not outcome.rejected:
                 self.outages.record_recovery(outcome.halved)
             elif outcome.rejected < len(batch):

@@ -394,7 +394,7 @@ def test_while_one_batch_waits_to_be_tried_again_others_go_on_at_once(monkeypatc
         done.extend(batch)
 
     worker = BatchWorker(OutageReporter("Working", lambda line: None), send, size=1, threads=2, key=lambda item: item)
-    monkeypatch.setattr(worker.outages, "record_failure", lambda error: 3600.0)
+    monkeypatch.setattr(worker.outages, "record_failure", lambda *_: 3600.0)
     worker.put(["good 0"])
     until(lambda: done)
     worker.put(["bad"])
@@ -436,7 +436,7 @@ def test_close_gives_back_what_was_not_begun_and_interrupts_pauses(work: Work, m
     work.go.clear()
     work.then = [away()]
     worker = BatchWorker(OutageReporter("Working", lambda line: None), work, size=1)
-    monkeypatch.setattr(worker.outages, "record_failure", lambda error: 3600.0)
+    monkeypatch.setattr(worker.outages, "record_failure", lambda *_: 3600.0)
     worker.put([1, 2, 3])
     until(lambda: work.batches)
     work.go.set()
@@ -460,7 +460,7 @@ def test_many_threads_and_faults_do_everything_once(chance: random.Random, monke
     worker = BatchWorker(
         OutageReporter("Working", lambda line: None), send, size=10, threads=8, linger=0.01, key=lambda item: item % 3
     )
-    monkeypatch.setattr(worker.outages, "record_failure", lambda error: 0.001)
+    monkeypatch.setattr(worker.outages, "record_failure", lambda *_: 0.001)
 
     def put(first: int) -> None:
         for number in range(first, first + 700, 7):
@@ -486,3 +486,15 @@ def test_what_began_before_an_outage_and_succeeds_in_it_does_not_end_it() -> Non
     assert len(said) == 1 and outages.tries == 2
     outages.record_success(time.monotonic())
     assert len(said) == 2 and not outages.failing
+
+
+def test_what_began_in_an_outage_and_fails_after_it_is_no_new_outage() -> None:
+    said: list[str] = []
+    outages = OutageReporter("Work", said.append)
+    outages.record_failure(away())
+    in_the_outage = time.monotonic()
+    outages.record_success(time.monotonic())
+    assert 0 < outages.record_failure(away(), in_the_outage) <= 0.5
+    assert len(said) == 2 and not outages.failing
+    outages.record_failure(away(), time.monotonic())
+    assert len(said) == 3 and outages.failing

@@ -34,7 +34,7 @@ class OutageReporter:
         self.tries = 0
         self.since = 0.0
         self.rejections = 0
-        self._last_failure = -math.inf
+        self._last_failure = self._recovered = -math.inf
         self._hopeless_since = math.inf
         self._lock = threading.Lock()
 
@@ -45,10 +45,15 @@ class OutageReporter:
     def is_outage(self, error: BaseException) -> bool:
         return is_outage(error)
 
-    def record_failure(self, error: BaseException) -> float:
-        """Note a failure; return the seconds to pause before the next try."""
+    def record_failure(self, error: BaseException, started: float = math.inf) -> float:
+        """Note a failure; return the seconds to pause before the next try.
+
+        What was `started` (monotonic seconds) before an outage ended may still fail of it: that is no new outage.
+        """
         now = time.monotonic()
         with self._lock:
+            if started < self._recovered:
+                return backoff(1, 0.25, LONGEST_PAUSE_S, least=0.5)
             self.tries += 1
             self._last_failure = now
             if self.tries == 1:
@@ -88,7 +93,8 @@ class OutageReporter:
                 if started < self._last_failure:
                     return
                 if self.tries:
-                    self._say(f"{self.what} works again after {time.monotonic() - self.since:.0f} s")
+                    self._recovered = time.monotonic()
+                    self._say(f"{self.what} works again after {self._recovered - self.since:.0f} s")
                 self.tries = self.rejections = 0
                 self._hopeless_since = math.inf
 
@@ -118,7 +124,7 @@ def persist(
         except Exception as error:
             if not is_passing(error) or (left := deadline - time.monotonic()) <= 0:
                 raise
-            if wait(min(left, outages.record_failure(error))):
+            if wait(min(left, outages.record_failure(error, started))):
                 raise
         else:
             outages.record_success(started)

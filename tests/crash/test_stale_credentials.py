@@ -96,7 +96,7 @@ class Said:
         assert "Traceback" not in "".join(self.lines)
         # A server puts the time before them.
         said = [line[line.index(what) :] for line in self.lines if f"{what} fails" in line]
-        assert said == [f"{what} fails; retrying: {cause}\n"]
+        assert said == [f"{what} fails; retrying: {cause}\n"], "".join(self.lines)
         assert sum(f"{what} works again after " in line for line in self.lines) == 1
 
 

@@ -77,7 +77,7 @@ class Poller:
                 try:
                     count = self.receive(patient)
                 except BaseException as error:  # the thread stays: nobody else would receive
-                    self._stopped.wait(self.outages.record_failure(error))
+                    self._stopped.wait(self.outages.record_failure(error, started))
                     continue
                 self.outages.record_success(started)
                 was_deep, deep = deep, count == BATCH or (count > 0 and self._was_quick(time.monotonic() - started))

@@ -153,7 +153,7 @@ class Link:
                 received = connection.receive(self._poll_s if wanted else 0)
             except BaseException as error:
                 self.failing = True
-                self._stopped.wait(outages.record_failure(error))
+                self._stopped.wait(outages.record_failure(error, started))
                 continue
             self.failing = False
             outages.record_success(started)
