@@ -337,6 +337,10 @@ def test_what_no_waiting_can_mend_is_given_up_after_its_grace_and_nothing_else(m
             clock[0] += 1000
             outages.record_failure(error)
     assert not given_up
+    outages.record_failure(UserError("This store ignores If-Match."))
+    clock[0] += 60
+    outages.record_failure(UserError("This store ignores If-Match."))
+    assert str(given_up.pop()) == "Working fails: This store ignores If-Match."
 
 
 def test_persist_tries_again_what_passes_and_raises_what_does_not() -> None:

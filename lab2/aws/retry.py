@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn, TypeVar
 
-from lab2.aws.failures import FOREVER_S, explain, failure_of
+from lab2.aws.failures import FOREVER_S, SETTINGS_S, explain, failure_of
 from lab2.errors import TryLater, UserError, internal_error
 
 T = TypeVar("T")
@@ -173,8 +173,10 @@ def _cause(error: BaseException) -> BaseException:
 
 def _patience_s(error: BaseException) -> float:
     """Return the seconds for which trying again may help."""
-    failure = failure_of(_cause(error))
-    return failure.patience_s if failure else FOREVER_S
+    if failure := failure_of(_cause(error)):
+        return failure.patience_s
+    is_for_the_user = isinstance(error, UserError) and not isinstance(error, TryLater)
+    return SETTINGS_S if is_for_the_user else FOREVER_S
 
 
 def describe(error: BaseException) -> str:

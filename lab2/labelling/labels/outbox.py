@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +35,9 @@ class Outbox:
         self._in_doubt = False  # labels that only this run can have sent may be there, and not be known
         self._kept: set[Label] = set()  # labels of this run that are not known to be safe
         self._found = set(self.file.labels())  # the same of earlier runs
-        self._saving = BatchWorker(OutageReporter("Saving labels", say), self._save, size=1_000)
+        self._has_given_up = False  # whether it was said that no waiting mends what fails
+        self._worth_trying = threading.Event()  # set since the last try by a new label, and by the end
+        self._saving = BatchWorker(OutageReporter("Saving labels", say, self._give_up), self._save, size=1_000)
         self._saving.put(self._found)
 
     @property
@@ -54,6 +57,7 @@ class Outbox:
         except Exception as error:
             raise UserError(f"This label was not saved: {internal_error(error)}") from error
         self._kept.add(label)  # only now: `_save` takes what is no longer in the file for saved
+        self._worth_trying.set()
         self._saving.put([label])
 
     def flush(self, seconds: float) -> bool:
@@ -67,10 +71,19 @@ class Outbox:
     def close(self) -> None:
         """Stop saving. Labels that are not safe in S3 stay on disk for the next start."""
         self._saving.close()
+        self._worth_trying.set()
         self.file.close()
+
+    def _give_up(self, reason: UserError) -> None:
+        """Say what no waiting mends, and let the thread that saves labels wait for the next one."""
+        if not self._has_given_up:
+            self._has_given_up = True
+            self.say(f"{reason} Labels stay on this disk, and are tried again with the next one and at the next start.")
+        self._worth_trying.wait()
 
     def _save(self, _: list[Label]) -> None:
         """Save all labels that wait on disk, this run's or not."""
+        self._worth_trying.clear()
         try:
             with user_errors(f"{LABEL_KEY} in bucket {self.aws.bucket}"):
                 labels = self._append()
@@ -78,6 +91,7 @@ class Outbox:
             if not is_outage(error):  # what this object knows may be half the truth: the next one reads it again
                 self._label_file, self._in_doubt = LabelFile(self.aws), True
             raise
+        self._has_given_up = False
         self.file.remove(labels)
         waiting = set(self.file.labels())
         saved = self._kept - waiting  # by us, or by another program of the user

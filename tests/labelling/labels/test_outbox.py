@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -168,6 +169,30 @@ def test_a_living_program_without_a_network_has_its_labels_sent_by_another(proxi
     second.close()
     assert first.saved == second.saved == 1
     assert [row["image"] for row in rows(proxied)] == ["first.jpg", "second.jpg"]
+
+
+def test_a_permanent_refusal_ends_the_tries_until_the_next_label(
+    proxied: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab2.aws.retry.LONGEST_PAUSE_S", 0.1)
+    monkeypatch.setattr("lab2.aws.retry._patience_s", lambda error: 0.3)
+    refusal = Fault(refuse=(501, "NotImplemented"), details={"Message": "Not by this store"})
+    refused = proxy.on("PutObject", refusal, times=ALWAYS)
+    keeping = outbox(proxied)
+    for number in (1, 2):
+        tries = refused.seen
+        keeping.keep(label(f"{number}.jpg"))
+        until(lambda: refused.seen > tries and len(said) == 2)  # noqa: B023
+        tries = refused.seen
+        time.sleep(0.5)  # five tries, if they went on
+        assert refused.seen == tries and not keeping.flush(PATIENCE)
+    assert "NotImplemented: Not by this store" in said[1] and "Labels stay on this disk" in said[1]
+    assert keeping.waiting == len(on_disk(keeping.folder)) == 2
+    proxy.forget(refused)
+    keeping.keep(label("3.jpg"))
+    until(lambda: keeping.waiting == 0)
+    keeping.close()
+    assert [row["image"] for row in rows(proxied)] == ["1.jpg", "2.jpg", "3.jpg"] and "works again" in said[-1]
 
 
 def test_a_row_that_another_program_sent_is_not_sent_again_to_a_file_past_five_megabytes(world: World) -> None:
