@@ -272,7 +272,7 @@ def others() -> list[Variant]:
     colours, clear = numpy.array(drawing()), numpy.array(glass())
     png, clear_png = saved(drawing(), "PNG"), saved(glass(), "PNG")
     grey = saved(Image.fromarray(clear[:, :, [0, 0, 0, 3]]), "PNG")
-    ppm, avif = saved(drawing(), "PPM"), saved(glass(), "AVIF", quality=100)
+    ppm, avif = saved(drawing(), "PPM"), saved(drawing(), "AVIF", quality=100)
     mirrored = saved(drawing(), "AVIF", quality=100, exif=turned(5))
     jp2 = saved(drawing(), "JPEG2000")
     ten_bits = b"P6 60 40 1023\n" + (colours.astype(int) * 1023 // 255).astype(">u2").tobytes()
@@ -289,7 +289,7 @@ def others() -> list[Variant]:
         Variant("16 bits.pam", pam(colours.astype(int) * 257, "RGB", 65535), truth=png),
         Variant("cut.ppm", ppm[: len(ppm) // 2], INCOMPLETE),
         Variant("cut.pam", pam(colours, "RGB")[:-1], INCOMPLETE),
-        Variant("alpha.avif", avif),
+        Variant("colours.avif", avif),
         Variant("irot.avif", (CASES / "o6.avif").read_bytes()),
         *(Variant(f"turned {turn}.avif", saved(drawing(), "AVIF", quality=100, exif=turned(turn)))
           for turn in range(1, 9)),

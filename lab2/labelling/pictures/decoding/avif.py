@@ -8,6 +8,7 @@ import struct
 import numpy
 
 from lab2.labelling.pictures.decoding import colour, opencv, samples
+from lab2.labelling.pictures.decoding.avif_alpha import with_limited_alpha
 from lab2.labelling.pictures.decoding.boxes import boxes
 from lab2.labelling.pictures.decoding.colour import ColourSpace
 from lab2.labelling.pictures.decoding.opencv import Undecodable
@@ -19,12 +20,15 @@ TURNED = {  # EXIF's number for quarter turns anticlockwise, and for then mirror
     2: (3, 2, 4),
     3: (6, 7, 5),
 }
+SEQUENCE = b"avis"  # the brand of an animation
 Properties = list[tuple[bytes, bytes]]
 
 
 def read(data: bytes) -> Samples:
     properties = properties_of(data)
     depth = _bits(properties)
+    if data[8:12] != SEQUENCE:
+        data = with_limited_alpha(data)
     try:
         pixels, _ = opencv.decode(data)
     except Undecodable:
