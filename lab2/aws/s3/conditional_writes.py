@@ -18,6 +18,7 @@ from lab2.errors import UserError
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+BODY = b"Do conditional writes work? This key is removed at once.\n"  # some stores fail on an empty one
 NOBODYS_ETAG = f'"{"0" * 32}"'  # the MD5 of no content that anybody knows
 
 
@@ -29,7 +30,7 @@ def check_conditional_writes(s3: S3Client, bucket: str, prefix: str) -> None:
     key = f"{prefix}.conditions-{uuid4().hex[:12]}"
     conditions = {"If-None-Match": {"IfNoneMatch": "*"}, "If-Match": {"IfMatch": NOBODYS_ETAG}}
     try:
-        s3.put_object(Bucket=bucket, Key=key, Body=b"", IfNoneMatch="*")
+        s3.put_object(Bucket=bucket, Key=key, Body=BODY, IfNoneMatch="*")
         ignored = [name for name, fields in conditions.items() if _is_written(s3, fields, Bucket=bucket, Key=key)]
     except ClientError as error:
         if error_code(error) in DENIED_CODES:
@@ -48,7 +49,7 @@ def check_conditional_writes(s3: S3Client, bucket: str, prefix: str) -> None:
 def _is_written(s3: S3Client, condition: dict[str, Any], **place: Any) -> bool:
     """Return whether a write is carried out though its condition does not hold."""
     try:
-        s3.put_object(**place, Body=b"", **condition)
+        s3.put_object(**place, Body=BODY, **condition)
     except ClientError as error:
         if error_code(error) in REFUSED_WRITE_CODES:
             return False

@@ -21,6 +21,7 @@ LARGEST_WHOLE_BYTES = 32 * 2**20  # sent at each append; some 350,000 labels
 PART_BYTES = 2**20  # of an object that is not read as a whole
 UNCHANGED_CODES = {"304", "NotModified"}
 RANGE_CODES = {"InvalidRange", "416"}  # the object is shorter
+CONTENT_TYPES = {"csv": "text/csv", "jsonl": "application/x-ndjson"}  # by what a key ends with
 
 
 class Content(NamedTuple):
@@ -43,23 +44,25 @@ class StoredObject:
         self.key = key
         self.in_parts = in_parts
         self.whole_below = COPY_FROM_BYTES if in_parts else LARGEST_WHOLE_BYTES  # bytes
+        self._place: Any = {"Bucket": bucket, "Key": key}
+        self._kind: Any = {"ContentType": CONTENT_TYPES.get(key.rpartition(".")[2], "binary/octet-stream")}
 
     def find(self) -> ObjectTypeDef | None:
         """Return the entry (ETag, Size) of the object, None if there is none."""
         return find_key(self.s3, self.bucket, self.key)
 
     def read_whole(self) -> Content:
-        reply = self.s3.get_object(Bucket=self.bucket, Key=self.key)
+        reply = self.s3.get_object(**self._place)
         return Content(reply["Body"].read(), reply["ETag"])
 
     def read_in_parts(self) -> Iterator[bytes]:
         """Yield the bytes of the object in parts: a large one is never in memory as a whole."""
-        yield from self.s3.get_object(Bucket=self.bucket, Key=self.key)["Body"].iter_chunks(PART_BYTES)
+        yield from self.s3.get_object(**self._place)["Body"].iter_chunks(PART_BYTES)
 
     def read_if_changed(self, start: int, etag: str) -> Content | None:
         """Return the bytes from `start` on, None if the object still has this ETag."""
         try:
-            reply = self.s3.get_object(Bucket=self.bucket, Key=self.key, Range=f"bytes={start}-", IfNoneMatch=etag)
+            reply = self.s3.get_object(**self._place, Range=f"bytes={start}-", IfNoneMatch=etag)
         except ClientError as error:
             if error_code(error) in UNCHANGED_CODES:
                 return None
@@ -70,7 +73,7 @@ class StoredObject:
         """Return the bytes from `start` to `end` (exclusive; None: all), b'' if there are none."""
         try:
             span = f"bytes={start}-{'' if end is None else end - 1}"
-            body: bytes = self.s3.get_object(Bucket=self.bucket, Key=self.key, Range=span)["Body"].read()
+            body: bytes = self.s3.get_object(**self._place, Range=span)["Body"].read()
         except ClientError as error:
             if error_code(error) in RANGE_CODES or is_missing(self.s3, self.bucket, self.key, error):
                 return b""
@@ -79,7 +82,7 @@ class StoredObject:
 
     def put(self, body: bytes, etag: str | None) -> str:
         """Write the whole object if it has this ETag (None: if there is none); return its new ETag."""
-        return self.s3.put_object(Bucket=self.bucket, Key=self.key, Body=body, **_condition(etag))["ETag"]
+        return str(self.s3.put_object(**self._place, **self._kind, Body=body, **_condition(etag))["ETag"])
 
     def put_behind(self, addition: bytes, etag: str) -> str:
         """Add bytes to the object if it has this ETag, without sending it: S3 copies what it has (5 GiB at most).
@@ -91,10 +94,9 @@ class StoredObject:
                 f"{self.key} in bucket {self.bucket} has reached {LARGEST_WHOLE_BYTES // 2**20} MiB, the most that is "
                 "appended to on a store other than AWS. Move its older rows to another file."
             )
-        place: Any = {"Bucket": self.bucket, "Key": self.key}
-        upload: Any = place | {"UploadId": self.s3.create_multipart_upload(**place)["UploadId"]}
+        upload = self._place | {"UploadId": self.s3.create_multipart_upload(**self._place, **self._kind)["UploadId"]}
         try:
-            copied = self.s3.upload_part_copy(**upload, PartNumber=1, CopySource=place, CopySourceIfMatch=etag)
+            copied = self.s3.upload_part_copy(**upload, PartNumber=1, CopySource=self._place, CopySourceIfMatch=etag)
             added = self.s3.upload_part(**upload, PartNumber=2, Body=addition)
             parts: list[CompletedPartTypeDef] = [
                 {"PartNumber": 1, "ETag": copied["CopyPartResult"]["ETag"]},

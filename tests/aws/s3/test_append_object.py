@@ -35,6 +35,10 @@ def rows(world: World) -> list[bytes]:
     return body[len(HEADER) :].splitlines()
 
 
+def content_type(world: World) -> str:
+    return world.aws.s3.head_object(Bucket=world.aws.bucket, Key=KEY)["ContentType"]
+
+
 def put(world: World, body: bytes) -> None:
     world.aws.s3.put_object(Bucket=world.aws.bucket, Key=KEY, Body=body)
 
@@ -44,6 +48,7 @@ def test_rows_are_appended_behind_a_header(proxied: World) -> None:
     log.append([b"1", b"2"])
     log.append([b"3"])
     assert rows(proxied) == [b"1", b"2", b"3"]
+    assert content_type(proxied) == "text/csv"
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3])
@@ -160,6 +165,7 @@ def test_from_five_mebibytes_on_only_the_new_rows_are_sent(proxied: World, proxy
     assert proxied.objects(KEY)[KEY] == BIG + b"new 0\nnew 1\nnew 2\n"
     assert sum(proxy.sent.values()) - before < 5_000
     assert proxy.calls["UploadPartCopy"] == 3
+    assert content_type(proxied) == "text/csv"
 
 
 def test_an_object_grows_through_five_mebibytes(proxied: World) -> None:

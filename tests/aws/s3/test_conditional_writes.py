@@ -71,6 +71,14 @@ def test_a_store_that_honours_conditions_is_asked_by_four_calls_at_most_and_no_k
     assert elsewhere.objects("") == {}
 
 
+def test_a_store_that_fails_on_an_empty_object_is_asked_all_the_same(elsewhere: World, proxy: Proxy) -> None:
+    """Such as fauxqs 2.4.1, which answers 500."""
+    proxy.ignore("If-Match")
+    proxy.on("PutObject", Fault(refuse=(500, "InternalError")), times=ALWAYS, only=lambda call: not call.body)
+    with pytest.raises(UserError, match="ignores If-Match"):
+        elsewhere.aws.check_conditional_writes("log/")
+
+
 def test_who_may_not_write_the_key_that_is_asked_by_trusts_the_store(elsewhere: World, proxy: Proxy) -> None:
     proxy.on("PutObject", Fault(refuse=(403, "AccessDenied")), times=ALWAYS)
     elsewhere.aws.check_conditional_writes("log/")
