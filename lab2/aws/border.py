@@ -7,6 +7,7 @@ promises. What comes from a sign-in page of the network or a broken proxy lacks 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from base64 import b64encode
 from typing import Any
@@ -15,6 +16,9 @@ from botocore.exceptions import BotoCoreError
 
 # The account is in the name that aws.yaml gives the bucket, so that nobody else's bucket of that name gets our data.
 _OWNED = re.compile(r"lab2-(\d{12})-.+")
+
+_STATUS_OF_PROXIES = {301, 302, 303, 307, 308, 407, 511}  # and of sign-in pages, if AWS says nothing of itself
+_HTML = re.compile(rb"<!doctype html|<html", re.IGNORECASE)
 
 _PROMISED = {
     "PutObject": "ETag",
@@ -31,7 +35,7 @@ _PROMISED = {
 
 
 class UnexpectedReply(BotoCoreError):
-    """A reply with status 200 that is not one of AWS, to a call about `subject`."""
+    """A reply that is not one of AWS, to a call about `subject`."""
 
     fmt = "{reason}"
 
@@ -72,17 +76,12 @@ class Border:
                 params.setdefault("ExpectedSourceBucketOwner", owner[1])
 
     def _check(self, parsed: dict[str, Any], model: Any, context: dict[str, Any], http_response: Any, **_: Any) -> None:
-        """Say what an error is about; UnexpectedReply if a reply lacks what its operation promises."""
+        """Say what an error is about; UnexpectedReply if the reply is none of AWS."""
+        subject = context.get("lab2_subject", f"the call {model.name}")
+        if reason := _foreign(parsed, model, http_response):
+            raise UnexpectedReply(reason, subject)
         if "Error" in parsed:
-            parsed["Error"].setdefault("Subject", context.get("lab2_subject", f"the call {model.name}"))
-            return
-        lacking = _lacking(parsed, _PROMISED.get(model.name, ""))
-        is_page = model.service_model.service_name == "sqs" and http_response.content.lstrip().startswith(b"<")
-        if lacking or is_page:
-            raise UnexpectedReply(
-                f"there is no {lacking} in it" if lacking else "it is HTML",
-                context.get("lab2_subject", f"the call {model.name}"),
-            )
+            parsed["Error"].setdefault("Subject", subject)
 
     def _leave_out_expect(self, params: dict[str, Any], **_: object) -> None:
         if self._refuses_expect:
@@ -109,6 +108,32 @@ def _add_md5(params: dict[str, Any], **_: object) -> None:
 def _follow_no_redirect(params: dict[str, Any], **_: object) -> None:
     """Keep botocore from asking by HeadBucket where to send a HeadBucket that was redirected, without end."""
     params["context"].setdefault("s3_redirect", {})["redirected"] = True
+
+
+def _foreign(parsed: dict[str, Any], model: Any, response: Any) -> str:
+    """Return why a reply is none of AWS, nor of a store or queue server like it; '' if it may be one."""
+    is_error = "Error" in parsed
+    if not is_error and (lacking := _lacking(parsed, _PROMISED.get(model.name, ""))):
+        return f"there is no {lacking} in it"
+    is_object = model.has_streaming_output and not is_error  # which may be a web page itself, and is not read here
+    content = b"" if is_object else response.content.strip()
+    if not is_error and model.service_model.service_name == "sqs" and content and not _is_json(content):
+        return "it is no JSON"
+    if any(name.lower().startswith("x-amz") for name in response.headers):
+        return ""
+    status = response.raw.status  # botocore makes 500 of a 200 that it can't read
+    if "html" in response.headers.get("Content-Type", "").lower() or _HTML.match(content):
+        return f"HTML, status {status}"
+    is_silent = not content and model.http["method"] != "HEAD"  # whose replies never have a body
+    return f"status {status}" if is_error and is_silent and status in _STATUS_OF_PROXIES else ""
+
+
+def _is_json(content: bytes) -> bool:
+    try:
+        json.loads(content)
+    except ValueError:
+        return False
+    return True
 
 
 def _lacking(parsed: dict[str, Any], promised: str) -> str:

@@ -15,10 +15,25 @@ from lab2.aws.border import UnexpectedReply
 from lab2.aws.failures import explain
 from lab2.aws.retry import is_passing
 from lab2.aws.session import AwsSession
+from lab2.aws.sqs.message_queue import Message, Outgoing
 from lab2.errors import UserError
 
-PAGE = 200, {"Content-Type": "text/html"}, b"<html><body>Sign in to the network</body></html>"
-NOTHING = 200, {"Content-Type": "application/xml"}, b"<?xml version='1.0'?><Nothing></Nothing>"
+HTML = {"Content-Type": "text/html; charset=utf-8"}
+XML = {"Content-Type": "application/xml"}
+SIGN_IN = b"<!DOCTYPE html>\n<title>Sign in</title><br>"
+REPLIES = {  # none of AWS
+    "page that is no XML": (200, HTML, SIGN_IN),
+    "page as a web server keeps it": (200, HTML | {"ETag": '"5f3c-1a2b"'}, b"<html>Sign in to the network</html>"),
+    "nothing": (200, XML, b"<?xml version='1.0'?><Nothing></Nothing>"),
+    "page that forbids": (403, HTML, SIGN_IN),
+    "page of a type that is wrong": (400, {"Content-Type": "text/plain"}, SIGN_IN),
+    "proxy that wants a password": (407, {"Proxy-Authenticate": "Basic"}, b""),
+    "redirect": (302, {"Location": "http://127.0.0.1:9/"}, b""),
+    "redirect for good": (301, HTML | {"Location": "http://127.0.0.1:9/"}, SIGN_IN),
+    "gateway's page": (503, HTML, SIGN_IN),
+}
+PAGE = REPLIES["page that is no XML"]
+NOTHING = REPLIES["nothing"]
 
 CALLS: dict[str, Callable[[AwsSession], object]] = {
     "PutObject": lambda aws: aws.s3.put_object(Bucket=aws.bucket, Key="k", Body=b""),
@@ -30,22 +45,36 @@ CALLS: dict[str, Callable[[AwsSession], object]] = {
     ),
     "GetQueueUrl": lambda aws: aws.sqs.get_queue_url(QueueName="lab2"),
     "ReceiveMessage": lambda aws: aws.queue_at("http://x/1/lab2").receive(),
+    "SendMessageBatch": lambda aws: aws.queue_at("http://x/1/lab2").send([Outgoing("[1]")]),
+    "DeleteMessageBatch": lambda aws: aws.queue_at("http://x/1/lab2").delete([Message("1", "r", "", {}, 0, 1)]),
+    "DeleteObject": lambda aws: aws.s3.delete_object(Bucket=aws.bucket, Key="k"),
 }
 
 
-@pytest.mark.parametrize("operation", CALLS)
-@pytest.mark.parametrize("reply", [PAGE, NOTHING], ids=["page", "nothing"])
-def test_a_reply_that_lacks_what_its_operation_promises_is_an_outage(
-    proxied: World, proxy: Proxy, operation: str, reply: tuple[int, dict[str, str], bytes]
-) -> None:
-    if operation == "ReceiveMessage" and reply is NOTHING:
-        pytest.skip("which may be empty")
+@pytest.mark.parametrize("reply", REPLIES)
+def test_a_reply_that_is_none_of_aws_is_an_outage(proxied: World, proxy: Proxy, reply: str) -> None:
     assert proxied.aws.bucket
-    proxy.on(operation, Fault(instead=reply), times=ALWAYS)
-    with pytest.raises(UnexpectedReply) as raised:
-        CALLS[operation](proxied.aws)
-    assert is_passing(raised.value)
-    assert "Is it a web page?" in str(explain(raised.value))
+    for operation, call in CALLS.items():
+        if operation == "DeleteObject" and reply == "nothing":
+            continue  # which is what it promises
+        rule = proxy.on(operation, Fault(instead=REPLIES[reply]), times=ALWAYS)
+        with pytest.raises(UnexpectedReply) as raised:
+            call(proxied.aws)
+        assert is_passing(raised.value)
+        assert "Is it a web page?" in str(explain(raised.value)), operation
+        proxy.forget(rule)
+
+
+def test_a_reply_that_was_cut_short_on_its_way_is_no_empty_one(proxied: World, proxy: Proxy) -> None:
+    proxy.on("ReceiveMessage", Fault(instead=(200, {}, b'{"Messages": [{"Mess')), times=ALWAYS)
+    with pytest.raises(UnexpectedReply, match="no JSON"):
+        proxied.queue("lab2").receive()
+
+
+def test_an_object_that_is_a_web_page_is_read(proxied: World) -> None:
+    place = {"Bucket": proxied.aws.bucket, "Key": "underbase/page.html"}
+    proxied.aws.s3.put_object(**place, Body=SIGN_IN, ContentType="text/html")
+    assert proxied.aws.s3.get_object(**place)["Body"].read() == SIGN_IN
 
 
 @pytest.mark.parametrize("reply", [PAGE, NOTHING], ids=["page", "nothing"])
