@@ -51,7 +51,7 @@ def decode_request(body: str) -> list[float]:
     if len(body) > MAX_CHARACTERS:
         raise InvalidInput(f"the request is longer than {MAX_CHARACTERS} characters")
     try:
-        series = _decode(body.lstrip(INVISIBLE))
+        series = _decode(body.strip(INVISIBLE))
     except (ValueError, RecursionError):
         raise InvalidInput("the request is not JSON; send an array of numbers like [3, 5.5]") from None
     if not isinstance(series, list):

@@ -8,7 +8,18 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-INVISIBLE = "\ufeff\u200b\u2060"  # byte order mark and other marks without width, which editors and tools put in front
+# Byte order mark, zero-width and direction marks, spaces: what editors and tools put around a body, and nobody sees.
+INVISIBLE = (
+    "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069 \t\r\n\xa0"
+)
+TASKS = (  # the fields by which a task of each is known
+    ("body", "headers", "properties"),  # celery, version 2
+    ("task", "args"),  # celery, version 1
+    ("actor_name", "args"),  # dramatiq
+    ("task_name", "args"),  # taskiq
+    ("job_class", "arguments"),  # Active Job, Shoryuken
+    ("job", "data"),  # Laravel
+)
 
 
 class Kind(NamedTuple):
@@ -21,10 +32,10 @@ class Kind(NamedTuple):
 def advice_on(body: str) -> str:
     """Return what the sender of a body should change, '' if it is of no kind that is known."""
     value = _json(body)
-    if value is None and (text := _from_base64(body)) is not None:
-        value = _json(text)
-        if isinstance(value, (dict, list)):
-            return _advice(value) or "the request is base64; send the JSON text itself"
+    decoded = _from_base64(value if isinstance(value, str) else body)
+    inner = None if decoded is None else _json(decoded)
+    if isinstance(inner, (dict, list)):
+        return _advice(inner) or "the request is base64; send the JSON text itself"
     return _advice(value)
 
 
@@ -45,13 +56,19 @@ def _is_event_of_s3(value: Any) -> bool:
 
 
 def _is_pointer(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 2
-        and isinstance(value[0], str)
-        and value[0].endswith("S3Pointer")
-        and isinstance(value[1], dict)
-    )
+    """Return whether this is a pointer, alone or behind the name of its class."""
+    pointer = value[1] if isinstance(value, list) and len(value) == 2 else value
+    return _has("s3BucketName", "s3Key")(pointer) or _has("S3Payload")(pointer)
+
+
+def _is_task(value: Any) -> bool:
+    return any(_has(*names)(value) for names in TASKS)
+
+
+def _is_from_sns(value: Any) -> bool:
+    records = value.get("Records") if isinstance(value, dict) else None
+    lambdas = isinstance(records, list) and records and _has("Sns")(records[0])  # as Lambda gets and forwards it
+    return bool(lambdas) or _has("Type", "TopicArn", "Message")(value)
 
 
 def _is_json_in_json(value: Any) -> bool:
@@ -60,7 +77,7 @@ def _is_json_in_json(value: Any) -> bool:
 
 KINDS = (
     Kind(
-        _has("Type", "TopicArn", "Message"),
+        _is_from_sns,
         "this is SNS's envelope; turn on raw message delivery of the subscription",
     ),
     Kind(
@@ -76,12 +93,8 @@ KINDS = (
         "this points to a body in S3, as SQS extended clients send it; send the numbers in the message itself",
     ),
     Kind(
-        _has("body", "headers", "properties"),
-        "this is a task of celery; send the numbers by SQS's SendMessage, not as a task",
-    ),
-    Kind(
-        _has("actor_name", "args", "queue_name"),
-        "this is a message of dramatiq; send the numbers by SQS's SendMessage, not through an actor",
+        _is_task,
+        "this is a task, as celery or dramatiq send them; send the numbers by SQS's SendMessage, not as a task",
     ),
     Kind(
         _is_json_in_json,
@@ -99,6 +112,7 @@ def _json(text: str) -> Any:
 
 def _from_base64(text: str) -> str | None:
     try:
-        return base64.b64decode("".join(text.split()).translate(str.maketrans("-_", "+/")), validate=True).decode()
+        text = "".join(text.split()).translate(str.maketrans("-_", "+/")).rstrip("=")
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True).decode()
     except (binascii.Error, ValueError):
         return None
