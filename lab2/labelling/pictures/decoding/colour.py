@@ -55,6 +55,7 @@ TONES = numpy.array([
 UNIT_OF_TONES, SCREEN_OF_HLG = 406, 1000  # cd/m2
 BT2020_LUMINANCE = numpy.array([[0.2627, 0.6780, 0.0593]])
 SYSTEM_GAMMA = 1.2  # of HLG on a screen of 1,000 cd/m2
+ROUNDING = 1e-4  # of the numbers of a profile
 STEPS = 2**14  # of light, in the table of bytes of sRGB
 BINS = {numpy.dtype(numpy.uint8): 256, numpy.dtype(numpy.uint16): 65536}
 
@@ -228,6 +229,11 @@ PQ, HLG = 16, 18
 # ---- where colour spaces are read from --------------------------------------------------------
 
 
+def are_known(primaries: int, transfer: int) -> bool:
+    """Return whether these numbers of H.273 say which colours are meant."""
+    return primaries in PRIMARIES and transfer in TRANSFERS
+
+
 def of_cicp(primaries: int, transfer: int) -> ColourSpace | None:
     """Return the colour space of these numbers of H.273; None: sRGB, or they say nothing."""
     curve = TRANSFERS.get(transfer, SRGB_CURVE)
@@ -241,24 +247,28 @@ def of_gamma(gamma: float, primaries: tuple[Chromaticity, ...] = SRGB) -> Colour
     return ColourSpace((partial(_power, gamma),) * 3, matrix_between(primaries, SRGB))
 
 
-@lru_cache(maxsize=16)
-def of_profile(profile: bytes) -> ColourSpace | None:
-    """Return the colour space of an ICC profile; None: sRGB, or it is none that can be read."""
+def of_profile(profile: bytes, otherwise: ColourSpace | None = None) -> ColourSpace | None:
+    """Return the colour space of an ICC profile, None if that is sRGB; `otherwise` if it can't be read."""
     try:
-        tags = _tags(profile)
-        kind = profile[16:20]
-        if numbers := tags.get(b"cicp"):  # of ICC.1:2022: it comes before all else
-            return of_cicp(numbers[8], numbers[9])
-        if kind == b"CMYK" or (kind in (b"RGB ", b"GRAY") and b"A2B0" in tags):
-            return ColourSpace(tables=profile)
-        if kind == b"GRAY":
-            return ColourSpace((_curve(tags[b"kTRC"]),))
-        if kind != b"RGB ":
-            return None
-        curves = tuple(_curve(tags[name]) for name in (b"rTRC", b"gTRC", b"bTRC"))
-        columns = [_xyz(tags[name]) for name in (b"rXYZ", b"gXYZ", b"bXYZ")]
-    except (KeyError, ValueError, IndexError, struct.error):
-        return None
+        return _read_profile(profile)
+    except (KeyError, ValueError, IndexError, ZeroDivisionError, struct.error):
+        return otherwise
+
+
+@lru_cache(maxsize=16)
+def _read_profile(profile: bytes) -> ColourSpace | None:
+    tags = _tags(profile)
+    kind = profile[16:20]
+    if numbers := tags.get(b"cicp"):  # of ICC.1:2022: it comes before all else
+        return of_cicp(numbers[8], numbers[9])
+    if kind == b"CMYK" or (kind in (b"RGB ", b"GRAY") and b"A2B0" in tags):
+        return ColourSpace(tables=profile)
+    if kind == b"GRAY":
+        return ColourSpace((_curve(tags[b"kTRC"]),))
+    if kind != b"RGB ":
+        raise ValueError("a profile of other colours")
+    curves = tuple(_curve(tags[name]) for name in (b"rTRC", b"gTRC", b"bTRC"))
+    columns = [_xyz(tags[name]) for name in (b"rXYZ", b"gXYZ", b"bXYZ")]
     space = ColourSpace(curves, numpy.linalg.inv(_to_xyz_d50(SRGB)) @ numpy.stack(columns, axis=1))
     colours = numpy.mgrid[0:256:51, 0:256:51, 0:256:51].reshape(3, -1).T[None].astype(numpy.uint8)
     is_srgb = abs(to_srgb(colours, space).astype(int) - colours).max() <= 1
@@ -284,9 +294,11 @@ def _curve(tag: bytes) -> Curve:
         if kind == 0:
             return partial(_power, g)
         if kind == 1:  # nothing below the zero of a x + b
-            return partial(_parametric, g, a, b, 0.0, -b / a if a else 0.0, 0.0, 0.0)
-        if kind == 2:
-            return partial(_parametric, g, a, b, 0.0, -b / a if a else 0.0, c, c)
+            c, d = 0.0, -b / a
+        elif kind == 2:
+            c, d, e, f = 0.0, -b / a, c, c
+        if min(g, a, c, d, a * d + b + ROUNDING) < 0:  # browsers take no such curve
+            raise ValueError("no curve")
         return partial(_parametric, g, a, b, c, d, e, f)
     if tag[:4] != b"curv":
         raise ValueError("no curve")

@@ -19,9 +19,10 @@ from lab2.labelling.pictures.picture import UnreadableImage
 
 START, END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xae\x42\x60\x82"
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a colour type
-GREY, PALETTE = 0, 3
+GREY, PALETTE, GREY_AND_ALPHA = 0, 3, 4
 WHOLE_BYTES = 128 * 2**20  # of pixels; what has more is decoded in bands
 BAND_BYTES = 16 * 2**20
+RGB_OF_FULL_RANGE = b"\0\1"  # of cICP; browsers pass over the rest
 ANIMATION = {b"acTL", b"fcTL", b"fdAT"}
 Chunks = list[tuple[bytes, bytes]]
 
@@ -40,9 +41,10 @@ def read(data: bytes) -> Samples:
 
 def _read(data: bytes, chunks: Chunks) -> Samples:
     width, height, depth, kind, _, _, interlace = struct.unpack(">IIBBBBB", chunks[0][1])
-    found = dict(reversed(chunks))  # the first of a kind
-    turn, colours = tags.orientation(found.get(b"eXIf", b"")), _colour_space(found)
     names = [name for name, _ in chunks]
+    found = dict(reversed(chunks))  # the first of a kind
+    before = dict(reversed(chunks[: names.index(b"IDAT")] if b"IDAT" in names else chunks))
+    turn, colours = tags.orientation(found.get(b"eXIf", b"")), _colour_space(before)
     if b"acTL" in names:
         first = _first_frame(chunks)
         if first:
@@ -61,6 +63,8 @@ def _read(data: bytes, chunks: Chunks) -> Samples:
 def _decoded(data: bytes, found: dict[bytes, bytes]) -> Pixels:
     """Return the pixels; the one grey that a file may call transparent is, which OpenCV does for colours only."""
     pixels, _ = opencv.decode(data)
+    if found[b"IHDR"][9] == GREY_AND_ALPHA and pixels.ndim == 3:
+        return pixels[:, :, [0, -1]]
     if b"tRNS" not in found or (pixels.ndim == 3 and pixels.shape[2] != 1) or found[b"IHDR"][9] != GREY:
         return pixels
     depth = found[b"IHDR"][8]
@@ -70,15 +74,22 @@ def _decoded(data: bytes, found: dict[bytes, bytes]) -> Pixels:
 
 
 def _colour_space(found: dict[bytes, bytes]) -> ColourSpace | None:
-    """Return the colour space that the chunks tell, the weightiest first."""
-    if len(numbers := found.get(b"cICP", b"")) >= 4:
+    """Return the colour space that the chunks before the pixels tell, the weightiest first."""
+    numbers = found.get(b"cICP", b"")
+    if numbers[2:] == RGB_OF_FULL_RANGE and colour.are_known(numbers[0], numbers[1]):
         return colour.of_cicp(numbers[0], numbers[1])
-    if b"iCCP" in found:
-        packed = found[b"iCCP"].partition(b"\0")[2][1:]
-        try:
-            return colour.of_profile(zlib.decompress(packed))
-        except zlib.error:
-            return None
+    gamma = _gamma(found)
+    if b"iCCP" not in found:
+        return gamma
+    packed = found[b"iCCP"].partition(b"\0")[2][1:]
+    try:
+        return colour.of_profile(zlib.decompress(packed), otherwise=gamma)
+    except zlib.error:
+        return gamma
+
+
+def _gamma(found: dict[bytes, bytes]) -> ColourSpace | None:
+    """Return the colour space of the chunks from before there were profiles."""
     if b"sRGB" in found or len(gamma := found.get(b"gAMA", b"")) != 4 or not any(gamma):
         return None
     exponent = 100_000 / int.from_bytes(gamma, "big")

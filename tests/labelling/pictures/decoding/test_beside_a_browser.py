@@ -55,6 +55,14 @@ def matrix_profile(chance: random.Random) -> bytes:
     return bytes(profile)
 
 
+def grey_profile(chance: random.Random) -> bytes:
+    """Return an ICC profile of grey with a power as its curve."""
+    curve = b"curv" + struct.pack(">IIH", 0, 1, chance.randint(256, 700))
+    head = struct.pack(">I4sI", 144 + len(curve), b"test", 0x02400000) + b"mntrGRAYXYZ " + bytes(12) + b"acsp"
+    white = struct.pack(">3i", 63190, 65536, 54061)
+    return head.ljust(68, b"\0") + white.ljust(60, b"\0") + struct.pack(">I4sII", 1, b"kTRC", 144, 14) + curve
+
+
 def jpeg(chance: random.Random) -> bytes:
     mode = chance.choice(("RGB", "RGB", "RGB", "L", "CMYK"))
     options: dict[str, Any] = {"quality": chance.randint(60, 98), "progressive": chance.random() < 0.4}
@@ -74,17 +82,24 @@ def png(chance: random.Random) -> bytes:
     if chance.random() < 0.2:
         image = image.convert("P")
     data = saved(image, "PNG")
-    colours = chance.choice(("", "cicp", "gamma", "gamma and primaries", "profile", "deep"))
+    kinds = "", "cicp", "gamma", "gamma and primaries", "profile", "grey profile", "no profile", "behind", "deep"
+    colours = chance.choice(kinds)
     extra = b""
     if colours == "cicp" and mode in ("RGB", "RGBA"):
         primaries, transfer = chance.choice((1, 4, 5, 6, 7, 8, 9, 11, 12, 22)), chance.choice((1, 4, 5, 8, 13, 16, 18))
-        extra = chunk(b"cICP", bytes((primaries, transfer, 0, 1)))
+        extra = chunk(b"cICP", bytes((primaries, transfer, 0, chance.choice((1, 1, 0)))))
     elif colours.startswith("gamma"):
         extra = chunk(b"gAMA", struct.pack(">I", chance.choice((45_455, 55_556, 100_000, 38_462))))
         if colours.endswith("primaries") and mode.startswith("RGB"):
             extra += chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000))
     elif colours == "profile" and mode.startswith("RGB"):
         extra = chunk(b"iCCP", b"p\0\0" + zlib.compress(matrix_profile(chance)))
+    elif colours == "grey profile" and mode.startswith("L"):
+        extra = chunk(b"iCCP", b"p\0\0" + zlib.compress(grey_profile(chance)))
+    elif colours == "no profile":  # then gamma counts
+        extra = chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(200))) + chunk(b"gAMA", struct.pack(">I", 100_000))
+    elif colours == "behind":  # the pixels, where it does not count
+        return data[:-12] + chunk(b"gAMA", struct.pack(">I", 100_000)) + data[-12:]
     elif colours == "deep" and mode == "RGB":
         data = cv2.imencode(".png", numpy.array(image.convert("RGB"))[:, :, ::-1].astype(numpy.uint16) * 257)[
             1
