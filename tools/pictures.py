@@ -111,7 +111,7 @@ def label_all(made: Screen, name: str) -> None:
     with open(ROOT / "underbase.csv") as file:
         truth = {row["image"]: int(row["label"]) for row in csv.DictReader(file)}
     for _ in range(len(truth) // 4):
-        command = ["hotdog.py", "--local", "--display", "terminal", "--pick", "useful", "--annotator", name, "label"]
+        command = ["hotdog.py", "label", "--local", "--display", "terminal", "--pick", "useful", "--annotator", name]
         program = pexpect.spawn(sys.executable, command, env=made.env | {"NO_COLOR": "1"}, cwd=str(made.home / "lab2"),
                                 encoding="utf-8", dimensions=(40, 200))  # fmt: skip
         while not program.expect([r"Picture \d of 4: (\S+).*: ", pexpect.EOF]):
@@ -122,7 +122,7 @@ def label_all(made: Screen, name: str) -> None:
 def main() -> None:
     DOCS.mkdir(exist_ok=True)
     with screen() as made:
-        made.start(sys.executable, "hotdog.py", "--local", "--display", "window", "label")
+        made.start(sys.executable, "hotdog.py", "label", "--local", "--display", "window")
         window = made.window("Hot dog or not")
         time.sleep(2)
         made.do("key", "1")
@@ -139,7 +139,7 @@ def main() -> None:
         time.sleep(3)
         for name in ("bob", "cleo"):
             label_all(made, name)
-        made.run("hotdog.py", "--local", "report", "--sheet", str(DOCS / "sheet.png"))
+        made.run("hotdog.py", "report", "--local", "--sheet", str(DOCS / "sheet.png"))
 
 
 if __name__ == "__main__":

@@ -204,7 +204,7 @@ def gifs_and_webps() -> list[Variant]:
         Variant("cut in the second frame.gif", moving[:-20], truth=gif),
         Variant("colours.webp", saved(drawing(), "WEBP")),
         Variant("alpha.webp", webp),
-        Variant("exif.webp", saved(drawing(), "WEBP", exif=turned(6))),
+        Variant("exif.webp", saved(drawing(), "WEBP", exif=turned(6)), truth=saved(drawing(), "WEBP")),
         Variant("moving.webp", saved(drawing(), "WEBP", save_all=True, append_images=[drawing().rotate(180)])),
         Variant("cut.webp", webp[: len(webp) // 2], INCOMPLETE),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from dataclasses import dataclass
 
 import numpy
 
@@ -12,7 +13,9 @@ from lab2.labelling.pictures.decoding.avif_alpha import with_limited_alpha
 from lab2.labelling.pictures.decoding.boxes import boxes
 from lab2.labelling.pictures.decoding.colour import ColourSpace
 from lab2.labelling.pictures.decoding.opencv import Undecodable
+from lab2.labelling.pictures.decoding.refusals import unsupported
 from lab2.labelling.pictures.decoding.samples import Pixels, Samples
+from lab2.labelling.pictures.picture import UnreadableImage
 
 TURNED = {  # EXIF's number for quarter turns anticlockwise, and for then mirroring on axis 0 (top to bottom) or 1
     0: (1, 4, 2),
@@ -22,22 +25,50 @@ TURNED = {  # EXIF's number for quarter turns anticlockwise, and for then mirror
 }
 SEQUENCE = b"avis"  # the brand of an animation
 Properties = list[tuple[bytes, bytes]]
+OF_SRGB, LIKE_SRGB = 1, 13  # primaries, and transfer characteristics
+OF_TELEVISION = {1, 6, 14, 15}  # transfer characteristics, for which browsers take sRGB's
+MATRICES = set(range(10))  # that OpenCV knows
+DERIVED_FROM_SRGB = 12, OF_SRGB  # a matrix that depends on primaries, which OpenCV has for these
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What `nclx` says: numbers of ITU-T H.273, and whether samples use all of their range."""
+
+    primaries: int
+    transfer: int
+    matrix: int
+    is_full_range: bool
 
 
 def read(data: bytes) -> Samples:
     properties = properties_of(data)
-    depth = _bits(properties)
-    if data[8:12] != SEQUENCE:
+    depth, numbers = _bits(properties), _numbers(properties)
+    if numbers and numbers.matrix not in MATRICES and (numbers.matrix, numbers.primaries) != DERIVED_FROM_SRGB:
+        raise UnreadableImage(unsupported(f"an AVIF with matrix {numbers.matrix} of H.273"))
+    is_still = data[8:12] != SEQUENCE
+    if is_still:
         data = with_limited_alpha(data)
     try:
-        pixels, _ = opencv.decode(data)
+        pixels, alpha = opencv.decode(data)[0], None
     except Undecodable:
-        pixels = _grey_and_alpha(data)
+        pixels, alpha = _grey_and_alpha(data)
     white = 2**depth - 1 if pixels.itemsize > 1 else 255
+    if numbers and not numbers.is_full_range and _is_grey(properties):
+        pixels = _of_full_range(pixels, white)
+    if alpha is not None:
+        pixels = numpy.dstack([pixels, _of_full_range(alpha, white) if is_still else alpha])
     return samples.of_array(pixels, white=white, turn=_orientation(properties), colours=colour_space(properties))
 
 
-def _grey_and_alpha(data: bytes) -> Pixels:
+def _of_full_range(grey: Pixels, white: int) -> Pixels:
+    """Return grey of limited range, which OpenCV leaves so, as grey that ends at `white`."""
+    stretched = (grey.astype(numpy.float32) - 16 / 256 * (white + 1)) * (white / (219 / 256 * (white + 1)))
+    limited: Pixels = numpy.clip(stretched + 0.5, 0, white).astype(grey.dtype)
+    return limited
+
+
+def _grey_and_alpha(data: bytes) -> tuple[Pixels, Pixels]:
     """Return grey and alpha, which OpenCV reads only one by one: alpha as if it were the picture itself."""
     alpha_item = re.search(rb"auxl(..)\x00\x01", data, re.S)
     primary = data.find(b"pitm")
@@ -48,7 +79,7 @@ def _grey_and_alpha(data: bytes) -> Pixels:
     grey, alpha = (opencv.decode(one)[0] for one in (alone, as_picture))
     if grey.shape[:2] != alpha.shape[:2]:
         raise Undecodable
-    return numpy.dstack([grey.reshape(*grey.shape[:2], -1)[:, :, 0], alpha.reshape(*alpha.shape[:2], -1)[:, :, 0]])
+    return grey.reshape(*grey.shape[:2], -1)[:, :, 0], alpha.reshape(*alpha.shape[:2], -1)[:, :, 0]
 
 
 def _orientation(properties: Properties) -> int:
@@ -70,16 +101,27 @@ def _bits(properties: Properties) -> int:
     return 8
 
 
+def _is_grey(properties: Properties) -> bool:
+    return any(kind == b"av1C" and len(body) > 2 and body[2] & 0x10 for kind, body in properties)
+
+
 def colour_space(properties: Properties) -> ColourSpace | None:
     """Return the colour space that `colr` tells: an ICC profile comes before numbers."""
-    colours = [body for kind, body in properties if kind == b"colr"]
-    for body in colours:
-        if body[:4] in (b"prof", b"rICC"):
+    for kind, body in properties:
+        if kind == b"colr" and body[:4] in (b"prof", b"rICC"):
             return colour.of_profile(body[4:])
-    for body in colours:
-        if body[:4] == b"nclx" and len(body) >= 8:
-            primaries, transfer = struct.unpack_from(">HH", body, 4)
-            return colour.of_cicp(primaries, transfer)
+    numbers = _numbers(properties)
+    if not numbers:
+        return None
+    primaries = numbers.primaries if numbers.primaries in colour.PRIMARIES else OF_SRGB
+    return colour.of_cicp(primaries, LIKE_SRGB if numbers.transfer in OF_TELEVISION else numbers.transfer)
+
+
+def _numbers(properties: Properties) -> Numbers | None:
+    for kind, body in properties:
+        if kind == b"colr" and body[:4] == b"nclx" and len(body) >= 11:
+            primaries, transfer, matrix, flags = struct.unpack_from(">HHHB", body, 4)
+            return Numbers(primaries, transfer, matrix, flags >= 0x80)
     return None
 
 

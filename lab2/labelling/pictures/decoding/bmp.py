@@ -13,8 +13,8 @@ from lab2.labelling.pictures.decoding.refusals import DAMAGED, UNKNOWN_DAMAGE, u
 from lab2.labelling.pictures.decoding.samples import Pixels, Samples
 from lab2.labelling.pictures.picture import UnreadableImage
 
-OS2_HEADER_BYTES, HEADER_WITH_MASKS_BYTES, HEADER_WITH_ALPHA_BYTES = 12, 52, 56
-RUNS_OF_8, RUNS_OF_4, MASKS, JPEG, PNG, MASKS_AND_ALPHA = 1, 2, 3, 4, 5, 6
+OS2_HEADER_BYTES, HEADER_WITH_ALPHA_BYTES, HEADER_OF_VERSION_4_BYTES = 12, 56, 108
+PLAIN, RUNS_OF_8, RUNS_OF_4, MASKS, JPEG, PNG, MASKS_AND_ALPHA = 0, 1, 2, 3, 4, 5, 6
 END_OF_ROW, END_OF_PICTURE, JUMP = 0, 1, 2
 
 
@@ -33,18 +33,26 @@ def _read(data: bytes) -> Samples:
     if compression in (JPEG, PNG) and header >= 40:
         raise UnreadableImage(unsupported("a BMP with a JPEG or PNG inside"))
     check_size(max(width, 0), abs(height), 12)
-    if compression in (MASKS, MASKS_AND_ALPHA) and bits in (16, 32):
-        return _read_masked(data, start, header, width, height, bits, compression)
+    if masks := _masks(data, header, bits, compression):
+        return _read_masked(data, start, masks, width, height, bits)
     if compression in (RUNS_OF_8, RUNS_OF_4) and bits in (8, 4):
         return _read_runs(data, start, header, width, height, bits)
     return samples.of_array(opencv.decode(data)[0])
 
 
-def _read_masked(data: bytes, start: int, header: int, width: int, height: int, bits: int, compression: int) -> Samples:
-    """Read a BMP whose header says by masks which bits of a pixel are red, green, blue and alpha."""
-    masks = list(struct.unpack_from("<3I", data, 54))
-    if header >= HEADER_WITH_ALPHA_BYTES or compression == MASKS_AND_ALPHA:
-        masks.append(struct.unpack_from("<I", data, 66)[0])
+def _masks(data: bytes, header: int, bits: int, compression: int) -> list[int]:
+    """Return which bits of a pixel are red, green, blue and, if there is, alpha; [] if pixels are not read so."""
+    if compression in (MASKS, MASKS_AND_ALPHA) and bits in (16, 32):
+        has_alpha = header >= HEADER_WITH_ALPHA_BYTES or compression == MASKS_AND_ALPHA
+        return list(struct.unpack_from("<4I" if has_alpha else "<3I", data, 54))
+    if compression == PLAIN and bits == 16:
+        return [0x7C00, 0x03E0, 0x001F]
+    if compression == PLAIN and bits == 32 and header >= HEADER_OF_VERSION_4_BYTES:
+        return [0xFF0000, 0xFF00, 0xFF, struct.unpack_from("<I", data, 66)[0]]
+    return []
+
+
+def _read_masked(data: bytes, start: int, masks: list[int], width: int, height: int, bits: int) -> Samples:
     size = bits // 8
     stride = (width * size + 3) // 4 * 4
     if width <= 0 or not height or len(data) < start + stride * abs(height):

@@ -18,7 +18,7 @@ from lab2.labelling.pictures.picture import UnreadableImage
 
 EXTENSION, FRAME = 0x21, 0x2C
 GRAPHIC_CONTROL = 0xF9
-MOST_CODE_BITS = 12
+MOST_INDEX_BITS, MOST_CODE_BITS = 8, 12
 PASSES = ((0, 8), (4, 8), (2, 4), (1, 2))  # of an interlaced frame: first row, and rows between
 
 
@@ -51,7 +51,7 @@ def _read(data: bytes) -> Samples:
     indices = numpy.frombuffer(_unpacked(body, data[at], width * height), numpy.uint8).reshape(height, width)
     if flags & 0x40:
         indices = _in_order(indices)
-    colours = numpy.full((256, 3), GROUND, numpy.uint8)
+    colours = numpy.zeros((256, 3), numpy.uint8)  # what is beyond the palette is black in browsers
     known = own if len(own) else palette
     colours[: len(known)] = known
     if transparent >= 0:
@@ -81,10 +81,10 @@ def _blocks(data: bytes, at: int) -> tuple[bytes, int]:
 
 def _unpacked(packed: bytes, code_bits: int, count: int) -> bytes:
     """Return `count` indices unpacked from LZW codes; UnreadableImage if they are fewer, or a code means nothing."""
-    if not 1 <= code_bits < MOST_CODE_BITS:
+    if not 1 <= code_bits <= MOST_INDEX_BITS:
         raise UnreadableImage(DAMAGED)
     clear, end = 1 << code_bits, (1 << code_bits) + 1
-    first = [bytes((index & 0xFF,)) for index in range(clear)] + [b"", b""]
+    first = [bytes((index,)) for index in range(clear)] + [b"", b""]
     table = first.copy()
     bits, next_bits = 0, code_bits + 1
     pool, unpacked, before = 0, bytearray(), b""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab2.labelling.pictures.decoding import colour, opencv, samples, tags
+from lab2.labelling.pictures.decoding import colour, opencv, samples
 from lab2.labelling.pictures.decoding.opencv import Undecodable
 from lab2.labelling.pictures.decoding.refusals import INCOMPLETE
 from lab2.labelling.pictures.decoding.samples import Samples
@@ -18,18 +18,17 @@ def read(data: bytes) -> Samples:
         raise UnreadableImage(INCOMPLETE)
     chunks = list(_chunks(data, 12))
     found = dict(reversed(chunks))  # the first of a kind
-    turn = tags.orientation(found.get(b"EXIF", b"").removeprefix(b"Exif\0\0"))
     colours = colour.of_profile(found[b"ICCP"]) if b"ICCP" in found else None
     if b"ANMF" not in found:
-        return samples.of_array(opencv.decode(data)[0], turn=turn, colours=colours)
-    # browsers apply no profile to an animation (Chromium 156)
+        return samples.of_array(opencv.decode(data)[0], colours=colours)
+    # browsers apply no profile to an animation, and to no WebP the orientation of EXIF (Chromium 156)
     frame, head = found[b"ANMF"], found.get(b"VP8X", b"")
     if len(frame) < 16 or len(head) < 10:
         raise Undecodable
     pixels, _ = opencv.decode(_still(frame))
     canvas = _size(head, 4)
     left, top = (2 * int.from_bytes(frame[at : at + 3], "little") for at in (0, 3))
-    return samples.of_array(samples.placed(pixels, canvas, left, top, None), turn=turn)
+    return samples.of_array(samples.placed(pixels, canvas, left, top, None))
 
 
 def _chunks(data: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:

@@ -119,6 +119,9 @@ def gif(chance: random.Random) -> bytes:
         data = (
             data[:6] + struct.pack("<HH", *chance.choice(((0, 0), (WIDTH, HEIGHT), (WIDTH // 2, HEIGHT)))) + data[10:]
         )
+    if chance.random() < 0.2:  # a palette of two, beyond which indices go
+        size = 2 << (data[10] & 7)
+        data = data[:10] + bytes((data[10] & 0xF8,)) + data[11:19] + data[13 + 3 * size :]
     return data if chance.random() < 0.7 else data[:-1]
 
 
@@ -128,18 +131,32 @@ def webp(chance: random.Random) -> bytes:
         options["icc_profile"] = matrix_profile(chance)
     if chance.random() < 0.4:
         options |= {"save_all": True, "append_images": [drawn(chance, "RGB")], "duration": 100}
+    if chance.random() < 0.3:
+        options["exif"] = turned(chance.randint(1, 4))  # which browsers pass over
     return saved(drawn(chance, chance.choice(("RGB", "RGBA"))), "WEBP", **options)
 
 
 def bmp(chance: random.Random) -> bytes:
     if chance.random() < 0.3:
         return saved(drawn(chance, chance.choice(("RGB", "L"))), "BMP")
+    if chance.random() < 0.3:
+        return bmp_of_16_bits(chance)
     order = chance.sample(range(4), 4)
     masks = struct.pack("<3I", *(0xFF << 8 * place for place in order[:3]))
     pixels = numpy.zeros((HEIGHT, WIDTH, 4), numpy.uint8)
     pixels[:, :, order[:3]] = numpy.array(drawn(chance, "RGB"))
     head = struct.pack("<IiiHHIIiiII", 40, WIDTH, HEIGHT, 1, 32, 3, pixels.nbytes, 2835, 2835, 0, 0)
     return b"BM" + struct.pack("<IHHI", 66 + pixels.nbytes, 0, 0, 66) + head + masks + pixels.tobytes()
+
+
+def bmp_of_16_bits(chance: random.Random) -> bytes:
+    """Return a BMP of 5 bits a sample, by masks or without, or of 5, 6 and 5."""
+    masks = chance.choice(((), (0x7C00, 0x3E0, 0x1F), (0xF800, 0x7E0, 0x1F), (0x1F, 0x7E0, 0xF800)))
+    pixels = chance.randbytes(2 * WIDTH * HEIGHT)
+    head = struct.pack("<IiiHHIIiiII", 40, WIDTH, HEIGHT, 1, 16, 3 if masks else 0, len(pixels), 2835, 2835, 0, 0)
+    packed = struct.pack(f"<{len(masks)}I", *masks)
+    start = 54 + len(packed)
+    return b"BM" + struct.pack("<IHHI", start + len(pixels), 0, 0, start) + head + packed + pixels
 
 
 def avif(chance: random.Random) -> bytes:
@@ -149,7 +166,12 @@ def avif(chance: random.Random) -> bytes:
     image = drawn(chance, "RGB")
     if chance.random() < 0.5:
         image.putalpha(drawn(chance, "L"))
-    return saved(image, "AVIF", **options)
+    data = saved(image, "AVIF", range=chance.choice(("full", "limited")), **options)
+    place = data.find(b"nclx") + 4
+    if "icc_profile" in options or chance.random() < 0.5:
+        return data
+    numbers = chance.choice((1, 2, 5, 6, 9, 12)), chance.choice((1, 4, 6, 8, 13, 14, 15, 16, 18))
+    return data[:place] + struct.pack(">2H", *numbers) + data[place + 4 :]
 
 
 def animated_png(chance: random.Random) -> bytes:
