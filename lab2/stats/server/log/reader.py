@@ -60,17 +60,29 @@ def day_of(now: datetime, days_ago: int = 0) -> str:
 
 def read_log(aws: AwsSession, day: str = "") -> Iterator[LogLine]:
     """Yield every line of the log of a day ('': of all days), in the order in which they were logged."""
+    for key, body in read_bodies(aws, day):
+        yield from lines_of(key, body)
+
+
+def read_bodies(aws: AwsSession, day: str = "") -> Iterator[tuple[str, bytes]]:
+    """Yield the key and the bytes of every segment of a day ('': of all days), in their order."""
     with user_errors(f"bucket {aws.bucket}"):
-        yield from read_segments(aws, list(objects(aws.s3, aws.bucket, f"{LOG_PREFIX}{day}")))
+        keys = [entry["Key"] for entry in objects(aws.s3, aws.bucket, f"{LOG_PREFIX}{day}")]
+        yield from zip(keys, bodies(aws.s3, aws.bucket, keys), strict=True)
 
 
 def read_segments(aws: AwsSession, entries: list[ObjectTypeDef]) -> Iterator[LogLine]:
     """Yield every line of these segments; raises what botocore raises."""
     keys = [entry["Key"] for entry in entries]
-    for key, content in zip(keys, bodies(aws.s3, aws.bucket, keys), strict=True):
-        for number, line in enumerate(content.splitlines(), 1):
-            if not is_closing(fields := decode_fields(line)):
-                yield LogLine(f"{key}:{number}", fields)
+    for key, body in zip(keys, bodies(aws.s3, aws.bucket, keys), strict=True):
+        yield from lines_of(key, body)
+
+
+def lines_of(key: str, body: bytes) -> Iterator[LogLine]:
+    """Yield the lines of a segment but the one that closes the day."""
+    for number, line in enumerate(body.splitlines(), 1):
+        if not is_closing(fields := decode_fields(line)):
+            yield LogLine(f"{key}:{number}", fields)
 
 
 def decode_fields(line: bytes) -> LogFields | None:

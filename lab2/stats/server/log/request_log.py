@@ -21,8 +21,8 @@ from lab2.aws.retry import conflict_backoff
 from lab2.aws.s3.append_object import AppendObject, Outcome
 from lab2.aws.s3.stored_object import StoredObject
 from lab2.stats.server.log.index import LogIndex
-from lab2.stats.server.log.row import Closing, LoggedRow, LogRow, decode_lines
-from lab2.stats.server.log.segments import SEALED_BYTES, Listing, Segment, bodies, date_of, segment_of
+from lab2.stats.server.log.row import Closing, LoggedRow, LogRow, decode_lines, link
+from lab2.stats.server.log.segments import SEALED_BYTES, Listing, Segment, bodies, date_of, seal, segment_of
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -139,14 +139,15 @@ class RequestLog:
     def _go_on(self) -> None:
         """Continue behind a segment that is complete, on the assumption that nobody has written there yet."""
         if self._is_complete:
-            self._go_to(self._following())
+            self._go_to(self._following(), seal(self._object.start(self._object.size)))
 
     def _following(self) -> Segment:
         return Segment(self._codec.next_day, 1) if self._codec.next_day else self._segment.next
 
-    def _go_to(self, segment: Segment) -> None:
+    def _go_to(self, segment: Segment, previous: str = "") -> None:
+        """Continue with a segment; `previous` is the seal of the one before it, '' if that was not read."""
         self._segment = segment
-        self._codec = _SegmentCodec(self, segment)
+        self._codec = _SegmentCodec(self, segment, previous)
         self._object = AppendObject(self._stored(segment.key), self._codec)
         self._object.assume_new()
 
@@ -161,12 +162,13 @@ class RequestLog:
             if not newer:
                 return
             is_sealed = newer[-1]["Size"] >= SEALED_BYTES
-            next_day = ""
+            next_day, previous = "", ""
             for segment, body in self._bodies([each["Key"] for each in (newer if is_sealed else newer[:-1])]):
                 next_day = self.learn(segment, body)  # first: what can't be read must not count as known
+                previous = seal(body)
             last = segment_of(newer[-1]["Key"])
             if is_sealed:
-                self._go_to(Segment(next_day, 1) if next_day else last.next)
+                self._go_to(Segment(next_day, 1) if next_day else last.next, previous)
                 return
             self._go_to(last)
             self._object.refresh(exists=True)
@@ -245,9 +247,10 @@ class RequestLog:
 class _SegmentCodec:
     """The lines of one segment, for AppendObject: what is read and written of it goes to the log."""
 
-    def __init__(self, log: RequestLog, segment: Segment) -> None:
+    def __init__(self, log: RequestLog, segment: Segment, previous: str = "") -> None:
         self.log = log
         self.segment = segment
+        self.previous = previous  # the seal of the segment before
         self.next_day = ""  # as a closing row in the segment says
         self._written: list[LogRow] = []  # by us
 
@@ -271,7 +274,10 @@ class _SegmentCodec:
     def encode(self, items: Sequence[Item], size: int, end: bytes) -> bytes:
         end_line = b"\n" if size and not end.endswith(b"\n") else b""
         rows = [row.line(self.log.run, number) for number, row in enumerate(_rows(items), self.log.written + 1)]
-        return b"".join([end_line, *rows, *(closing.line() for closing in _closings(items))])
+        lines = [*rows, *(closing.line() for closing in _closings(items))]
+        if not size and self.previous:
+            lines[0] = link(lines[0], self.previous)
+        return b"".join([end_line, *lines])
 
 
 def _rows(items: Sequence[Item]) -> list[LogRow]:

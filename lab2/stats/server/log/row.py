@@ -60,6 +60,11 @@ def encode_row(id: str, client: str, request: str, answer: str, now: datetime, s
     return LogRow(id, answer, f'{{{head}, "request": {json.dumps(request)}, "answer": {answer}, {_SERVER}'.encode())
 
 
+def link(line: bytes, previous: str) -> bytes:
+    """Return the first line of a segment, with the seal of the segment before it."""
+    return b'%b, "previous": "%b"}\n' % (line.removesuffix(b"}\n"), previous.encode())
+
+
 def decode_line(line: bytes) -> LoggedRow | Closing | None:
     """Return what a line says, None if no server wrote it."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +50,11 @@ def segment_of(key: str) -> Segment:
     if not match:
         raise ValueError(f"{key} is no segment")
     return Segment(match[1], int(match[2]))
+
+
+def seal(body: bytes) -> str:
+    """Return the SHA-256 of a segment to which nothing is added any more; the first line of the next one has it."""
+    return hashlib.sha256(body).hexdigest()
 
 
 def date_of(time: float) -> str:
