@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import json
 import os
 import re
 import shlex
@@ -73,6 +74,27 @@ def test_the_installed_service_starts_from_a_wheel_and_from_the_checkout(tmp_pat
         assert told.stdout == f"lab2-server {__version__}\n"
 
 
+def test_what_a_machine_says_goes_to_its_log_group(tmp_path: Path) -> None:
+    """All but dnf and systemctl, below a folder of its own."""
+    command = ["sh", str(DEPLOY / "cloudwatch.sh"), "eu-west-3", "/lab2/server"]
+    subprocess.run(command, env=os.environ | {"DESTDIR": str(tmp_path)}, check=True, timeout=PATIENCE)
+    drop_in = (tmp_path / "etc/systemd/system/lab2-server.service.d/cloudwatch.conf").read_text()
+    unit = tmp_path / "lab2-server.service"
+    unit.write_text(f"{UNIT}\n{drop_in}".replace("/opt/lab2/venv/bin/lab2-server", sys.executable))
+    checked = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(unit)], capture_output=True, text=True,
+        timeout=PATIENCE,
+    )  # fmt: skip
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+    log = "/var/log/lab2-server.log"
+    assert f"StandardOutput=append:{log}\n" in drop_in
+    assert (tmp_path / "etc/logrotate.d/lab2-server").read_text().startswith(f"{log} {{\n")
+    agent = json.loads((tmp_path / "opt/aws/amazon-cloudwatch-agent/etc/lab2.json").read_text())
+    assert agent["agent"] == {"region": "eu-west-3"}
+    (followed,) = agent["logs"]["logs_collected"]["files"]["collect_list"]
+    assert (followed["file_path"], followed["log_group_name"]) == (log, "/lab2/server")
+
+
 # What the user data of a machine calls besides the shell, in its place. Calls other than these fail.
 PROGRAMS = {
     "aws": """#!/bin/sh
@@ -102,7 +124,8 @@ def test_a_new_machine_serves_what_is_in_the_bucket_or_ends_itself(tmp_path: Pat
     script = re.sub("^ {12}", "", script, flags=re.MULTILINE).replace("/opt/lab2", str(machine))
     script = script.replace("${Bucket}", "lab2-1-eu-west-3").replace("${AWS::Region}", "eu-west-3")
     assert "${" not in script
-    fill = f"touch {bucket}/lab2-1.1.0-py3-none-any.whl; echo 'echo installed $*' > {bucket}/install.sh"
+    fill = f"touch {bucket}/lab2-1.1.0-py3-none-any.whl; echo 'echo installed $*' > {bucket}/install.sh; "
+    fill += f"echo 'echo followed $*' > {bucket}/cloudwatch.sh"
     for name, text in PROGRAMS.items():
         text = text.replace("BUCKET", str(bucket)).replace("ON_SLEEP", fill if arrives == "later" else "")
         (programs / name).write_text(text)
@@ -117,7 +140,7 @@ def test_a_new_machine_serves_what_is_in_the_bucket_or_ends_itself(tmp_path: Pat
     if arrives == "never":
         assert done.stdout == "shut down\n"
         return
-    *_, installed, completed = done.stdout.splitlines()
-    assert installed == "installed eu-west-3 lab2-1-eu-west-3"
+    *_, installed, followed, completed = done.stdout.splitlines()
+    assert installed == "installed eu-west-3 lab2-1-eu-west-3" and followed == "followed eu-west-3 /lab2/server"
     assert completed.split()[:2] == ["autoscaling", "complete-lifecycle-action"]
     assert "--lifecycle-action-result CONTINUE" in completed and completed.endswith("--instance-id i-123")

@@ -22,6 +22,7 @@ MISSING_QUEUE_CODES = {"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQ
 # What S3 says to a conditional write: the object exists, or is another one than we knew; another write is under way.
 EXISTS_CODES = {"PreconditionFailed", "412"}
 RACE_CODES = {"ConditionalRequestConflict", "409"}
+MISSING_BUCKET_CODES = {"NoSuchBucket", "404"}
 MISSING_KEY_CODES = {"NoSuchKey", "404"}
 REFUSED_WRITE_CODES = EXISTS_CODES | RACE_CODES | MISSING_KEY_CODES  # of a conditional write
 DENIED_CODES = {"AccessDenied", "AccessDeniedException", "403"}

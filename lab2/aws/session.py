@@ -10,6 +10,7 @@ from lab2.aws.failures import (
     BAD_CONFIGURATION,
     DENIED_CODES,
     MFA,
+    MISSING_BUCKET_CODES,
     NO_CREDENTIALS,
     NO_REGION,
     error_code,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from lab2.aws.sqs.message_queue import Queue
     from lab2.aws.sqs.transport import SqsTransport
 
+OWN_NAMESPACE = "-an"  # the end of bucket names that only one account can have
 OLDEST_BOTO3 = (1, 36)  # as in pyproject.toml: older ones lack a setting of S3's checksums
 
 
@@ -139,10 +141,25 @@ class AwsSession:
 
     @once
     def bucket(self) -> str:
+        """The name of the bucket: on AWS, in the namespace of the account if there is one, else in that of all."""
         if self.bucket_name:
             return self.bucket_name
         with user_errors():
-            return f"lab2-{self.account}-{self.region}"
+            name = f"lab2-{self.account}-{self.region}"
+            own = name + OWN_NAMESPACE
+            return own if not self.endpoint and self.store_is_aws and self._bucket_exists(own) else name
+
+    def _bucket_exists(self, name: str) -> bool:
+        """Return whether there is a bucket of this name, which may be closed to us."""
+        try:
+            self.s3.head_bucket(Bucket=name)
+        except self.s3.exceptions.ClientError as error:
+            code = error_code(error)
+            if code in MISSING_BUCKET_CODES:
+                return False
+            if code not in DENIED_CODES:
+                raise
+        return True
 
     @once
     def account(self) -> str:

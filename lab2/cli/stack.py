@@ -11,13 +11,16 @@ from typing import NoReturn
 from lab2.aws.doctor import examine
 from lab2.aws.network import default_network
 from lab2.aws.resources import bundled
-from lab2.aws.session import AwsSession
+from lab2.aws.session import OWN_NAMESPACE, AwsSession
 from lab2.aws.stack import FIRST_DEPLOYMENT_FAILED, Change, Stack
 from lab2.cli.flags import apply_common_options, common_options
 from lab2.cli.parser import Program
 from lab2.cli.run import run
 from lab2.errors import UserError
 from lab2.terminal import counted, printable, remark
+
+OWN, SHARED = "account-regional", "global"  # values of BucketNamespace
+WITHOUT_NAMESPACES = ("me-central-1", "me-south-1")  # as the S3 user guide says (2026-11)
 
 DESCRIPTION = """\
 lab2's stack on AWS. The programs that use it, which all have --help and --local:
@@ -65,14 +68,20 @@ def deploy(options: argparse.Namespace) -> int:
     if stack.status() == FIRST_DEPLOYMENT_FAILED:
         for line in stack.delete():
             remark(printable(line))
-    change_set, changes = stack.plan(_template(aws, stack), parameters)
+    template = bundled("aws.yaml").read_text("utf-8")
+    if not stack.status():
+        kept = _bucket_is_kept(aws)
+        parameters.setdefault("BucketNamespace", _namespace(aws, kept))
+        # CloudFormation takes over a bucket that an earlier stack left if its name stands in the template as it is.
+        template = re.sub("BucketName: .*", f"BucketName: {aws.bucket}", template) if kept else template
+    change_set, changes = stack.plan(template, parameters)
     if not change_set:
         print("The stack is up to date.")
         return 0
     for change in changes:
         print(change)
-    kept = _kept_data(changes)
-    if not _agreed(f"{kept}Carry out {counted(len(changes), 'change')} in {aws.region}?", options.yes):
+    warning = _loss(changes)
+    if not _agreed(f"{warning}Carry out {counted(len(changes), 'change')} in {aws.region}?", options.yes):
         stack.discard(change_set)
         print("Nothing was changed.")
         return 0
@@ -108,15 +117,11 @@ def doctor(options: argparse.Namespace) -> int:
     return 0 if well else 1
 
 
-def _template(aws: AwsSession, stack: Stack) -> str:
-    """Return aws.yaml; for a new stack with the name of a bucket that an earlier one left, so that it takes that over.
-
-    CloudFormation imports a resource only under a name that stands in the template as it is.
-    """
-    template = bundled("aws.yaml").read_text("utf-8")
-    if not stack.status() and _bucket_is_kept(aws):
-        return re.sub("BucketName: .*", f"BucketName: {aws.bucket}", template)
-    return template
+def _namespace(aws: AwsSession, kept: bool) -> str:
+    """Return the namespace of the bucket of a new stack: that of the account, where S3 has it."""
+    if kept:
+        return OWN if aws.bucket.endswith(OWN_NAMESPACE) else SHARED
+    return OWN if aws.store_is_aws and aws.region not in WITHOUT_NAMESPACES else SHARED
 
 
 def _bucket_is_kept(aws: AwsSession) -> bool:
@@ -138,7 +143,7 @@ def _parameters(given: list[str]) -> dict[str, str]:
     return parameters
 
 
-def _kept_data(changes: list[Change]) -> str:
+def _loss(changes: list[Change]) -> str:
     """Return a warning if what holds data would be replaced by something new and empty."""
     replaced = [change.resource for change in changes if change.replaces and change.type.startswith("AWS::S")]
     return f"{', '.join(replaced)} would be replaced by something new and empty. " if replaced else ""

@@ -14,16 +14,22 @@ DEPLOYED = {
     "Requests.QueueName": "lab2",
     "Answers.QueueName": "lab2_1",
     "DeadLetters.QueueName": "lab2_dead",
-    "Bucket.BucketName": '{"Fn::Sub": "lab2-${AWS::AccountId}-${AWS::Region}"}',
+    "Bucket.BucketName": '{"Fn::If": ["OwnNamespace", {"Fn::Sub": "lab2-${AWS::AccountId}-${AWS::Region}-an"}, '
+    '{"Fn::Sub": "lab2-${AWS::AccountId}-${AWS::Region}"}]}',
+    "Bucket.BucketNamespace": '{"Fn::If": ["OwnNamespace", "account-regional", {"Ref": "AWS::NoValue"}]}',
     "BucketPolicy.Bucket": '{"Ref": "Bucket"}',
     "ClientPolicy.ManagedPolicyName": '{"Fn::Sub": "lab2-client-${AWS::Region}"}',
     "ClientPolicy.Description": "Send requests, receive answers, keep a private answer queue.",
+    "PrivateAnswersPolicy.ManagedPolicyName": '{"Fn::Sub": "lab2-private-answers-${AWS::Region}"}',
+    "PrivateAnswersPolicy.Description": "Keep private answer queues named after the own IAM user, "
+    "which nobody else with this policy can read.",
     "ServerPolicy.ManagedPolicyName": '{"Fn::Sub": "lab2-server-${AWS::Region}"}',
     "ServerPolicy.Description": "Receive requests, append to the log, send answers.",
     "LabellerPolicy.ManagedPolicyName": '{"Fn::Sub": "lab2-labeller-${AWS::Region}"}',
     "LabellerPolicy.Description": "Upload and read images, append labels.",
     "ServerRole.RoleName": '{"Fn::Sub": "lab2-server-${AWS::Region}"}',
     "ServerProfile.InstanceProfileName": '{"Fn::Sub": "lab2-server-${AWS::Region}"}',
+    "MachineLog.LogGroupName": "/lab2/server",
     "NoOpenPort.GroupDescription": "lab2 server machines - nothing comes in",
     "NoOpenPort.VpcId": '{"Fn::If": ["InVpc", {"Ref": "Vpc"}, {"Ref": "AWS::NoValue"}]}',
     "Machine.LaunchTemplateName": "lab2-server",
@@ -38,8 +44,11 @@ DEPLOYED = {
     "OldRequestsAlarm.AlarmName": "lab2-old-requests",
     "ExpiringDeadLettersAlarm.AlarmName": "lab2-dead-letters-expire",
     "NoMachineAlarm.AlarmName": "lab2-no-machine",
+    "SilentServersAlarm.AlarmName": "lab2-silent-servers",
+    "LateRequestsAlarm.AlarmName": "lab2-late-requests",
     "FailedLaunches.Name": "lab2-failed-launches",
     "FailingFunctionAlarm.AlarmName": "lab2-function-fails",
+    "Dashboard.DashboardName": '{"Fn::Sub": "lab2-${AWS::Region}"}',
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from botocore.exceptions import ClientError
 from support.world import PATIENCE, ROOT, World, start_emulator, until
 
 from lab2.aws.session import AwsSession
+from lab2.stats.server.monitor.metrics import NAMESPACE, UNITS
 
 TEMPLATE = (ROOT / "aws.yaml").read_text()
 PAGE = (ROOT / "docs" / "how-to" / "deploy.md").read_text()
@@ -155,7 +157,15 @@ def test_machines_and_alarms_come_and_go_with_their_parameters(tmp_path: Path, m
         (policy,) = scaling.describe_policies(AutoScalingGroupName=group["AutoScalingGroupName"])["ScalingPolicies"]
         metrics = policy["TargetTrackingConfiguration"]["CustomizedMetricSpecification"]["Metrics"]
         assert [each["Id"] for each in metrics if each["ReturnData"]] == ["backlog"]
-        assert alarms() == {"lab2-dead-letters", "lab2-dead-letters-expire", "lab2-old-requests", "lab2-no-machine"}
+        assert alarms() == {"lab2-dead-letters", "lab2-dead-letters-expire", "lab2-old-requests", "lab2-no-machine",
+                            "lab2-silent-servers", "lab2-late-requests"}  # fmt: skip
+        (page,) = cloudwatch.list_dashboards()["DashboardEntries"]
+        body = json.loads(cloudwatch.get_dashboard(DashboardName=page["DashboardName"])["DashboardBody"])
+        shown = [metric for widget in body["widgets"] for metric in widget["properties"]["metrics"]]
+        assert ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "lab2"] in shown
+        assert {name for namespace, name, *_ in shown if namespace == NAMESPACE} <= UNITS.keys()
+        (group,) = session.client("logs").describe_log_groups()["logGroups"]
+        assert (group["logGroupName"], group["retentionInDays"]) == ("/lab2/server", 30)
         (subscription,) = session.client("sns").list_subscriptions()["Subscriptions"]
         assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "me@example.org")
 

@@ -50,6 +50,7 @@ def test_the_bucket_is_private_encrypted_versioned_and_cleans_up(world: World) -
     # The emulator deploys no lifecycle rules; that they are written down is all that can be tested here.
     assert "NoncurrentVersionExpiration: { NoncurrentDays: 1 }" in TEMPLATE
     assert "AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 }" in TEMPLATE
+    assert "Prefix: log/\n              ExpirationInDays: !Ref LogRetentionDays\n" in TEMPLATE
     tls, blind = json.loads(s3.get_bucket_policy(**bucket)["Policy"])["Statement"]
     assert tls["Effect"] == "Deny" and tls["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert blind["Effect"] == "Deny" and blind["Principal"] == "*" and blind["Action"] == "s3:PutObject"
@@ -71,10 +72,12 @@ class Guarded:
     url: str
     policies: dict[str, str]
 
-    def user(self, program: str) -> dict[str, str]:
+    def user(self, program: str, *more: str) -> dict[str, str]:
+        """Return the environment of a user of that name, who has the program's policy, and more of them."""
         iam = self.admin().client("iam")
         iam.create_user(UserName=program)
-        iam.attach_user_policy(UserName=program, PolicyArn=self.policies[f"{program}Policy"])
+        for policy in (program, *more):
+            iam.attach_user_policy(UserName=program, PolicyArn=self.policies[f"{policy}Policy"])
         key = iam.create_access_key(UserName=program)["AccessKey"]
         return os.environ | {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
@@ -92,6 +95,8 @@ def guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guarded
     # The emulator speaks no TLS, and asks for a permission of its own for batches, which AWS counts as single calls.
     template = TEMPLATE.replace('{ Bool: { aws:SecureTransport: "false" } }', '{ Bool: { aws:SecureTransport: "no" } }')
     assert template != TEMPLATE
+    assert "${!aws:username}" in template  # which it does not know either
+    template = template.replace("${!aws:username}", "PrivateAnswers")
     for action in ("SendMessage", "DeleteMessage", "ChangeMessageVisibility"):
         template = template.replace(f"sqs:{action}", f"sqs:{action}, sqs:{action}Batch")
     emulator.deploy(AwsSession(), template)
@@ -132,7 +137,12 @@ def test_client_and_server_do_their_job_under_their_policies_and_nothing_else(gu
     service = subprocess.Popen([sys.executable, ROOT / "server.py"], env=server, stdout=subprocess.DEVNULL)
     try:
         assert " 5.5 " in run(client, "client.py", "3", "5.5", "8")
-        assert " 5.5 " in run(client, "client.py", "--private-answers", "3", "5.5", "8")
+        listener = guarded.user("PrivateAnswers", "Client")
+        mine = ["--private-answers", "--client", "PrivateAnswers"]
+        assert " 5.5 " in run(listener, "client.py", *mine, "3", "5.5", "8")
+        # Left by a run that was killed.
+        guarded.admin().client("sqs").create_queue(QueueName="lab2_1-PrivateAnswers-x")
+        guarded.admin().client("sqs").create_queue(QueueName="lab2_1-ada-x")
     finally:
         service.terminate()
         assert service.wait(PATIENCE) == 0
@@ -154,9 +164,15 @@ def test_client_and_server_do_their_job_under_their_policies_and_nothing_else(gu
     assert refused(sqs.receive_message, QueueUrl=queue("lab2_dead"))
     assert refused(sqs.create_queue, QueueName="mine")
     assert refused(sqs.delete_queue, QueueUrl=queue("lab2_1"))
+    assert refused(sqs.receive_message, QueueUrl=queue("lab2_1-ada-x"))
     assert refused(s3.list_objects_v2, Bucket=BUCKET, Prefix="log/")
     for key in ("underbase.csv", "underbase-previews/x"):
         assert refused(s3.get_object, Bucket=BUCKET, Key=key)
+
+    sqs, _ = clients(listener)
+    assert refused(sqs.create_queue, QueueName="lab2_1-ada-y")
+    assert refused(sqs.receive_message, QueueUrl=queue("lab2_1-ada-x"))
+    assert not refused(sqs.receive_message, QueueUrl=queue("lab2_1-PrivateAnswers-x"))
 
     sqs, s3 = clients(server)
     assert refused(sqs.send_message, QueueUrl=queue("lab2"), MessageBody="[1]")

@@ -82,9 +82,34 @@ def test_a_stack_is_deployed_found_well_and_deleted_and_the_bucket_stays(lab2: L
     assert lab2("destroy").stdout == "There is no stack lab2 in us-east-1.\n"
 
 
+def test_a_new_stack_has_a_bucket_that_only_this_account_can_have_and_another_stack_keeps_its_own(
+    lab2: Lab2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The emulator knows no namespaces; which name is deployed, found and kept does not depend on that."""
+    monkeypatch.setenv("LAB2_STORE", "aws")
+    account = os.environ["AWS_ACCESS_KEY_ID"]
+    shared, own = f"lab2-{account}-us-east-1", f"lab2-{account}-us-east-1-an"
+    assert AwsSession().bucket == shared
+    for _ in range(2):  # the second stack takes over what the first one left
+        deployed = lab2("deploy", "--yes")
+        assert deployed.returncode == 0, deployed.stderr
+        assert f"Bucket: {own}\n" in deployed.stdout
+        assert AwsSession().bucket == own
+        assert stack.Stack(AwsSession()).parameters()["BucketNamespace"] == "account-regional"
+        assert lab2("destroy", "--yes").returncode == 0
+    AwsSession().s3.delete_bucket(Bucket=own)
+
+    assert f"Bucket: {shared}\n" in lab2("deploy", "--yes", "BucketNamespace=global").stdout
+    again = lab2("deploy", "--yes", "CreateIdentities=no")
+    assert f"Bucket: {shared}\n" in again.stdout and AwsSession().bucket == shared
+    monkeypatch.setenv("AWS_REGION", "me-south-1")
+    assert f"Bucket: lab2-{account}-me-south-1\n" in lab2("deploy", "--yes").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["LogRetentionDays=7"], "LogRetentionDays"),
         (["Nonsense=1"], "The template has no parameter Nonsense. It has: AlarmEmail, "),
         (["CreateIdentities=perhaps"], "'perhaps' is not in AllowedValues"),
         (["Servers"], "Servers is not a parameter. Write NAME=VALUE, like Servers=2."),
