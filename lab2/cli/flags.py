@@ -47,7 +47,7 @@ def common_options() -> Parser:
 def bucket_option() -> Parser:
     """Return the option of all commands that need the bucket, as a parent of their parsers."""
     parent = Parser(add_help=False)
-    parent.add_argument("--bucket", help="S3 bucket (default: $LAB2_BUCKET, else lab2-<account>-<region>)")
+    parent.add_argument("--bucket", help="S3 bucket (default: $LAB2_BUCKET, else the stack's)")
     return parent
 
 

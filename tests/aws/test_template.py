@@ -70,6 +70,7 @@ class Guarded:
     """An emulator that enforces policies; `env` is how a user finds it, who has the policy of one program."""
 
     url: str
+    home: Path
     policies: dict[str, str]
 
     def user(self, program: str, *more: str) -> dict[str, str]:
@@ -104,7 +105,7 @@ def guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guarded
     (stack,) = admin.client("cloudformation").describe_stacks(StackName="lab2")["Stacks"]
     policies = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     (role,) = admin.client("iam").list_attached_role_policies(RoleName=ROLE)["AttachedPolicies"]
-    yield Guarded(url, policies | {"ServerPolicy": role["PolicyArn"]})
+    yield Guarded(url, tmp_path, policies | {"ServerPolicy": role["PolicyArn"]})
     process.terminate()
     process.wait(PATIENCE)
 
@@ -137,6 +138,9 @@ def test_client_and_server_do_their_job_under_their_policies_and_nothing_else(gu
     service = subprocess.Popen([sys.executable, ROOT / "server.py"], env=server, stdout=subprocess.DEVNULL)
     try:
         assert " 5.5 " in run(client, "client.py", "3", "5.5", "8")
+        series = guarded.home / "series.txt"
+        series.write_text("3 5.5 8\n" * 60)  # so many that they would have a private queue if that were allowed
+        assert run(client, "client.py", "file", str(series)).count(" 5.5 ") >= 60
         listener = guarded.user("PrivateAnswers", "Client")
         mine = ["--private-answers", "--client", "PrivateAnswers"]
         assert " 5.5 " in run(listener, "client.py", *mine, "3", "5.5", "8")
@@ -146,7 +150,7 @@ def test_client_and_server_do_their_job_under_their_policies_and_nothing_else(gu
     finally:
         service.terminate()
         assert service.wait(PATIENCE) == 0
-    assert "2 rows: 2 correct" in run(server, "server.py", "verify")
+    assert "62 rows: 62 correct" in run(server, "server.py", "verify")
 
     iam = guarded.admin().client("iam")
     allowed = {  # to the server's machines, besides what the server does: a shell, and no parameter of the account
