@@ -74,6 +74,7 @@ class Doubts:
 
     unclear: Rows = field(default_factory=Rows)
     untimed: Rows = field(default_factory=Rows)
+    tied: Rows = field(default_factory=Rows)
     nameless: Rows = field(default_factory=Rows)
     changed: Rows = field(default_factory=Rows)
     _is_changeable: dict[str, bool] = field(default_factory=dict)  # annotator → whether the name may be changed
@@ -83,11 +84,13 @@ class Doubts:
         if name:
             self._may_change(name)
 
-    def note(self, line: int, label: Label) -> None:
-        """Look at a row that was understood."""
+    def note(self, line: int, label: Label, is_tied: bool = False) -> None:
+        """Look at a row that was understood; `is_tied` if it has the time of a row above that says something else."""
         name = label.annotator
         if label.timestamp and not label.time:
             self.untimed.add(line, label.timestamp)
+        if is_tied and not _OUR_TIME.fullmatch(label.timestamp):
+            self.tied.add(line, label.timestamp)
         if not name:
             self.nameless.add(line, label.image)
         elif self._may_change(name) and not (
@@ -109,6 +112,12 @@ class Doubts:
             found.append(
                 f"the time of {rows} can't be read ({rows.example}), so {rows.of('it counts', 'they count')} as being "
                 "as new as the newest row above. Write times like 2026-11-28T09:00:00Z."
+            )
+        if self.tied.count:
+            rows = self.tied
+            found.append(
+                f"{rows} {rows.of('has', 'have')} the same time ({rows.example}) as another label of the same picture "
+                "and annotator, so the lower row counts. Another program may have shortened the times and sorted the rows."
             )
         if self.nameless.count:
             rows = self.nameless

@@ -52,8 +52,8 @@ class LabelOrder:
         self._newest = BEFORE_ALL
         self._assumed: dict[tuple[str, str], datetime] = {}  # (image, annotator) → time of a label without one
 
-    def count(self, votes: Votes, label: Label) -> None:
-        """Enter the next row of the file into `votes` if it counts."""
+    def count(self, votes: Votes, label: Label) -> bool:
+        """Enter the next row of the file into `votes` if it counts; return whether only its place says that it does."""
         known = label.time
         time = known or self._newest
         self._newest = max(self._newest, time)
@@ -61,10 +61,12 @@ class LabelOrder:
         given = votes.setdefault(label.image, {})
         earlier = given.get(label.annotator)
         if earlier and time < (earlier.time or self._assumed[pair]):
-            return
+            return False
         given[label.annotator] = label
         if known is None:
             self._assumed[pair] = time
+            return False
+        return earlier is not None and known == earlier.time and label.label != earlier.label
 
 
 def without_withdrawn(votes: Votes) -> Votes:

@@ -96,16 +96,15 @@ class LabelIndex:
         for before, cells in dialect.rows(text):
             line = self._ends + before + 1
             if label := dialect.label(cells):
-                self._count(label)
-                self.doubts.note(line, label)
+                self.doubts.note(line, label, is_tied=self._count(label))
             elif not (dialect.is_header(cells) or (line == 1 and cells[0].lower().startswith("sep="))):
                 self.doubts.unclear.add(line, dialect.delimiter.join(cells))
         self._ends += text.count("\n") + text.count("\r") - text.count("\r\n")
 
-    def _count(self, label: Label) -> None:
+    def _count(self, label: Label) -> bool:
         if self.appends:
             self.identities.add(label.identity)
-        self._order.count(self.votes, label)
+        return self._order.count(self.votes, label)
 
 
 class LabelFile:

@@ -55,6 +55,15 @@ def test_names_in_rows_that_another_program_saved_are_named_and_those_in_our_own
     assert "0012 and 12 count as different annotators" in doubts(f"a.jpg,1,0012,{OURS}", f"a.jpg,1,12,{OURS}")
 
 
+def test_rows_that_only_their_order_decides_between_since_times_were_shortened_are_named() -> None:
+    short, long = "28.11.2026 10:00,", "2026-11-28T10:00:00.120Z,1.00"
+    assert "line 3 has the same time (28.11.2026 10:00) as another label" in doubts(
+        f"a.jpg,1,ada,{short}", f"a.jpg,0,ada,{short}", f"a.jpg,0,bob,{short}", f"b.jpg,1,ada,{short}"
+    )
+    assert doubts(f"a.jpg,1,ada,{short}", f"a.jpg,1,ada,{short}", f"b.jpg,1,ada,{long}", f"b.jpg,0,ada,{long}") == ""
+    assert doubts("a.jpg,1,ada,,", "a.jpg,0,ada,,") == ""
+
+
 def test_a_file_of_many_such_rows_is_one_sentence() -> None:
     found = doubts(*(["a.jpg,maybe,ada,,"] * 1_000))
     assert found.startswith("underbase.csv: lines 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 990 more can't be understood")
