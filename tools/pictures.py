@@ -23,6 +23,7 @@ import pexpect
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs" / "images"
 WIDTH, HEIGHT = 1100, 860
+A_WHILE_S = 20  # in which the emulator starts and a picture comes, on a machine that is busy
 
 
 class Screen:
@@ -131,9 +132,9 @@ def main() -> None:
         made.do("key", "q")
         time.sleep(4)
         window = terminal(made, "hotdog.py --local --display terminal", 76, 36)
-        time.sleep(4)
+        time.sleep(A_WHILE_S)
         made.type("label")
-        time.sleep(3)
+        time.sleep(A_WHILE_S)
         made.picture(window, "terminal")
         made.type("q", "quit")
         time.sleep(3)

@@ -117,7 +117,7 @@ class Doubts:
             rows = self.tied
             found.append(
                 f"{rows} {rows.of('has', 'have')} the same time ({rows.example}) as another label of the same picture "
-                "and annotator, so the lower row counts. Another program may have shortened the times and sorted the rows."
+                "and annotator, so the lower row counts. Another program may have shortened times and sorted rows."
             )
         if self.nameless.count:
             rows = self.nameless
