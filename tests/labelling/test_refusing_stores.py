@@ -42,3 +42,13 @@ def test_a_store_without_conditional_writes_is_said_in_its_own_words(
     assert f"NotImplemented: {MESSAGE}. Use AWS, or a store that has conditional writes." in errors
     assert samples.objects(IMAGE_PREFIX) == before and rows(samples) == []
     assert len(waiting(samples)) == (0 if command == "upload" else 2)
+
+
+@pytest.mark.parametrize("ignored", [("If-Match",), ("If-Match", "If-None-Match")], ids=" ".join)
+def test_a_store_that_ignores_conditions_gets_no_label(samples: World, proxy: Proxy, ignored: tuple[str, ...]) -> None:
+    del samples.env["LAB2_STORE"]  # so that it isn't taken for AWS's
+    samples.env["AWS_ENDPOINT_URL"] = proxy.url
+    proxy.ignore(*ignored)
+    code, _, errors = piped(samples, "label", typed="1\n0\n")
+    assert code == 1 and f"ignores {' and '.join(sorted(ignored, reverse=True))}, so" in errors
+    assert rows(samples) == [] and len(waiting(samples)) == 2
