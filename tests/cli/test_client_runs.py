@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import subprocess
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ from threading import Timer
 from types import SimpleNamespace
 
 import pytest
-from support.client import ME, exit_code, raised, typing
+from support.client import ME, client, exit_code, raised, typing
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, World, tries_of_a_refused_call, until
 
@@ -307,6 +308,29 @@ def test_answers_to_a_killed_run_are_shown_by_a_file_on_stderr_and_not_among_its
     assert shown(errors) == ["6"] * 12
     assert sum(map(int, re.findall(r"Found (\d+) answers? to earlier runs", errors))) == 12
     until(lambda: world.depth("lab2_1") == (0, 0))
+
+
+@pytest.mark.parametrize("form", ["csv", "text"])
+def test_an_answer_that_can_not_be_written_is_found_by_the_next_run(world: World, server: object, form: str) -> None:
+    (world.home / "numbers").write_text("".join(f"{number}\n" for number in range(1, 201)))
+
+    def fill_disk() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_500, 2_500))
+
+    with (world.home / "answers").open("w") as file:
+        run = world.start("client.py", "file", "numbers", "--output", form, "--client", ME, stdout=file,
+                          env={"PYTHONUNBUFFERED": ""}, preexec_fn=fill_disk)  # fmt: skip
+        errors = run.communicate(timeout=PATIENCE)[1]
+    assert run.returncode == 1 and "The output was not written: File too large." in errors
+    written = {line.replace(",", " ").split()[1] for line in (world.home / "answers").read_text().splitlines()[1:-1]}
+    assert 10 < len(written) < 200
+    found = written | set(shown(errors))
+
+    def is_all_found() -> bool:
+        found.update(shown(client(world, "file", "-", typed="7\n")[2]))
+        return found >= {str(number) for number in range(1, 201)}
+
+    until(is_all_found)
 
 
 def test_a_run_that_was_cut_off_asks_again_for_the_answer_that_another_run_has_taken(

@@ -72,7 +72,6 @@ class AnswerWriter:
             if row not in aside:
                 self._lines = self._lines or AnswerLines(self.form, first="message")
                 self._lines.write(*row)
-        sys.stdout.flush()
         print_table(aside, sys.stderr)
 
 
@@ -103,6 +102,7 @@ class AnswerLines:
             print(align((first, *HEADER[1:]), self._widths))
 
     def write(self, name: str, answer: Answer) -> None:
+        """Return when the answer is written, and may be deleted from its queue; OSError if it can't be."""
         if self.form == "json":
             print(encode_answer(answer))
         elif self.form == "csv":
@@ -112,6 +112,7 @@ class AnswerLines:
             print(f"{name}: rejected: {printable(answer.error)}")
         else:
             print(align(_cells(name, answer), self._widths))
+        sys.stdout.flush()
 
 
 def _cells(name: str, answer: Answer) -> tuple[str, ...]:
