@@ -213,9 +213,13 @@ class Export:
     def _write(self, path: Path, data: bytes) -> None:
         """Write a file whole or not at all."""
         new = self.folder / f"{MARKER}-{os.getpid()}-{next(self._numbers)}"
-        new.write_bytes(data)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new.replace(path)
+        try:
+            new.write_bytes(data)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            new.replace(path)
+        except OSError:  # a full disk is not to stay full
+            new.unlink(missing_ok=True)
+            raise
 
     def _remove_others(self) -> None:
         kept = {(placed.path.parent, placed.path.name) for placed in self.placed}

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import signal
 import threading
 from collections import Counter
@@ -333,6 +334,18 @@ def test_the_program_exports_what_people_labelled_and_goes_on_after_it_was_inter
     assert "24 fetched" not in output and " 0 already there" not in output
     found = {path.name: path.read_bytes() for path in (samples.home / "set").glob("*/*.*")}
     assert found == {exported(name): samples.objects(f"underbase/{name}")[f"underbase/{name}"] for name in names}
+
+
+def test_a_full_disk_is_said_and_is_not_filled_with_parts_of_files(samples: World) -> None:
+    def fill_disk() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    put_labels(samples, "".join(f"{name},1,ada,,\n" for name in image_names(samples)))
+    program = samples.start("hotdog.py", "export", "set", preexec_fn=fill_disk)
+    _, errors = program.communicate(timeout=PATIENCE)
+    assert program.returncode == 2
+    assert "can't be written: File too large. Put it right, then run export again." in errors
+    assert list((samples.home / "set").glob(f"{MARKER}-*")) == []
 
 
 @pytest.mark.parametrize(
