@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import threading
 import time
@@ -230,6 +231,14 @@ def test_what_is_typed_into_another_window_as_ours_opens_labels_nothing(
             press(desktop, labeller, "us", {ONE: "1"})
     finally:
         done.set()
+
+
+def test_a_window_that_is_given_up_leaves_no_process() -> None:
+    before = set(multiprocessing.active_children())
+    window = Window()
+    (process,) = set(multiprocessing.active_children()) - before
+    window.close()
+    assert not process.is_alive()
 
 
 @pytest.mark.long
