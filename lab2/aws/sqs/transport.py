@@ -54,7 +54,7 @@ class SqsTransport:
         self, client: SQSClient, credentials: Credentials, user_agent: str, direct: bool, ca_bundle: str | None
     ) -> None:
         self.client, self._credentials = client, credentials
-        self._endpoint = client.meta.endpoint_url.rstrip("/")  # dual-stack or FIPS where botocore was told so
+        self._endpoint = client.meta.endpoint_url  # dual-stack or FIPS where botocore was told so
         self._host = urlsplit(self._endpoint).netloc
         self._unsigned_headers = {"Content-Type": "application/x-amz-json-1.0", "User-Agent": user_agent}
         self._connections = _Connections(self._endpoint, ca_bundle) if direct else None
@@ -108,7 +108,7 @@ class SqsTransport:
     def signed(self, operation: str, fields: dict[str, Any]) -> tuple[dict[str, str], bytes]:
         """Return headers and body of a call; botocore works out only what it must: host and digest are given."""
         body = _encode(fields).encode()
-        request = AWSRequest("POST", f"{self._endpoint}/", {
+        request = AWSRequest("POST", self._endpoint, {
             "Host": self._host,
             "X-Amz-Content-SHA256": hashlib.sha256(body).hexdigest(),
             "X-Amz-Target": f"AmazonSQS.{operation}",
@@ -122,7 +122,7 @@ class _Connections:
 
     def __init__(self, endpoint: str, ca_bundle: str | None) -> None:
         self._to = urlsplit(endpoint)
-        self._path = f"{self._to.path}/"  # a gateway may have SQS below a path
+        self._path = self._to.path or "/"  # as boto3 asks for it: a gateway may have SQS below a path
         self._free: deque[tuple[HTTPConnection, float]] = deque()  # and when it was last used (monotonic seconds)
         self._tls = create_urllib3_context() if self._to.scheme == "https" else None
         if self._tls:

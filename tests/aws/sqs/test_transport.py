@@ -204,13 +204,18 @@ def test_a_reply_that_makes_no_sense_is_asked_again(body: bytes, world: World, m
         assert service.calls == 2 + 1
 
 
-def test_a_path_in_the_endpoint_is_kept_and_a_page_at_its_root_is_no_reply(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("path", ["/aws", "/aws/"])
+def test_a_path_in_the_endpoint_is_kept_as_boto3_keeps_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     with closing(Responder([WHOLE.replace(b"x-amzn", b"Connection: close\r\nx-amzn")])) as service:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", f"{service.url}/aws")
-        assert World(world.env, world.home).aws.queue_at(f"{service.url}/aws/1/lab2").receive() == []
-        assert service.asked.startswith(b"POST /aws/ HTTP/1.1") and service.calls == 1
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", f"{service.url}{path}")
+        aws = World(world.env, world.home).aws
+        assert aws.queue_at(f"{service.url}/aws/1/lab2").receive() == []
+        ours = service.asked
+        aws.sqs.receive_message(QueueUrl=f"{service.url}/aws/1/lab2")
+        assert ours.split(b" HTTP")[0] == service.asked.split(b" HTTP")[0] == f"POST {path}".encode()
+        assert service.calls == 2
 
 
 def test_a_message_without_an_md5_is_taken(proxied: World, proxy: Proxy) -> None:
