@@ -116,6 +116,8 @@ def _foreign(parsed: dict[str, Any], model: Any, response: Any) -> str:
     if not is_error and (lacking := _lacking(parsed, _PROMISED.get(model.name, ""))):
         return f"there is no {lacking} in it"
     is_object = model.has_streaming_output and not is_error  # which may be a web page itself, and is not read here
+    if is_object and not any(name in response.headers for name in ("Content-Length", "Transfer-Encoding")):
+        return "it does not say how long it is"  # so that nobody would notice if it was cut short
     content = b"" if is_object else response.content.strip()
     if not is_error and model.service_model.service_name == "sqs" and content and not _is_json(content):
         return "it is no JSON"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import socket
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 from botocore.exceptions import ClientError
+from support.listener import Listener
 from support.proxy import ALWAYS, Call, Fault, Proxy
 from support.world import World
 
@@ -69,6 +72,21 @@ def test_a_reply_that_was_cut_short_on_its_way_is_no_empty_one(proxied: World, p
     proxy.on("ReceiveMessage", Fault(instead=(200, {}, b'{"Messages": [{"Mess')), times=ALWAYS)
     with pytest.raises(UnexpectedReply, match="no JSON"):
         proxied.queue("lab2").receive()
+
+
+class OldProxy(Listener):
+    """A proxy that says the end of a body by closing the connection, here in the middle of a label file."""
+
+    def handle(self, connection: socket.socket) -> None:
+        connection.recv(10_000)
+        connection.sendall(b'HTTP/1.1 200 OK\r\nETag: "e"\r\nConnection: close\r\n\r\nimage,label\na.jpg,')
+
+
+def test_an_object_that_may_have_been_cut_short_is_not_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(OldProxy()) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+        with pytest.raises(UnexpectedReply, match="how long"):
+            AwsSession("b").s3.get_object(Bucket="b", Key="underbase.csv")
 
 
 def test_an_object_that_is_a_web_page_is_read(proxied: World) -> None:
