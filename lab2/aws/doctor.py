@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lab2.aws.failures import user_errors
+from lab2.aws.network import check_subnets
 from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE, IMAGE_PREFIX, LOG_PREFIX, REQUEST_QUEUE
 from lab2.aws.session import AwsSession
 from lab2.aws.stack import Stack
@@ -28,7 +29,10 @@ def examine(aws: AwsSession) -> Iterator[Finding]:
     if not caller.well:
         return
     yield _look("region", lambda: aws.region)
-    yield _look("stack", lambda: _stack(aws))
+    stack = _look("stack", lambda: _stack(aws))
+    yield stack
+    if stack.well and (subnets := Stack(aws).parameters().get("Subnets")):
+        yield _look("network of the machines", lambda: check_subnets(aws, subnets.split(",")))
     for name in (REQUEST_QUEUE, ANSWER_QUEUE, DEAD_LETTER_QUEUE):
         yield _look(f"queue {name}", lambda name=name: aws.queue_url(name))  # type: ignore[misc]
     yield _look("bucket", lambda: _bucket(aws))

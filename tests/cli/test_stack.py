@@ -12,7 +12,7 @@ import pytest
 from support.world import PATIENCE, ROOT, free_port, start_emulator
 
 from lab2.aws import stack
-from lab2.aws.network import default_network
+from lab2.aws.network import check_subnets, default_network
 from lab2.aws.session import AwsSession
 from lab2.errors import UserError
 
@@ -143,6 +143,29 @@ def test_a_fleet_gets_the_default_network_of_zones_that_offer_its_machine(
         zones = {zone["ZoneName"]: zone["ZoneId"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]}
         chosen = {zones[subnet["AvailabilityZone"]] for subnet in subnets}
         assert chosen and "use1-az3" in zones.values() and "use1-az3" not in chosen
+
+        (table,) = ec2.describe_route_tables()["RouteTables"]
+        ids = [subnet["SubnetId"] for subnet in subnets]
+        with pytest.raises(UserError, match=f"{ids[0]} has no route out"):  # moto's default VPC leads nowhere
+            check_subnets(AwsSession(), ids)
+        gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=network["Vpc"])
+        ec2.create_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+        assert ids[0] in check_subnets(AwsSession(), ids)
+        (other,) = (
+            subnet["SubnetId"]
+            for subnet in ec2.describe_subnets()["Subnets"]
+            if zones[subnet["AvailabilityZone"]] == "use1-az3"
+        )
+        with pytest.raises(UserError, match=f"{other} is in us-east-1.*does not offer t4g.micro"):
+            check_subnets(AwsSession(), [*ids, other])
+        closed = ec2.create_route_table(VpcId=network["Vpc"])["RouteTable"]["RouteTableId"]
+        ec2.associate_route_table(RouteTableId=closed, SubnetId=ids[1])
+        with pytest.raises(UserError, match=f"{ids[1]} has no route out"):
+            check_subnets(AwsSession(), ids)
+        for service in ("s3", "sqs"):
+            ec2.create_vpc_endpoint(VpcId=network["Vpc"], ServiceName=f"com.amazonaws.us-east-1.{service}")
+        assert check_subnets(AwsSession(), ids)
     finally:
         moto.terminate()
         moto.wait(PATIENCE)
