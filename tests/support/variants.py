@@ -268,6 +268,10 @@ def pam(samples: numpy.ndarray[Any, Any], tuples: str, most: int = 255) -> bytes
     return f"{head}TUPLTYPE {tuples}\nENDHDR\n".encode() + samples.astype(">u2" if most > 255 else "u1").tobytes()
 
 
+def sun_raster(kind: int, samples: numpy.ndarray[Any, Any]) -> bytes:
+    return struct.pack(">8I", 0x59A66A95, WIDTH, HEIGHT, 24, samples.size, kind, 0, 0) + samples.tobytes()
+
+
 def others() -> list[Variant]:
     colours, clear = numpy.array(drawing()), numpy.array(glass())
     png, clear_png = saved(drawing(), "PNG"), saved(glass(), "PNG")
@@ -283,6 +287,8 @@ def others() -> list[Variant]:
         Variant("10 bits.ppm", ten_bits, truth=png),
         Variant("100 is white.ppm", b"P6\n60 40\n100\n" + (colours * (100 / 255)).round().astype("u1").tobytes(),
                 truth=png, tolerance=3),
+        Variant("red first.ras", sun_raster(3, colours), truth=png),
+        Variant("blue first.ras", sun_raster(1, colours[:, :, ::-1]), truth=png),
         Variant("rgb.pam", pam(colours, "RGB"), truth=png),
         Variant("alpha.pam", pam(clear, "RGB_ALPHA"), truth=clear_png),
         Variant("grey and alpha.pam", pam(clear[:, :, [0, 3]], "GRAYSCALE_ALPHA"), truth=grey),

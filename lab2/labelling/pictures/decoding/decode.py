@@ -29,6 +29,7 @@ from lab2.labelling.pictures.decoding.refusals import EMPTY, NO_MEMORY, UNKNOWN_
 from lab2.labelling.pictures.decoding.samples import Pixels, Samples
 from lab2.labelling.pictures.picture import UnreadableImage
 
+BLUE_FIRST, RED_FIRST = b"\0\0\0\1", b"\0\0\0\3"  # types of Sun rasters
 UNKNOWN = "it is not an image that OpenCV can read"
 
 
@@ -67,7 +68,10 @@ def _read_other(data: bytes) -> Samples:
 
 
 def _read_ras(data: bytes) -> Samples:
-    """Read a Sun raster; one of 8 bits without a colour map is grey, and OpenCV takes it for black."""
+    """Read a Sun raster; OpenCV takes one of 8 bits without a colour map for black, and none that begins with red."""
+    if data[20:24] == RED_FIRST:
+        pixels, _ = opencv.decode(data[:20] + BLUE_FIRST + data[24:])
+        return samples.of_array(numpy.ascontiguousarray(pixels[:, :, 2::-1]) if pixels.ndim == 3 else pixels)
     if data[12:16] == b"\0\0\0\x08" and data[28:32] == bytes(4):
         grey = bytes(range(256)) * 3
         data = data[:24] + struct.pack(">II", 1, len(grey)) + grey + data[32:]
