@@ -178,7 +178,8 @@ def _has_zeroed_run(data: bytes, header: JpegHeader) -> bool:
     table of the scan, a blank area looks so; otherwise it would be one block after the other full of the same small
     wave.
     """
-    if header.frame not in (BASELINE, EXTENDED) or numpy.frombuffer(data, WORD, len(data) // WORD.itemsize).all():
+    words = numpy.frombuffer(data, WORD, len(data) // WORD.itemsize)
+    if header.frame not in (BASELINE, EXTENDED) or numpy.count_nonzero(words) == len(words):
         return False  # the quick look, which most pictures pass: ZEROS have a whole word of zeros among them
     return any(
         scan.first_symbols - {0} and data.find(ZEROS, scan.start, scan.end) >= 0 for scan in _scans(data, header)
