@@ -202,7 +202,8 @@ class Proxy:
             status, headers, answer = 200, {"Content-Type": "application/x-amz-json-1.0"}, b'{"Successful": []}'
         else:
             status, headers, answer = self._forward(call)
-        if status == 404 and call.operation in ("GetObject", "HeadObject", "UploadPartCopy"):
+        is_key = urlsplit(call.path).path.strip("/").count("/") > 0  # and not a bucket
+        if status == 404 and is_key and call.operation in ("GetObject", "HeadObject", "UploadPartCopy"):
             status, headers, answer = _error(call, 403, "AccessDenied", fault)
         if status == 200 and call.fields and self.habits.names:
             answer = _edited(answer, lambda fields: self.habits.reply(call.operation, call.fields, fields))
