@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 import boto3
 import botocore
 
-from bench import client, growth, labeller, peers, server, upload
+from bench import client, growth, labeller, peers, server, slow_line, upload
 from bench.book import Book, keep
 
 SECTIONS: dict[str, Callable[[Book], None]] = {
@@ -26,6 +26,7 @@ SECTIONS: dict[str, Callable[[Book], None]] = {
     "requests": growth.requests,
     "client": client.client,
     "keys": labeller.keys,
+    "previews": slow_line.previews,
     "labels": growth.labels,
     "report": growth.report,
     "upload": upload.upload,

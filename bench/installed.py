@@ -1,8 +1,10 @@
-"""Programs to compare with that need libraries other than ours: a venv each, in `.bench/`."""
+"""Programs to compare with, in `.bench/`: those that need libraries other than ours, and earlier versions of ours."""
 
 from __future__ import annotations
 
+import io
 import subprocess
+import tarfile
 import venv
 from pathlib import Path
 
@@ -19,3 +21,13 @@ def installed(package: str) -> Path:
         subprocess.run(pip, check=True, timeout=180)
         done.touch()
     return home / "bin"
+
+
+def earlier(commit: str) -> Path:
+    """Return the folder of an earlier version, which the clone must reach back to."""
+    home = ROOT / ".bench" / commit
+    if not home.exists():
+        archive = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
+        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+            files.extractall(home, filter="data")
+    return home

@@ -102,10 +102,10 @@ def uploaded_far(folder: Path, commands: dict[str, list[str]]) -> dict[str, floa
     return taken
 
 
-def write_photos(folder: Path, count: int) -> int:
+def write_photos(folder: Path, count: int, quality: int = 92) -> int:
     """Write photos that differ in a comment and are of a few kinds; return the bytes of all."""
     folder.mkdir()
-    kinds = [photo(number, 4000, 3000, 92) for number in range(4)]
+    kinds = [photo(number, 4000, 3000, quality) for number in range(4)]
     for number in range(count):
         data = kinds[number % len(kinds)]
         comment = b"%d " % number + bytes(number)  # no two are of one size, as real ones hardly are
