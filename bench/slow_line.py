@@ -85,8 +85,10 @@ def turn(url: str, home: Path, screen: Desktop, program: Path, folder: Path) -> 
     uploads_s: list[float] = []
     for _ in range(UPLOADS - 1):
         with account(url, home) as world, far(world, trip=TRIP_S, rate=RATE_BITS / 8):
+            world.env["LAB2_BUCKET"] = world.aws.bucket  # the earlier one knows no bucket of a namespace
             uploads_s.append(run(command, world.env).wall)
     with account(url, home) as world, far(world, trip=TRIP_S, rate=RATE_BITS / 8) as line:
+        world.env["LAB2_BUCKET"] = world.aws.bucket
         uploads_s.append(run(command, world.env).wall)
         before = line.received + line.sent.total()
         firsts, nexts, _ = labelled(world, screen, ROUNDS, str(program))
