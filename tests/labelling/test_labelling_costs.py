@@ -171,5 +171,6 @@ def test_a_file_uploaded_costs_one_list_and_one_put(proxied: World, proxy: Proxy
         output, errors = proxied.start("hotdog.py", "upload", str(folder)).communicate()
         assert (output, errors) == (f"{puts} uploaded, {files - puts} already there, 0 left out.\n", "")
         assert proxy.calls.pop("Query") == 1  # whose account it is
+        assert proxy.calls.pop("HeadObject") == 1  # whether its bucket is in a namespace of its own
         assert proxy.calls == {"ListObjectsV2": files} | ({"PutObject": puts} if puts else {})
         assert proxy.sent["PutObject"] == (sent if puts else 0)

@@ -184,8 +184,9 @@ def test_the_bytes_put_for_a_row_do_not_grow_with_the_log(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
     begin_log(world)
-    proxy.calls.clear()
     aws = AwsSession()
+    assert aws.bucket  # which costs a start two calls
+    proxy.calls.clear()
     log = RequestLog(aws.s3, aws.bucket)
     body = encode_request([3, 5.5, 8])
     for _ in range(200):
@@ -195,4 +196,4 @@ def test_the_bytes_put_for_a_row_do_not_grow_with_the_log(
         log.append([row], since=time.time())
         assert proxy.sent["PutObject"] <= FULL + len(row.head) + 100
     assert proxy.calls["PutObject"] == 200
-    assert calls(proxy) <= 205, proxy.calls
+    assert calls(proxy) <= 204, proxy.calls
