@@ -308,7 +308,7 @@ def test_hundreds_of_abandoned_answers_do_not_stand_before_ours(world: World, se
     code, output, _ = client(world, "5")
     assert code == 0
     assert output.splitlines()[-1].split() == ["1", "5", "5", "5", "5", "5"]
-    until(lambda: world.depth("lab2_1") == (300, 0), patience=60)
+    until(lambda: world.depth("lab2_1") == (300, 0), 3 * PATIENCE)
 
 
 def test_listen_shows_answers_until_it_is_interrupted(world: World) -> None:
