@@ -16,7 +16,7 @@ from lab2.aws.sqs.poller import Poller
 from lab2.errors import UserError
 from lab2.stats.client.connection import Connection
 from lab2.stats.client.inbox import ReceivedAnswer
-from lab2.stats.client.logged import TAKEN, Logged, look_in_log
+from lab2.stats.client.logged import Logged, look_in_log, why_in_log
 from lab2.stats.client.output import EARLIER, AnswerLines, print_table
 from lab2.stats.client.requests import Request, names
 from lab2.stats.client.series_file import SeriesFile
@@ -184,7 +184,8 @@ def send_file(connect: Callable[[], Connection], file: SeriesFile, form: str, pa
         if batch.earlier:
             print(f"Found {counted(batch.earlier, 'answer')} to earlier runs.", file=sys.stderr)
         if batch.from_log:
-            print(f"Line {names(batch.from_log)}: the answer is from the log, for {TAKEN}.", file=sys.stderr)
+            why = why_in_log(batch.connection.crowded_at)
+            print(f"Line {names(batch.from_log)}: the answer is from the log, for {why}.", file=sys.stderr)
         refused = [request for request in missing if request.refusal]
         for request in refused:
             print(f"Line {request.name} was not sent: {request.refusal}.", file=sys.stderr)

@@ -72,6 +72,11 @@ class Connection:
         return time.monotonic() >= self._next_look
 
     @property
+    def crowded_at(self) -> float:
+        """When answers of others were last in the way of ours (monotonic seconds)."""
+        return self.shared.sifted_at
+
+    @property
     def answers_stay(self) -> bool:
         """Return whether the next run finds the answers that this one does not wait for."""
         return not self.reply_to or self.can_list

@@ -13,7 +13,7 @@ from lab2.errors import InvalidInput, UserError, internal_error
 from lab2.stats.client.events import Arrived, Event, Events, NotConnected, NotReceiving, Said
 from lab2.stats.client.link import TICK_S, Link
 from lab2.stats.client.prompt import Prompt, fitted, how_to_resend, say_input_ended
-from lab2.stats.client.requests import Request, Requests, State, names
+from lab2.stats.client.requests import OVERDUE_S, Request, Requests, State, names
 from lab2.stats.series import MAX_NUMBERS, parse_number, plainly
 from lab2.system.keyboard import ask, drop_typed_ahead, edit_lines, typed_ahead
 from lab2.terminal import counted, printable, remark
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 GLANCE_S = 1.0  # to wait for an answer before the next question
 POLL_S = 5.0  # of a long poll when the client is not busy; Ctrl-C in one may hide an answer for a while
-LOOK_IN_LOG_S = 30.0  # without an answer, after which it may have been taken by another program
 ASK_FOR_SERVER = " Is a server running?"
 BURST_S = 1.0  # without an answer to an earlier run, after which they are counted
 
@@ -181,12 +180,13 @@ class Conversation:
         """Show answers until all messages of this run are answered, for `patience_s` at most."""
         started = time.monotonic()
         question = ASK_FOR_SERVER
-        look_after_s = LOOK_IN_LOG_S
+        look_after_s = OVERDUE_S
         try:
             while self.requests.unanswered and (left := started + self.patience_s - time.monotonic()) > 0:
                 self.link.poll(max(1, round(min(POLL_S, left))))
                 self.listen(min(POLL_S, left))
-                if time.monotonic() - started > look_after_s:
+                quiet_since = max(started, self.link.exchange().connection.crowded_at if self.link.connected else 0)
+                if time.monotonic() - quiet_since > look_after_s:
                     look_after_s *= 2
                     self._look_in_log()
             self._finish()

@@ -12,7 +12,7 @@ from lab2.aws.sqs.message_queue import batches
 from lab2.errors import TryLater, UserError, internal_error
 from lab2.stats.client.connection import Connection
 from lab2.stats.client.inbox import ReceivedAnswer
-from lab2.stats.client.logged import TAKEN, Logged, look_in_log
+from lab2.stats.client.logged import Logged, look_in_log, why_in_log
 from lab2.stats.client.output import AnswerRow, AnswerWriter
 from lab2.stats.client.requests import Request, names
 
@@ -45,7 +45,8 @@ class Exchange:
         logged = look_in_log(self.connection.aws, requests)
         if logged and logged.answers:
             found = [request for request in requests if request.id in logged.answers]
-            print(f"Message {names(found)}: the answer is shown from the log, for {TAKEN}.", file=sys.stderr)
+            why = why_in_log(self.connection.crowded_at)
+            print(f"Message {names(found)}: the answer is shown from the log, for {why}.", file=sys.stderr)
             self.print([(request.name, logged.answers[request.id]) for request in found])
             self.connection.requests.shown(logged.answers)
         return logged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import Counter
@@ -59,7 +60,8 @@ class Inbox:
         self.private = private
         self.listening = listening
         self.leases = Leases(queue, ANSWER_VISIBILITY_TIMEOUT)  # the messages returned and not deleted yet
-        self.sifted = 0  # receives of answers of others
+        self.sifted = 0  # receives of answers of others ...
+        self.sifted_at = -math.inf  # ... and when the last one was (monotonic seconds)
         self._first: dict[str, str] = {}  # the message in which an answer was returned, by the answer's id
         self._met: Counter[str] = Counter()  # how often we received a message of somebody else's
         self._failing: set[str] = set()  # messages whose handling failed
@@ -112,6 +114,7 @@ class Inbox:
             self._met.clear()
         self._met.update(message.id for message in others)
         self.sifted += len(others)
+        self.sifted_at = time.monotonic()
         now = time.time()
         hidden: dict[bool, list[int]] = {}
         batch: dict[bool, list[Message]] = {}

@@ -10,12 +10,13 @@ from lab2.aws.failures import user_errors
 from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX
 from lab2.aws.session import AwsSession
 from lab2.errors import InvalidInput, UserError
-from lab2.stats.client.requests import Request
+from lab2.stats.client.requests import OVERDUE_S, Request
 from lab2.stats.protocol import Answer, decode_answer_fields
 from lab2.stats.server.log.reader import day_of, read_segments
 from lab2.stats.server.log.segments import objects
 
 TAKEN = f"another program reads the queue {ANSWER_QUEUE} and takes answers that are not its own"
+CROWDED = f"the queue {ANSWER_QUEUE} is full of answers to others"
 CLOCKS_S = 900.0  # by which clocks may differ
 SETTLED_S = 5.0  # after a row was written its answer may be on its way for so long
 MOST_SEGMENTS = 64  # of the log that are read: its end
@@ -49,6 +50,11 @@ def look_in_log(aws: AwsSession, requests: Sequence[Request]) -> Logged | None:
     except (UserError, InvalidInput):
         return None
     return logged
+
+
+def why_in_log(crowded_at: float) -> str:
+    """Return why an answer is in the log and has not come; others' answers came at `crowded_at` (monotonic seconds)."""
+    return CROWDED if time.monotonic() - crowded_at < OVERDUE_S else TAKEN
 
 
 def _age_s(timestamp: object) -> float:

@@ -8,6 +8,8 @@ from enum import Enum
 
 from lab2.stats.client.run import Run
 
+OVERDUE_S = 30.0  # without any answer on the queue, of others neither, after which ours have probably been taken
+
 
 class State(Enum):
     """How far a request has come."""

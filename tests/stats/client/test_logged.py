@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from support.client import ME
+from support.client import ME, put_answer
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, World, until
 
@@ -51,6 +51,22 @@ def test_answers_that_another_program_takes_are_shown_from_the_log(
     assert code == 0, errors
     assert output.splitlines()[-1].split() == ["1", "3", "5.5", "4.25", "4.25", "5.5", "3"]
     assert "from the log" in errors and "Is a server running?" not in errors
+
+
+@pytest.mark.long
+def test_on_a_queue_full_of_answers_to_others_nobody_is_said_to_have_taken_ours(
+    world: World, proxy: Proxy, server: object
+) -> None:
+    for _ in range(8):
+        put_answer(world, "[1]", client="gone@away", times=10)
+    # As if it took long to find ours. The log is looked at once nothing, of others neither, has come for a second.
+    proxy.on("ReceiveMessage", Fault(before=lambda: threading.Event().wait(0.2)), times=ALWAYS)
+    settings = "lab2.stats.client.logged:SETTLED_S=0,lab2.stats.client.conversation:OVERDUE_S=1"
+    process = world.start(*PROGRAM[:2], settings, "5", "--client", ME, env={"AWS_ENDPOINT_URL": proxy.url})
+    output, errors = process.communicate(timeout=3 * PATIENCE)
+    assert process.returncode == 0 and output.splitlines()[-1].split() == ["1", "5", "5", "5", "5", "5"]
+    assert "another program" not in errors
+    until(lambda: world.depth("lab2_1") == (80, 0))
 
 
 def test_who_may_not_read_the_log_is_told_where_the_answers_are(world: World, proxy: Proxy) -> None:
