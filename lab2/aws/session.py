@@ -146,19 +146,25 @@ class AwsSession:
             return self.bucket_name
         with user_errors():
             name = f"lab2-{self.account}-{self.region}"
+            if self.endpoint or not self.store_is_aws:
+                return name
             own = name + OWN_NAMESPACE
-            return own if not self.endpoint and self.store_is_aws and self._bucket_exists(own) else name
+            there = self._bucket_exists(own)
+            if there is None:  # a policy may allow no other name: then it is the bucket of this account that is there
+                there = self._bucket_exists(name) is False
+            return own if there else name
 
-    def _bucket_exists(self, name: str) -> bool:
-        """Return whether there is a bucket of this name, which may be closed to us."""
+    def _bucket_exists(self, name: str) -> bool | None:
+        """Return whether there is a bucket of this name; None if we are denied to know."""
         try:
             self.s3.head_bucket(Bucket=name)
         except self.s3.exceptions.ClientError as error:
             code = error_code(error)
-            if code in MISSING_BUCKET_CODES:
-                return False
-            if code not in DENIED_CODES:
+            if code in DENIED_CODES:
+                return None
+            if code not in MISSING_BUCKET_CODES:
                 raise
+            return False
         return True
 
     @once
