@@ -146,8 +146,7 @@ def test_command_lines_that_ask_aws_end_with_their_code_and_first_line(samples: 
             WITH_AWS, pool.map(run, [line for line, *_ in WITH_AWS]), strict=True
         ):
             assert found == code, (line, errors)
-            said = (
-                errors if code == 2 else re.sub("^Message 1 was sent; .*\n", "", output)
-            )  # if the answer takes a while
+            # An answer that takes a while is announced first.
+            said = errors if code == 2 else re.sub("^Message 1 was sent; .*\n", "", output)
             assert said.startswith(first), line
             assert output + errors and "Traceback" not in errors

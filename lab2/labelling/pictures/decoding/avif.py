@@ -10,7 +10,7 @@ import numpy
 
 from lab2.labelling.pictures.decoding import colour, opencv, samples
 from lab2.labelling.pictures.decoding.avif_alpha import with_limited_alpha
-from lab2.labelling.pictures.decoding.boxes import boxes
+from lab2.labelling.pictures.decoding.boxes import boxes, meta_boxes
 from lab2.labelling.pictures.decoding.colour import ColourSpace
 from lab2.labelling.pictures.decoding.opencv import Undecodable
 from lab2.labelling.pictures.decoding.refusals import unsupported
@@ -128,7 +128,7 @@ def _numbers(properties: Properties) -> Numbers | None:
 def properties_of(data: bytes) -> Properties:
     """Return the properties of the primary picture: names of boxes and their contents."""
     try:
-        meta = dict(boxes(dict(boxes(data)).get(b"meta", b"")[4:]))
+        meta = meta_boxes(data)
         properties = dict(boxes(meta.get(b"iprp", b"")))
         known = list(boxes(properties.get(b"ipco", b"")))
         primary = meta.get(b"pitm", b"")

@@ -5,11 +5,11 @@ Chromium 156 does so with stills only, and Firefox and libavif don't; OpenCV is 
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from lab2.labelling.pictures.decoding.boxes import boxes
+from lab2.labelling.pictures.decoding.boxes import boxes, meta_boxes
 
 SEQUENCE_HEADER = 1  # of the units that streams of AV1 are made of
 
@@ -18,7 +18,7 @@ def with_limited_alpha(data: bytes) -> bytes:
     """Return the file with streams of opacity that say "limited range"; unchanged if they can't be found."""
     changed = bytearray(data)
     try:
-        meta = dict(boxes(dict(boxes(data)).get(b"meta", b"")[4:]))
+        meta = meta_boxes(data)
         places = _places(meta.get(b"iloc", b""))
         for item in _opacity(meta.get(b"iref", b"")):
             start, end = places.get(item, (0, 0))
@@ -42,35 +42,27 @@ def _opacity(references: bytes) -> set[int]:
     return auxiliary.union(*(tiles.get(item, ()) for item in auxiliary))
 
 
-@dataclass
-class Numbers:
-    """Big-endian numbers, one after the other."""
-
-    data: bytes
-    at: int
-
-    def take(self, size: int) -> int:
-        """Return the next number, which has `size` bytes; 0 if those are none."""
-        self.at += size
-        return int.from_bytes(self.data[self.at - size : self.at], "big")
-
-
 def _places(table: bytes) -> dict[int, tuple[int, int]]:
     """Return where the data of each item starts and ends, if it is in one piece of the file."""
     version = table[0]
     offset_size, length_size, base_size, index_size = table[4] >> 4, table[4] & 15, table[5] >> 4, table[5] & 15
-    numbers, item_size = Numbers(table, 6), 4 if version == 2 else 2
+    rest, item_size = io.BytesIO(table[6:]), 4 if version == 2 else 2
+
+    def take(size: int) -> int:
+        """Return the next number, which has `size` bytes; 0 if those are none."""
+        return int.from_bytes(rest.read(size), "big")
+
     places = {}
-    for _ in range(numbers.take(item_size)):
-        item = numbers.take(item_size)
-        is_elsewhere = version > 0 and numbers.take(2) & 15
-        is_elsewhere = numbers.take(2) or is_elsewhere  # in another file
-        start, pieces = numbers.take(base_size), numbers.take(2)
+    for _ in range(take(item_size)):
+        item = take(item_size)
+        is_elsewhere = version > 0 and take(2) & 15
+        is_elsewhere = take(2) or is_elsewhere  # in another file
+        start, pieces = take(base_size), take(2)
         end = start
         for _ in range(pieces):
-            numbers.take(index_size if version else 0)
-            start += numbers.take(offset_size)
-            end = start + numbers.take(length_size)
+            take(index_size if version else 0)
+            start += take(offset_size)
+            end = start + take(length_size)
         if pieces == 1 and not is_elsewhere:
             places[item] = start, end
     return places

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 
+def meta_boxes(data: bytes) -> dict[bytes, bytes]:
+    """Return what is in the boxes of a picture's `meta` box, by kind."""
+    return dict(boxes(dict(boxes(data)).get(b"meta", b"")[4:]))
+
+
 def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the kind of each box and what is in it."""
     at = 0

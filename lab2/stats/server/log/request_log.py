@@ -162,13 +162,12 @@ class RequestLog:
             if not newer:
                 return
             is_sealed = newer[-1]["Size"] >= SEALED_BYTES
-            next_day, previous = "", ""
+            next_day, body = "", b""
             for segment, body in self._bodies([each["Key"] for each in (newer if is_sealed else newer[:-1])]):
                 next_day = self.learn(segment, body)  # first: what can't be read must not count as known
-                previous = seal(body)
             last = segment_of(newer[-1]["Key"])
             if is_sealed:
-                self._go_to(Segment(next_day, 1) if next_day else last.next, previous)
+                self._go_to(Segment(next_day, 1) if next_day else last.next, seal(body))
                 return
             self._go_to(last)
             self._object.refresh(exists=True)
@@ -241,7 +240,8 @@ class RequestLog:
             self._known_since = max(self._known_since, day.ends)
 
     def _bodies(self, keys: Sequence[str]) -> Iterator[tuple[Segment, bytes]]:
-        yield from zip(map(segment_of, keys), bodies(self.s3, self.bucket, keys), strict=True)
+        for key, body in bodies(self.s3, self.bucket, keys):
+            yield segment_of(key), body
 
 
 class _SegmentCodec:

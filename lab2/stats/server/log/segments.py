@@ -160,8 +160,8 @@ def objects(s3: S3Client, bucket: str, prefix: str, after: str = "") -> Iterator
         yield from (entry for entry in page.get("Contents", ()) if _KEY.fullmatch(entry["Key"]))
 
 
-def bodies(s3: S3Client, bucket: str, keys: Sequence[str]) -> Iterator[bytes]:
-    """Yield the bytes of these objects in their order; eight are read at a time, and few are held."""
+def bodies(s3: S3Client, bucket: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield these keys with the bytes of their objects, in order; eight are read at a time, and few are held."""
 
     def body(key: str) -> bytes:
         try:
@@ -174,7 +174,7 @@ def bodies(s3: S3Client, bucket: str, keys: Sequence[str]) -> Iterator[bytes]:
 
     with ThreadPoolExecutor(8) as threads:
         for some in batches(keys, 64):
-            yield from threads.map(body, some)
+            yield from zip(some, threads.map(body, some), strict=True)
 
 
 def _written(entry: ObjectTypeDef) -> float:
