@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ["python3", "python3-venv", "make", "git"]
 NEWEST = ("testing",)  # suites that get the newest releases of all libraries; the others get those of locks/
 SETTINGS = ["etc/resolv.conf", "etc/hosts", "etc/ssl/certs/ca-certificates.crt"]  # to reach a registry
-CHROOT = 'mount --rbind /dev "$1/dev" && mount -t proc proc "$1/proc" && exec chroot "$1" sh -c "cd /root/lab2 && $2"'
+CHROOT = 'mount --rbind /dev "$1/dev" && mount -t proc proc "$1/proc" && exec chroot "$1" sh -c "cd /lab2 && $2"'
 VERSIONS = ".venv/bin/python --version && .venv/bin/pip list | grep -E '^(boto|numpy|opencv|pandas)'"
 PATIENCE = 600  # seconds to the first prompt, on a machine that is busy with other tests
 
@@ -50,7 +50,7 @@ def install(suite: str, root: Path) -> None:
             shutil.copy(Path("/") / setting, root / setting)
     # What a mirror holds of a suite that changes daily may be weeks old.
     (root / "etc" / "apt" / "apt.conf.d" / "old-mirror").write_text('Acquire::Check-Valid-Until "false";\n')
-    subprocess.run(["git", "clone", "--quiet", ROOT, root / "root" / "lab2"], check=True)
+    subprocess.run(["git", "clone", "--quiet", ROOT, root / "lab2"], check=True)
     print(f"{suite}: installed in {monotonic() - started:.0f} s", flush=True)
 
 
