@@ -30,7 +30,7 @@ from lab2.workers import BackgroundTask
 
 T = TypeVar("T")
 
-LAST_EFFORT = 5.0  # seconds to wait for labels on their way to S3
+LAST_EFFORT = 15.0  # seconds to wait for labels on their way to S3, unless that fails
 
 
 class Session:
