@@ -314,6 +314,7 @@ def others() -> list[Variant]:
         Variant("mov.jpg", b"\0\0\0\x14ftypqt  \0\0\2\0qt  \0\0\0\x08wide" + bytes(50), "it is a video (MOV)"),
         Variant("mp4.jpg", b"\0\0\0\x18ftypmp42\0\0\0\0isommp42" + bytes(50), "it is a video (MP4)"),
         Variant("m4a.jpg", b"\0\0\0\x18ftypM4A \0\0\2\0isomiso2" + bytes(50), "it is sound (M4A)"),
+        Variant("mj2.jp2", b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypmjp2\0\0\0\0mjp2" + bytes(50), "it is a video (Motion JPEG 2000)"),
         Variant("raw.cr3", b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(50), "a camera's raw picture (CR3)"),
         Variant("raw.cr2", b"II*\0\x10\0\0\0CR\2\0" + bytes(50), "a camera's raw picture (CR2)"),
         Variant("pdf.jpg", b"%PDF-1.7\n", "it is a PDF document"),

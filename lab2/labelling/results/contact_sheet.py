@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from lab2.labelling.pictures.decoding.decoder import Decoder
 from lab2.labelling.pictures.image_store import Image, ImageStore
 from lab2.labelling.pictures.picture import Picture, UnreadableImage
 from lab2.labelling.results.report import Verdict
+from lab2.system.whole_file import write_whole
 from lab2.terminal import counted, printable, remark
 
 MAX_PICTURES = 60
@@ -52,10 +54,19 @@ def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: ImageSto
     ]
     data = contact_sheet(cells, suffix)
     try:
-        path.write_bytes(data)
+        _write(path, data)
     except OSError as error:
         raise UserError(f"{path} can't be written: {error.strerror}. Give another file to --sheet.") from None
     remark(f"{counted(len(shown), 'picture')} with votes written to {printable(str(path))}.")
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write the file, where it was drawn before too; what is no file, like /dev/stdout, is written to as it is."""
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+    else:
+        target = path.resolve()  # a link stays one
+        write_whole(target, data, target.with_name(f".{target.name[:100]}-{os.getpid()}"))
 
 
 def _caption(verdict: Verdict) -> str:

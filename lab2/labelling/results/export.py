@@ -35,6 +35,7 @@ from lab2.labelling.results.training_set import (
     TrainingSet,
     suffix_of,
 )
+from lab2.system.whole_file import write_whole
 from lab2.terminal import Progress, counted, harmless_cell, printable
 
 FETCHES = 16  # at once
@@ -212,14 +213,7 @@ class Export:
 
     def _write(self, path: Path, data: bytes) -> None:
         """Write a file whole or not at all."""
-        new = self.folder / f"{MARKER}-{os.getpid()}-{next(self._numbers)}"
-        try:
-            new.write_bytes(data)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            new.replace(path)
-        except OSError:  # a full disk is not to stay full
-            new.unlink(missing_ok=True)
-            raise
+        write_whole(path, data, self.folder / f"{MARKER}-{os.getpid()}-{next(self._numbers)}")
 
     def _remove_others(self) -> None:
         kept = {(placed.path.parent, placed.path.name) for placed in self.placed}

@@ -46,6 +46,11 @@ BRANDS = {  # of files that begin with the box `ftyp`
     rb"3g[p2].": "a video (3GP)",
     rb"isom|iso\d|mp4[12]|avc1|M4V.|MSNV|dash|mmp4|f4v |XAVC": "a video (MP4)",
 }
+OF_JPEG_2000 = {  # brands of what begins like a JPEG 2000 picture
+    b"mjp2": "a video (Motion JPEG 2000)",
+    b"mj2s": "a video (Motion JPEG 2000)",
+    b"jpm ": "a document (JPEG 2000, JPM)",
+}
 OF_QUICKTIME = {b"moov", b"mdat", b"wide", b"skip", b"free", b"pnot"}  # first boxes of old files, which have no `ftyp`
 TEXT = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*<(\?xml[^>]*>\s*(?:<!--.*?-->\s*|<!DOCTYPE[^>]*>\s*)*<)?(svg|!doctype html|html)",
@@ -61,6 +66,8 @@ def kind_of(data: bytes) -> str:
         return {b"WEBP": "webp", b"AVI ": "a video (AVI)", b"WAVE": "sound (WAV)"}.get(data[8:12], "")
     if data[8:10] == b"CR" and data[:2] in (b"II", b"MM"):
         return RAW.format("CR2")
+    if data[4:8] == b"jP  " and data[20:24] in OF_JPEG_2000:
+        return OF_JPEG_2000[data[20:24]]
     for starts in (STARTS, NAMES):
         for start, kind in starts.items():
             if data.startswith(start):
