@@ -149,17 +149,18 @@ class AwsSession:
             if self.endpoint or not self.store_is_aws:
                 return name
             own = name + OWN_NAMESPACE
-            there = self._bucket_exists(own)
+            there = self.has_bucket(own)
             if there is None:  # a policy may allow no other name: then it is the bucket of this account that is there
-                there = self._bucket_exists(name) is False
+                there = self.has_bucket(name) is False
             return own if there else name
 
-    def _bucket_exists(self, name: str) -> bool | None:
-        """Return whether there is a bucket of this name; None if we are denied to know."""
+    def has_bucket(self, name: str) -> bool | None:
+        """Return whether the account has a bucket of this name; None if we are denied to know."""
         try:
-            self.s3.head_bucket(Bucket=name)
-        except self.s3.exceptions.ClientError as error:
-            code = error_code(error)
+            with user_errors(f"bucket {name}"):
+                self.s3.head_bucket(Bucket=name, ExpectedBucketOwner=self.account)
+        except UserError as problem:
+            code = error_code(problem.__cause__ or problem)
             if code in DENIED_CODES:
                 return None
             if code not in MISSING_BUCKET_CODES:

@@ -70,7 +70,7 @@ def deploy(options: argparse.Namespace) -> int:
             remark(printable(line))
     template = bundled("aws.yaml").read_text("utf-8")
     if not stack.status():
-        kept = _bucket_is_kept(aws)
+        kept = bool(aws.has_bucket(aws.bucket))
         parameters.setdefault("BucketNamespace", _namespace(aws, kept))
         # CloudFormation takes over a bucket that an earlier stack left if its name stands in the template as it is.
         template = re.sub("BucketName: .*", f"BucketName: {aws.bucket}", template) if kept else template
@@ -122,14 +122,6 @@ def _namespace(aws: AwsSession, kept: bool) -> str:
     if kept:
         return OWN if aws.bucket.endswith(OWN_NAMESPACE) else SHARED
     return OWN if aws.store_is_aws and aws.region not in WITHOUT_NAMESPACES else SHARED
-
-
-def _bucket_is_kept(aws: AwsSession) -> bool:
-    try:
-        aws.s3.head_bucket(Bucket=aws.bucket, ExpectedBucketOwner=aws.account)
-    except aws.s3.exceptions.ClientError:
-        return False
-    return True
 
 
 def _parameters(given: list[str]) -> dict[str, str]:

@@ -241,7 +241,7 @@ def deploy(aws: AwsSession, template: str) -> None:
     if _stack_status(aws):
         with suppress(stacks.exceptions.ClientError):  # that there is nothing to update
             stacks.update_stack(**request)
-    elif _bucket_exists(aws):
+    elif aws.has_bucket(aws.bucket):
         _import_bucket(aws)
         stacks.update_stack(**request)
     else:
@@ -286,14 +286,7 @@ def _stack_status(aws: AwsSession) -> str:
     return ""
 
 
-def _bucket_exists(aws: AwsSession) -> bool:
-    with suppress(aws.s3.exceptions.ClientError):
-        aws.s3.head_bucket(Bucket=aws.bucket)
-        return True
-    return False
-
-
 def _is_complete(aws: AwsSession) -> bool:
     """Return whether the bucket and all queues are there."""
     queues = aws.queue_urls(REQUEST_QUEUE) or ()
-    return {REQUEST_QUEUE, ANSWER_QUEUE, DEAD_LETTER_QUEUE} <= set(queues) and _bucket_exists(aws)
+    return {REQUEST_QUEUE, ANSWER_QUEUE, DEAD_LETTER_QUEUE} <= set(queues) and bool(aws.has_bucket(aws.bucket))
