@@ -254,6 +254,8 @@ def failure_of(error: BaseException) -> Failure | None:
     """Return the kind of failure that an error of AWS, of the network or of the settings is, None for any other."""
     if code := error_code(error):
         return BY_NAME.get(code) or Failure(code, REFUSED, SETTINGS_S if _is_refusal(error) else FOREVER_S)
+    if not isinstance(error, Exception):  # Ctrl-C or a signal, wherever botocore was just then
+        return None
     names = [base.__name__ for base in type(error).__mro__ if base.__module__.startswith(OURS)]
     if found := next((BY_NAME[name] for name in names if name in BY_NAME), None):
         return found

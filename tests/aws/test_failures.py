@@ -198,3 +198,14 @@ def test_a_program_ends_with_the_sentence_and_nothing_else(world: World) -> None
                           capture_output=True, text=True, timeout=PATIENCE)  # fmt: skip
     assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
     assert done.stderr.startswith("There is no AWS profile nobody.")
+
+
+@pytest.mark.parametrize(("number", "code"), [("TERM", 143), ("INT", 130)])
+def test_a_signal_while_credentials_are_fetched_ends_the_program(world: World, number: str, code: int) -> None:
+    config = world.home / "config"
+    config.write_text(f'[default]\ncredential_process = sh -c "kill -{number} $PPID; sleep 1"\n')
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        del world.env[name]
+    program = world.start("server.py", env={"AWS_CONFIG_FILE": str(config)})
+    output, errors = program.communicate(timeout=PATIENCE)
+    assert (program.returncode, output, errors) == (code, "", "")
