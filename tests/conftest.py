@@ -19,7 +19,7 @@ from support.aws_habits import Habits
 from support.fuzz import SEED
 from support.project import Project
 from support.proxy import Proxy
-from support.world import PATIENCE, ROOT, World, start_emulator
+from support.world import PATIENCE, World, start_emulator, template
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.aws.session import AwsSession
@@ -128,8 +128,9 @@ def world(emulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         monkeypatch.delenv(name, raising=False)
     for name, value in (aws | {"HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}).items():
         monkeypatch.setenv(name, value)
-    deploy(AwsSession(), (ROOT / "aws.yaml").read_text())
-    world = World(dict(os.environ), tmp_path)
+    aws = AwsSession()
+    deploy(aws, template())
+    world = World(dict(os.environ), tmp_path, aws)
     if (habits := Habits.of_environment()).names:  # the programs see them; the test looks at the emulator itself
         habitual = Proxy(emulator, habits)
         world.env["AWS_ENDPOINT_URL"] = habitual.url

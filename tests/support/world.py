@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import socket
 import subprocess
@@ -47,6 +49,14 @@ def free_ports(count: int) -> list[int]:
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [int(probe.getsockname()[1]) for probe in probes]
+
+
+@functools.cache
+def template() -> str:
+    """Return aws.yaml as JSON, which the emulator reads in a tenth of the time: each test deploys it."""
+    from cfnlint.decode.cfn_yaml import loads
+
+    return json.dumps(loads((ROOT / "aws.yaml").read_text()))
 
 
 def start_emulator(home: Path, **environment: str) -> tuple[subprocess.Popen[bytes], str]:
