@@ -92,6 +92,8 @@ def turn(url: str, home: Path, screen: Desktop, program: Path, folder: Path) -> 
         uploads_s.append(run(command, world.env).wall)
         before = line.received + line.sent.total()
         firsts, nexts, _ = labelled(world, screen, ROUNDS, str(program))
+        if not firsts:
+            sys.exit(f"{program} has shown no picture.")
         used = line.received + line.sent.total() - before
         return Turn(uploads_s, firsts, nexts, used / (4 * len(firsts)))
 

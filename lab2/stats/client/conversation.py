@@ -185,8 +185,7 @@ class Conversation:
             while self.requests.unanswered and (left := started + self.patience_s - time.monotonic()) > 0:
                 self.link.poll(max(1, round(min(POLL_S, left))))
                 self.listen(min(POLL_S, left))
-                quiet_since = max(started, self.link.exchange().connection.crowded_at if self.link.connected else 0)
-                if time.monotonic() - quiet_since > look_after_s:
+                if time.monotonic() - max(started, self.link.crowded_at) > look_after_s:
                     look_after_s *= 2
                     self._look_in_log()
             self._finish()

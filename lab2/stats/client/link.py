@@ -73,6 +73,11 @@ class Link:
     def connected(self) -> bool:
         return self._exchange is not None
 
+    @property
+    def crowded_at(self) -> float:
+        """When answers of others were last in the way of ours (monotonic seconds), 0 if there is no connection."""
+        return self._exchange.connection.crowded_at if self._exchange else 0.0
+
     def wait_for_imports(self) -> None:
         """Return when the thread has imported what the client needs.
 
