@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lab2.system.file_lock import lock, locked
+from lab2.system.whole_file import write_whole
 
 IMPORTABLE = Path(__file__).resolve().parents[2]
 TICK = 0.02  # seconds between two looks whether it has started or stopped
@@ -68,9 +69,7 @@ class Daemon:
     def run(self, module: str, arguments: list[str]) -> None:
         """Run the module in this process, which is the daemon."""
         with locked(self.lock, shared=True):
-            written = self.folder / f"{self.name}.pid.new"
-            written.write_text(str(os.getpid()), "ascii")
-            written.replace(self.pid)  # nobody reads half of it
+            write_whole(self.pid, b"%d" % os.getpid(), self.folder / f"{self.name}.pid.new")  # nobody reads half of it
             if sys.platform == "win32":
                 self.wish.unlink(missing_ok=True)
                 threading.Thread(target=self._end_when_wished, daemon=True).start()
