@@ -6,7 +6,6 @@ import functools
 import os
 import random
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,7 +18,7 @@ from support.aws_habits import Habits
 from support.fuzz import SEED
 from support.project import Project
 from support.proxy import Proxy
-from support.world import PATIENCE, World, start_emulator, template
+from support.world import PATIENCE, Program, World, start_emulator, template
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.aws.session import AwsSession
@@ -77,7 +76,7 @@ def chance(request: pytest.FixtureRequest) -> random.Random:
 
 
 @pytest.fixture
-def server(world: World) -> subprocess.Popen[str]:
+def server(world: World) -> Program:
     """A server that is listening."""
     process = world.start("server.py")
     assert process.stdout

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,7 +20,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from support.proxy import ALWAYS, Call, Fault, Proxy
-from support.world import World, until
+from support.world import Program, World, until
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.aws.retry import OutageReporter, persist
@@ -40,7 +39,7 @@ SERVERS, CLIENTS, REQUESTS, LABELLERS, WRITERS, LABELS = 2, 2, 100, 4, 2, 4
 ENDS_S = 240  # within which everything has ended, on a busy machine
 
 
-def finish(process: subprocess.Popen[str], typed: str | None = None) -> tuple[str, str]:
+def finish(process: Program, typed: str | None = None) -> tuple[str, str]:
     return process.communicate(typed, timeout=ENDS_S)
 
 

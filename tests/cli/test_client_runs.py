@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import resource
-import subprocess
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 from support.client import ME, client, exit_code, raised, typing
 from support.proxy import ALWAYS, Fault, Proxy
-from support.world import PATIENCE, World, tries_of_a_refused_call, until
+from support.world import PATIENCE, Program, World, tries_of_a_refused_call, until
 
 from lab2.aws.failures import error_code
 from lab2.aws.session import AwsSession
@@ -163,7 +162,7 @@ def test_a_private_queue_to_which_nothing_can_come_any_more_is_deleted(world: Wo
 def crowd(world: World, runs: int, messages: int) -> None:
     """Let runs of one name ask at once, half of them on another machine, while a listener of that name looks on."""
     listener = world.start("client.py", "listen", "--client", ME)
-    processes: list[tuple[int, subprocess.Popen[str]]] = []
+    processes: list[tuple[int, Program]] = []
     for number in range(runs):
         path = world.home / f"{number}.txt"
         path.write_text("".join(f"{number} {at}\n" for at in range(messages)))

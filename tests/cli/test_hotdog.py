@@ -17,7 +17,7 @@ import pytest
 from support.desktop import Desktop, desktop_of
 from support.labeller import HELP, cut, piped, put_labels, rows, terminal, waiting
 from support.proxy import ALWAYS, Fault, Proxy
-from support.world import PATIENCE, ROOT, World, until
+from support.world import PATIENCE, ROOT, Program, World, until
 
 from lab2.aws.resources import LABEL_KEY
 
@@ -189,7 +189,7 @@ def desktop() -> Iterator[Desktop]:
         yield desktop
 
 
-def windowed(world: World, desktop: Desktop, *args: str) -> subprocess.Popen[str]:
+def windowed(world: World, desktop: Desktop, *args: str) -> Program:
     desktop.answered = desktop.look()
     return world.start("hotdog.py", "label", "--display", "window", *args, env={"DISPLAY": desktop.display})
 
@@ -205,7 +205,7 @@ def answer(world: World, desktop: Desktop, key: str) -> None:
     until(labelled(world, before + 1))
 
 
-def finished(program: subprocess.Popen[str]) -> str:
+def finished(program: Program) -> str:
     output, errors = program.communicate(timeout=PATIENCE)
     assert (program.returncode, errors) == (0, "")
     return output

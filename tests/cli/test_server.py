@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
 import threading
 from collections import Counter
 from datetime import datetime, timezone
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 from support.proxy import ALWAYS, Call, Fault, Proxy
-from support.world import PATIENCE, World, until
+from support.world import PATIENCE, Program, World, until
 
 from lab2 import __version__
 from lab2.aws.sqs.message_queue import Message, Outgoing, batches
@@ -48,7 +47,7 @@ def log(world: World) -> list[dict[str, Any]]:
     return [json.loads(line) for body in world.objects("log/2").values() for line in body.splitlines()]
 
 
-def serve(world: World, *args: str, program: tuple[str, ...] = ("server.py",)) -> subprocess.Popen[str]:
+def serve(world: World, *args: str, program: tuple[str, ...] = ("server.py",)) -> Program:
     """Start a server and wait until it serves; `program` is what is started, and what it is given first."""
     server = world.start(*program, *args)
     assert server.stdout
@@ -56,7 +55,7 @@ def serve(world: World, *args: str, program: tuple[str, ...] = ("server.py",)) -
     return server
 
 
-def stop(server: subprocess.Popen[str]) -> str:
+def stop(server: Program) -> str:
     """Stop a server; return what it said since it served."""
     server.send_signal(signal.SIGTERM)
     output, errors = server.communicate(timeout=PATIENCE)

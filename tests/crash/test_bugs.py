@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from collections import Counter
 
 import pytest
 from support.bugs import BAD, ERRORS, assert_explained, buggy
 from support.proxy import Fault, Proxy
 from support.requests import ask_for, take_answers
-from support.world import PATIENCE, World, until
+from support.world import PATIENCE, Program, World, until
 
 from lab2.stats.protocol import decode_answer
 
@@ -55,7 +54,7 @@ def logged(world: World) -> Counter[str]:
     return Counter(json.loads(line)["id"] for body in world.objects("log/2").values() for line in body.splitlines())
 
 
-def stop(server: subprocess.Popen[str], error: str) -> str:
+def stop(server: Program, error: str) -> str:
     """Stop a server, which must still run; return what it said: sentences, and where the traceback is."""
     assert server.poll() is None
     server.send_signal(signal.SIGTERM)
@@ -127,7 +126,7 @@ def test_a_redrive_that_is_killed_loses_nothing_and_keeps_every_identity(
     binary = {"note": {"DataType": "Binary", "BinaryValue": b"\0\1"}}
     ids = [sqs.send_message(QueueUrl=dead, MessageBody=f"[{number}]", MessageAttributes=binary)["MessageId"]
            for number in range(25)]  # fmt: skip
-    victims: list[subprocess.Popen[str]] = []
+    victims: list[Program] = []
 
     def kill() -> None:
         victims[0].kill()

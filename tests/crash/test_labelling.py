@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import resource
 import signal
-import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ import pytest
 from support.faults import FAULTS, REFUSALS, at_each_call, first_always
 from support.labeller import rows, waiting
 from support.proxy import ALWAYS, Call, Fault, Proxy
-from support.world import PATIENCE, ROOT, World, until
+from support.world import PATIENCE, ROOT, Program, World, until
 
 from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
 from lab2.aws.s3.stored_object import COPY_FROM_BYTES
@@ -71,12 +70,12 @@ def put(world: World, body: bytes) -> None:
     world.aws.s3.put_object(Bucket=world.aws.bucket, Key=LABEL_KEY, Body=body)
 
 
-def start(world: World, annotator: str, **env: str) -> subprocess.Popen[str]:
+def start(world: World, annotator: str, **env: str) -> Program:
     return world.start("hotdog.py", "label", "--display", "terminal", "--annotator", annotator, env=env)
 
 
 def answer(
-    program: subprocess.Popen[str],
+    program: Program,
     answers: list[str] = ANSWER_QUEUE,
     before: Callable[[Round], object] = lambda _: None,
 ) -> Round:
@@ -124,7 +123,7 @@ def assert_exactly(world: World, *rounds: Round, old: bytes = OLD) -> None:
 def go_through(world: World, proxy: Proxy, call: tuple[str, str, int], fault: str, saves: str) -> tuple[Round, Round]:
     """Let a fault happen to a call of the first of two rounds, in which each label is saved by itself."""
     operation, part, nth = call
-    victims: list[subprocess.Popen[str]] = []
+    victims: list[Program] = []
     killed = "killed" in fault
     rule = proxy.on(operation, FAULTS[fault](lambda: victims[0].kill()), nth, times=1 if killed else 2,
                     only=lambda it: part in it.path)  # fmt: skip
@@ -166,7 +165,7 @@ def test_label_write_refused_for_a_while(pictures: World, proxy: Proxy, fault: s
         put(pictures, pictures.objects(LABEL_KEY)[LABEL_KEY] + f"{image},1,rival,2026-11-23T12:00:00.000Z,\n".encode())
         rival.taken.append((image, "1"))
 
-    victims: list[subprocess.Popen[str]] = []
+    victims: list[Program] = []
     write = "PutObject" if old == OLD else "CompleteMultipartUpload"
     if fault in REFUSALS:
         rule = proxy.on(write, Fault(refuse=REFUSALS[fault]), times=8, only=_of_labels)
@@ -261,7 +260,7 @@ def test_label_two_programs_of_one_user_and_what_a_third_left(pictures: World, p
     third, killing = start(pictures, "third"), Fault(after=lambda: third.kill(), lost=True)
     proxy.on("PutObject", killing, only=_of_labels)
     rounds = [answer(third)]
-    victims: list[subprocess.Popen[str]] = []
+    victims: list[Program] = []
     if fault != "none":
         proxy.on("PutObject", FAULTS[fault](lambda: victims[0].kill()), only=_of_labels)  # of whichever is first
     victims += [start(pictures, "first"), start(pictures, "other")]
@@ -298,7 +297,7 @@ def test_label_many_people_at_once_with_conflicts_and_lost_replies(pictures: Wor
     assert_exactly(pictures, *rounds, *([start_again(pictures)] if waiting(pictures) else []))
 
 
-def together(programs: list[subprocess.Popen[str]]) -> list[Round]:
+def together(programs: list[Program]) -> list[Round]:
     rounds: list[Round] = []
     threads = [threading.Thread(target=lambda program=program: rounds.append(answer(program))) for program in programs]
     for thread in threads:
@@ -313,5 +312,5 @@ def _of_labels(call: Call) -> bool:
     return f"/{LABEL_KEY}" in call.path
 
 
-def _dead(program: subprocess.Popen[str]) -> bool:
+def _dead(program: Program) -> bool:
     return program.poll() is not None

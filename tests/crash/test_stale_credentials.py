@@ -9,14 +9,13 @@ from __future__ import annotations
 import io
 import json
 import re
-import subprocess
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from support.client import ME, exit_code, typing
 from support.labeller import rows, waiting
 from support.proxy import ALWAYS, Fault, Proxy
-from support.world import PATIENCE, ROOT, World, until
+from support.world import PATIENCE, ROOT, Program, World, until
 
 from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
 from lab2.aws.sqs.message_queue import Outgoing
@@ -78,7 +77,7 @@ def sign_in(request: pytest.FixtureRequest, world: World, proxy: Proxy) -> SignI
 class Said:
     """What a program says on stderr, line by line."""
 
-    def __init__(self, program: subprocess.Popen[str]) -> None:
+    def __init__(self, program: Program) -> None:
         assert program.stderr
         self.program, self.lines, self._rest = program, list[str](), iter(program.stderr)
 
@@ -100,7 +99,7 @@ class Said:
         assert sum(f"{what} works again after " in line for line in self.lines) == 1
 
 
-def ended(program: subprocess.Popen[str], typed: str = "") -> tuple[int, str]:
+def ended(program: Program, typed: str = "") -> tuple[int, str]:
     """Let a program end whose stderr is read elsewhere; return its exit code and its output."""
     assert program.stdin and program.stdout
     print(typed, end="", file=program.stdin, flush=True)

@@ -15,7 +15,7 @@ from support.faults import FAULTS, at_each_call
 from support.logs import begin_log
 from support.proxy import ALWAYS, Call, Fault, Proxy
 from support.requests import ask, assert_all_is_well
-from support.world import PATIENCE, World, until
+from support.world import PATIENCE, Program, World, until
 
 from lab2.aws.sqs.message_queue import Outgoing
 from lab2.stats.client.batch import MANY
@@ -29,7 +29,7 @@ CLIENT_CALLS = ["GetQueueUrl", "ListQueues", "SendMessageBatch", "ReceiveMessage
 PRIVATE_CALLS = ["ListQueues", "CreateQueue", "SendMessageBatch", "ReceiveMessage", "DeleteMessageBatch", "DeleteQueue"]
 
 
-def start(world: World) -> subprocess.Popen[str]:
+def start(world: World) -> Program:
     return world.start("server.py", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -72,7 +72,7 @@ def test_server_of_two_at_the_write(quick: World, proxy: Proxy, write: str, faul
 def go_through(quick: World, proxy: Proxy, call: str, fault: str, servers: int) -> None:
     """Let a fault happen to a call of one of the servers; whoever is killed is started again."""
     ids = ask(quick)
-    victims: list[subprocess.Popen[str]] = []
+    victims: list[Program] = []
     rule = proxy.on(call, FAULTS[fault](lambda: victims[0].kill()), times=1 if "killed" in fault else 2)
     victims.append(start(quick))
     if servers == 2:
@@ -119,7 +119,7 @@ def test_server_lease_lost_while_the_log_write_hangs(quick: World, proxy: Proxy)
 
 def test_server_stopped_for_longer_than_its_lease(quick: World, proxy: Proxy) -> None:
     ids = ask(quick)
-    victims: list[subprocess.Popen[str]] = []
+    victims: list[Program] = []
     rule = proxy.on("PutObject", Fault(before=lambda: victims[0].send_signal(signal.SIGSTOP)))
     victims.append(start(quick))
     until(lambda: rule.seen)
@@ -147,7 +147,7 @@ def test_client(quick: World, proxy: Proxy, call: str, fault: str) -> None:
     """Whatever happens to the first run, the answer of what it sent is shown by it or by the next one."""
     start(quick)
     until(lambda: proxy.calls["ReceiveMessage"])
-    victims: list[subprocess.Popen[str]] = []
+    victims: list[Program] = []
     queue = "lab2_1" if call in ("ReceiveMessage", "DeleteMessageBatch") else "lab2"
     times = 1 if "killed" in fault else 2
     rule = proxy.on(call, FAULTS[fault](lambda: victims[0].kill()), times=times, only=lambda it: _of_client(it, queue))
@@ -178,7 +178,7 @@ def test_client_with_a_private_queue(quick: World, proxy: Proxy, call: str, faul
     until(lambda: proxy.calls["ReceiveMessage"])
     path = quick.home / "series.txt"
     path.write_text("".join(f"{number}\n" for number in range(MANY)))
-    victims: list[subprocess.Popen[str]] = []
+    victims: list[Program] = []
 
     def is_meant(it: Call) -> bool:
         url = str(it.fields.get("QueueUrl", ""))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 from support.faults import FAULTS, REFUSALS, at_each_call, first_always
 from support.proxy import ALWAYS, Fault, Proxy
-from support.world import PATIENCE, ROOT, World
+from support.world import PATIENCE, ROOT, Program, World
 
 from lab2.aws.resources import IMAGE_PREFIX
 from lab2.labelling.pictures.image_store import digest
@@ -32,11 +31,11 @@ def folder(world: World, proxy: Proxy) -> Path:
     return folder
 
 
-def upload(world: World, folder: Path) -> subprocess.Popen[str]:
+def upload(world: World, folder: Path) -> Program:
     return world.start("hotdog.py", "upload", str(folder))
 
 
-def ended(program: subprocess.Popen[str]) -> tuple[int, str, str]:
+def ended(program: Program) -> tuple[int, str, str]:
     output, errors = program.communicate(timeout=4 * PATIENCE)  # of thousands on a busy machine
     # of one that is killed, a child that it was just starting may say that it can't go on
     assert "Traceback" not in errors or program.returncode == -signal.SIGKILL
@@ -65,7 +64,7 @@ UPLOAD_CALLS = {
 
 @pytest.mark.parametrize(("call", "fault"), at_each_call(UPLOAD_CALLS))
 def test_upload(world: World, proxy: Proxy, folder: Path, call: str, fault: str) -> None:
-    victims: list[subprocess.Popen[str]] = []
+    victims: list[Program] = []
     operation, nth = UPLOAD_CALLS[call]
     killed = "killed" in fault
     proxy.on(operation, FAULTS[fault](lambda: victims[0].kill()), nth, times=1 if killed else 2)
@@ -116,7 +115,7 @@ def test_upload_by_two_programs_at_once_of_what_a_third_began(
     rest = proxy.on("PutObject", Fault(cut=True), nth=5, times=10**9)  # all are under way at once
     ended(third)
     proxy.forget(death, rest)
-    victims: list[subprocess.Popen[str]] = []
+    victims: list[Program] = []
     if fault != "none":
         proxy.on("PutObject", FAULTS[fault](lambda: victims[0].kill()), nth=3)
     victims += [upload(world, folder), upload(world, folder)]
@@ -131,7 +130,7 @@ def test_an_upload_of_many_pictures_goes_on_where_it_was_killed_and_its_memory_i
 ) -> None:
     for number in range(count):
         (folder / f"many {number}.jpg").write_bytes(SAMPLE + b"%d" % number)
-    victims: list[subprocess.Popen[str]] = []
+    victims: list[Program] = []
     proxy.on("PutObject", Fault(after=lambda: victims[0].kill(), lost=True), nth=count // 2)
     victims.append(upload(world, folder))
     assert ended(victims[0])[0] == -signal.SIGKILL
@@ -151,7 +150,7 @@ def test_an_upload_of_many_pictures_goes_on_where_it_was_killed_and_its_memory_i
     assert_all_are_there(world, folder)
 
 
-def peaks(program: subprocess.Popen[str]) -> list[float]:
+def peaks(program: Program) -> list[float]:
     """Return the most memory in MB that a program and each of its children have had so far."""
     children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
     statuses = [Path(f"/proc/{pid}/status").read_text() for pid in (program.pid, *children)]

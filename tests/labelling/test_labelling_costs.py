@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from support.proxy import Proxy
-from support.world import ROOT, World, until
+from support.world import ROOT, Program, World, until
 
 from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
 from lab2.aws.s3.stored_object import COPY_FROM_BYTES
@@ -40,7 +39,7 @@ def write_rows(world: World, rows: int) -> None:
     world.aws.s3.put_object(Bucket=world.aws.bucket, Key=LABEL_KEY, Body=body)
 
 
-def listen(program: subprocess.Popen[str], words: str) -> None:
+def listen(program: Program, words: str) -> None:
     """Read what the program prints up to a line with these words."""
     assert program.stdout
     for line in program.stdout:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
-from support.world import World
+from support.world import Program, World
 
 BAD = 77777  # the number in the message that makes the bug show
 ERRORS = ["RuntimeError", "SystemExit", "OSError", "MemoryError"]
 
 
-def buggy(
-    world: World, program: str, target: str, error: str, times: int, needle: str = "", *args: str
-) -> subprocess.Popen[str]:
+def buggy(world: World, program: str, target: str, error: str, times: int, needle: str = "", *args: str) -> Program:
     """Start a program in which `target` raises, as tests/support/with_bug.py says."""
     return world.start("tests/support/with_bug.py", program, target, error, str(times), needle, *args)
 

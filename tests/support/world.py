@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import fork_server
 
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs.message_queue import Message, Queue
 
 ROOT = Path(__file__).resolve().parents[2]
+Program = subprocess.Popen[str] | fork_server.Program
 PATIENCE = 60  # seconds that something expected may take on a busy machine
 
 
@@ -98,7 +100,7 @@ class World:
     env: dict[str, str]
     home: Path
     aws: AwsSession = field(default_factory=AwsSession)
-    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+    processes: list[Program] = field(default_factory=list)
 
     def queue(self, name: str) -> Queue:
         return self.aws.queue(name)
@@ -123,14 +125,15 @@ class World:
         keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
         return {key: self.aws.s3.get_object(Bucket=self.aws.bucket, Key=key)["Body"].read() for key in keys}
 
-    def start(
-        self, program: str, *args: str, env: dict[str, str] | None = None, **options: Any
-    ) -> subprocess.Popen[str]:
+    def start(self, program: str, *args: str, env: dict[str, str] | None = None, **options: Any) -> Program:
         """Start a program of the project in this world; it is killed at the end of the test if it still runs."""
         streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(
-            [sys.executable, str(ROOT / program), *args], env=self.env | (env or {}), cwd=self.home, text=True,
-            **(streams | options),
-        )  # fmt: skip
+        command, environment = [str(ROOT / program), *args], self.env | (env or {})
+        process: Program | None = None
+        if options.keys() <= streams.keys():
+            process = fork_server.start(command, environment, self.home, **(streams | options))
+        process = process or subprocess.Popen(
+            [sys.executable, *command], env=environment, cwd=self.home, text=True, **(streams | options)
+        )
         self.processes.append(process)
         return process

@@ -1,0 +1,99 @@
+"""What is forked is as Python starts it: tests that start programs so see what a user sees."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import fork_server
+from support.world import PATIENCE
+
+LOOK = """
+import json, os, signal, sys, threading
+
+def look(stream):
+    return [stream.encoding, stream.errors, stream.line_buffering, stream.write_through, stream.fileno(),
+            stream.name, stream.mode, type(stream.buffer).__name__]
+
+print(json.dumps({
+    "typed": sys.stdin.read(), "arguments": sys.argv, "name": __name__, "file": __file__, "path": sys.path,
+    "folder": os.getcwd(), "variables": dict(os.environ), "group": os.getpgrp(), "session": os.getsid(0),
+    "streams": [look(stream) for stream in (sys.stdin, sys.stdout, sys.stderr)],
+    "signals": {str(number): str(signal.getsignal(number)) for number in signal.valid_signals()},
+    "descriptors": [name for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")],
+    "threads": threading.active_count(), "main": sys.modules["__main__"].__name__, "umask": os.umask(0o22),
+}))
+"""
+
+
+def started(
+    script: Path, *arguments: str, env: dict[str, str] | None = None, folder: Path = Path("/"), **streams: Any
+) -> fork_server.Program:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    program = fork_server.start([str(script), *arguments], env or dict(os.environ), folder, **(pipes | streams))
+    assert program
+    return program
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    return tmp_path / "script.py"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="programs are forked on Linux only")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_forked_program_finds_what_one_finds_that_python_starts(
+    script: Path, tmp_path: Path, unbuffered: str
+) -> None:
+    script.write_text(LOOK)
+    env = os.environ | {"PYTHONUNBUFFERED": unbuffered, "AN": "Umlaut: ä"}
+    forked = started(script, "an argument", "ä", env=env, folder=tmp_path)
+    output, errors = forked.communicate("typed\n", PATIENCE)
+    command = [sys.executable, str(script), "an argument", "ä"]
+    real = subprocess.run(command, env=env, cwd=tmp_path, input="typed\n", capture_output=True, text=True)
+    assert (errors, forked.returncode) == ("", 0)
+    assert json.loads(output) == json.loads(real.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="programs are forked on Linux only")
+@pytest.mark.parametrize(
+    ("code", "exit_code", "said"),
+    [
+        ("raise SystemExit(3)", 3, ""),
+        ("raise SystemExit('No.')", 1, "No.\n"),
+        ("import atexit; atexit.register(print, 'Bye.')", 0, "Bye.\n"),
+        ("import os; os.kill(os.getpid(), 9)", -signal.SIGKILL, ""),
+        ("1 / 0", 1, "ZeroDivisionError: division by zero\n"),
+    ],
+)
+def test_it_ends_as_one_that_python_starts(script: Path, code: str, exit_code: int, said: str) -> None:
+    script.write_text(code)
+    program = started(script, stderr=subprocess.STDOUT)
+    output, errors = program.communicate(timeout=PATIENCE)
+    assert (program.returncode, output.endswith(said), errors) == (exit_code, True, None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="programs are forked on Linux only")
+def test_it_is_signalled_and_waited_for_like_another(script: Path, tmp_path: Path) -> None:
+    script.write_text("import time\nprint('ready', flush=True)\ntime.sleep(600)")
+    program = started(script)
+    assert program.stdout and program.stdout.readline() == "ready\n"
+    assert program.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        program.wait(0.1)
+    program.send_signal(signal.SIGINT)
+    _, errors = program.communicate(timeout=PATIENCE)
+    assert (program.returncode, errors.endswith("KeyboardInterrupt\n")) == (-signal.SIGINT, True)
+    program.kill()  # and nobody else is killed who has its number by now
+    assert program.wait() == -signal.SIGINT
+
+
+def test_what_python_reads_at_its_start_is_left_to_python(script: Path, tmp_path: Path) -> None:
+    pipes = [subprocess.PIPE] * 3
+    assert fork_server.start([str(script)], os.environ | {"PYTHONUTF8": "0"}, tmp_path, *pipes) is None
