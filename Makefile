@@ -28,9 +28,9 @@ run: .venv/run ## send numbers; AWS is emulated
 label: .venv/label ## label pictures; AWS is emulated
 	@$(BIN)/python hotdog.py --local
 
-test: .venv/dev ## all tests but the long ones
+test: .venv/dev ## all tests but the long ones and the crash matrix
 	@sh tests/system-packages.sh
-	$(PYTEST) -m "not long"
+	$(PYTEST) -m "not long" --ignore=tests/crash
 
 check: .venv/dev ## formatting, linting, types, templates, declared dependencies
 	$(BIN)/ruff format --check .

@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 from support import fork_server
+from support.terminal import Terminal
 from support.world import PATIENCE
 
 LOOK = """
@@ -92,6 +94,25 @@ def test_it_is_signalled_and_waited_for_like_another(script: Path, tmp_path: Pat
     assert (program.returncode, errors.endswith("KeyboardInterrupt\n")) == (-signal.SIGINT, True)
     program.kill()  # and nobody else is killed who has its number by now
     assert program.wait() == -signal.SIGINT
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="programs are forked on Linux only")
+def test_at_a_terminal_it_leads_a_session_and_hears_ctrl_c(script: Path) -> None:
+    script.write_text(
+        "import os, time\n"
+        "print(os.isatty(0), os.getsid(0) == os.getpid() == os.tcgetpgrp(0), *os.get_terminal_size(), flush=True)\n"
+        "time.sleep(600)"
+    )
+    child = Terminal(sys.executable, [str(script)], env=dict(os.environ), cwd="/", timeout=PATIENCE, encoding="utf-8",
+                     dimensions=(24, 60), echo=False)  # fmt: skip
+    assert isinstance(child.ptyproc.program, fork_server.Program)
+    child.expect_exact("True True 60 24")
+    assert child.isalive()
+    child.sendintr()
+    child.expect_exact("KeyboardInterrupt")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert (child.exitstatus, child.signalstatus) == (None, signal.SIGINT)
 
 
 def test_what_python_reads_at_its_start_is_left_to_python(script: Path, tmp_path: Path) -> None:

@@ -132,6 +132,7 @@ def clients(env: dict[str, str]) -> tuple[Any, Any]:
     return session.client("sqs"), session.client("s3")
 
 
+@pytest.mark.long
 def test_client_and_server_do_their_job_under_their_policies_and_nothing_else(guarded: Guarded) -> None:
     client, server = guarded.user("Client"), guarded.user("Server")
     queue = f"{guarded.url}/{ACCOUNT}/".__add__
@@ -189,6 +190,7 @@ def test_client_and_server_do_their_job_under_their_policies_and_nothing_else(gu
     assert refused(s3.delete_object, Bucket=BUCKET, Key="log/2026-11-23/00000001.jsonl")
 
 
+@pytest.mark.long
 def test_the_labeller_does_its_job_under_its_policy_and_nothing_else(guarded: Guarded) -> None:
     labeller = guarded.user("Labeller")
     run(labeller, "hotdog.py", "upload", str(ROOT / "underbase"))

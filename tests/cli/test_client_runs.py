@@ -309,6 +309,7 @@ def test_answers_to_a_killed_run_are_shown_by_a_file_on_stderr_and_not_among_its
     until(lambda: world.depth("lab2_1") == (0, 0))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)  # an answer stays hidden for half a minute after a run that could not write it
 @pytest.mark.parametrize("form", ["csv", "text"])
 def test_an_answer_that_can_not_be_written_is_found_by_the_next_run(world: World, server: object, form: str) -> None:
@@ -327,6 +328,7 @@ def test_an_answer_that_can_not_be_written_is_found_by_the_next_run(world: World
     found = written | set(shown(errors))
 
     def is_all_found() -> bool:
+        time.sleep(3)  # each look is a program that starts
         found.update(shown(client(world, "file", "-", typed="7\n")[2]))
         return found >= {str(number) for number in range(1, 201)}
 

@@ -82,6 +82,7 @@ def test_a_stack_is_deployed_found_well_and_deleted_and_the_bucket_stays(lab2: L
     assert lab2("destroy").stdout == "There is no stack lab2 in us-east-1.\n"
 
 
+@pytest.mark.long
 def test_a_new_stack_has_a_bucket_that_only_this_account_can_have_and_another_stack_keeps_its_own(
     lab2: Lab2, monkeypatch: pytest.MonkeyPatch
 ) -> None:

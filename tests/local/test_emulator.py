@@ -110,6 +110,7 @@ def of_another_kind(state: Path) -> None:
         file.write_text("[1]")
 
 
+@pytest.mark.long
 def test_whatever_is_in_its_state_it_starts_with_the_bucket_that_is_there(project: Project) -> None:
     assert project.run("client.py", "4")[0] == 0
     harms = (missing, without_queues, without_stack, damaged, of_another_kind)
@@ -186,6 +187,7 @@ wait $server || true
 """
 
 
+@pytest.mark.long
 def test_on_a_full_disk_nothing_is_taken_that_cannot_be_kept(project: Project) -> None:
     (project.home / ".local").mkdir()
     if (probe := subprocess.run([*NAMESPACES, "true"], capture_output=True, text=True)).returncode:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 import pexpect
+from support.terminal import Terminal
 from support.world import PATIENCE, ROOT, World
 
 from lab2.aws.sqs.message_queue import Outgoing
@@ -30,7 +31,7 @@ def typing(
 ) -> Iterator[pexpect.spawn]:
     """A client at a terminal of its own; `program` is what is started, and what it is given first."""
     path, *first = program
-    child = pexpect.spawn(
+    child = Terminal(
         sys.executable, [str(ROOT / path), *first, *args, "--client", ME], env=world.env | env, cwd=str(world.home),
         encoding="utf-8", timeout=PATIENCE, dimensions=(40, columns), echo=False,
     )  # fmt: skip

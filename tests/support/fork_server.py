@@ -7,6 +7,7 @@ this is the server: `python tests/support/fork_server.py DESCRIPTOR-OF-A-SOCKET`
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import io
 import json
@@ -17,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -98,9 +100,18 @@ class Program:
 
 
 def start(
-    args: Sequence[str], env: Mapping[str, str], cwd: Path, stdin: Any, stdout: Any, stderr: Any
+    args: Sequence[str],
+    env: Mapping[str, str],
+    cwd: Path,
+    stdin: Any,
+    stdout: Any,
+    stderr: Any,
+    terminal: bool = False,
 ) -> Program | None:
-    """Start the program at `args[0]`; None if only Python can: it reads some variables at its start alone."""
+    """Start the program at `args[0]`; None if only Python can: it reads some variables at its start alone.
+
+    With `terminal`, `stdin` is the terminal that a new session gets.
+    """
     if sys.platform != "linux" or _at_start(env) != _at_start(ENVIRONMENT):
         return None
     pipes: list[IO[str] | None] = []
@@ -120,8 +131,8 @@ def start(
         pipes.append(None if ours is None else open(ours, mode, encoding="utf-8"))  # noqa: SIM115
     status, their_status = os.pipe()
     theirs.append(their_status)
-    request = json.dumps({"args": args, "env": dict(env), "cwd": str(cwd)}).encode()
-    socket.send_fds(_server(), [request], theirs)
+    request = {"args": args, "env": dict(env), "cwd": str(cwd), "terminal": terminal}
+    socket.send_fds(_server(), [json.dumps(request).encode()], theirs)
     for descriptor in theirs:
         os.close(descriptor)
     return Program(args, status, pipes)
@@ -145,8 +156,8 @@ def _server() -> socket.socket:
 # ---- the server ----------------------------------------------------------------------------------------------------
 
 
-def serve(requests: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Fork for each request; return in the child, with the request and its descriptors."""
+def serve(requests: socket.socket) -> None:
+    """Fork for each request; return in the child, which has become what was asked for."""
     running: dict[int, int] = {}  # where to say how a program ended, by its pid
     woken, waker = socket.socketpair()
     woken.setblocking(False)
@@ -172,20 +183,27 @@ def serve(requests: socket.socket) -> tuple[dict[str, Any], list[int]]:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 for each in (requests, woken, waker):
                     each.close()
-                for each in (status, *running.values()):
+                for each in running.values():
                     os.close(each)
-                return json.loads(request), streams
+                try:
+                    become(streams=streams, **json.loads(request))
+                finally:
+                    os.write(status, os.getpid().to_bytes(NUMBER, "big"))
+                    os.close(status)
+                return
             for each in streams:
                 os.close(each)
-            os.write(status, pid.to_bytes(NUMBER, "big"))
             running[pid] = status
 
 
-def become(args: Sequence[str], env: Mapping[str, str], cwd: str, streams: Sequence[int]) -> None:
+def become(args: Sequence[str], env: Mapping[str, str], cwd: str, streams: Sequence[int], terminal: bool) -> None:
     """Be as a process that Python has just started to run the file `args[0]`."""
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    if terminal:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
@@ -215,6 +233,5 @@ if __name__ == "__main__":
     for service in ("sqs", "s3", "sts"):  # which imports what is imported with the first client
         boto3.Session("x", "x", region_name="us-east-1").client(service)  # type: ignore[call-overload]
     gc.freeze()  # what is shared stays shared
-    request, streams = serve(socket.socket(fileno=int(sys.argv[1])))
-    become(request["args"], request["env"], request["cwd"], streams)
+    serve(socket.socket(fileno=int(sys.argv[1])))
     runpy.run_path(sys.argv[0], run_name="__main__")

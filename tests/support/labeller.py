@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-import pexpect
 from support.proxy import ALWAYS, Fault, Proxy
+from support.terminal import Terminal
 from support.world import PATIENCE, ROOT, World
 
 from lab2.aws.resources import LABEL_KEY
@@ -44,10 +44,10 @@ def piped(world: World, *args: str, typed: str) -> tuple[int, str, str]:
 
 def terminal(world: World, *args: str, program: str = "hotdog.py", **env: str) -> Any:
     """Start the labeller at a terminal of 60 columns that shows colours."""
-    environment = {"TERM": "xterm-256color", "LANG": "C.UTF-8"} | world.env | env
+    environment = {"TERM": "xterm-256color"} | world.env | env
     environment.pop("DISPLAY", None)
-    child = pexpect.spawn(sys.executable, [str(ROOT / program), *args], env=environment | env, cwd=world.home,
-                          timeout=PATIENCE, encoding="utf8", dimensions=(24, 60))  # fmt: skip
+    child = Terminal(sys.executable, [str(ROOT / program), *args], env=environment | env, cwd=world.home,
+                     timeout=PATIENCE, encoding="utf8", dimensions=(24, 60))  # fmt: skip
     child.delaybeforesend = 0
     return child
 

@@ -297,6 +297,7 @@ def test_names_that_differ_in_their_accents_only_are_told_apart_where_both_are_t
         assert by_image(order, [composed])[composed]["eve"].label == "0"
 
 
+@pytest.mark.long
 def test_a_large_file_in_windows_1252_gets_rows_in_windows_1252(world: World) -> None:
     many = "".join(f"{number:012x}-a.jpg;1;bob;2026-11-23T12:00:00.000Z;\r\n" for number in range(120_000))
     data = f"{semicolons(HEADER)}\r\né.jpg;1;bob;;\r\n{many}".encode("cp1252")

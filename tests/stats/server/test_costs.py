@@ -164,6 +164,7 @@ def test_an_idle_server_costs_25_cents_a_month(world: World, proxy: Proxy) -> No
     assert set(proxy.calls) == {"ReceiveMessage"}
 
 
+@pytest.mark.long
 def test_a_file_costs_the_client_0_33_calls_a_message(
     world: World, proxy: Proxy, tmp_path: Path, server: object
 ) -> None:

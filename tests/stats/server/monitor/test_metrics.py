@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 
+import pytest
 from support.world import PATIENCE, World
 
 from lab2.stats.server.monitor.metrics import UNITS, embedded_metrics
@@ -17,6 +18,7 @@ def test_what_is_not_known_is_no_metric() -> None:
     assert embedded_metrics(fields, 1.5)["_aws"]["Timestamp"] == 1500
 
 
+@pytest.mark.long
 def test_a_heartbeat_has_every_metric_as_a_number_beside_its_directive(world: World) -> None:
     server = world.start("server.py", "--log-format", "json")
     assert server.stdout
