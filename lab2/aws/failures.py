@@ -71,6 +71,7 @@ LOCAL_GONE = (
     "The local emulator does not answer for {what}. If it was killed, any program that you start with --local starts "
     "it again; pictures and labels are kept."
 )
+NOT_LOCAL = "There is no {what} in the local emulator. Leave out --bucket, which --local does not need."
 REFUSED = "AWS refused {what}: {code}: {message}"
 
 
@@ -241,6 +242,8 @@ def explain(error: BaseException, what: str = "") -> str | None:
     template = _template(error, failure.sentence, what) if error_code(error) else failure.sentence
     if _is_local and CHECK_ENDPOINT in template:
         template = LOCAL_GONE
+    if _is_local and failure is BY_NAME["NoSuchBucket"]:
+        template = NOT_LOCAL
     return sentence(template, error, what)
 
 

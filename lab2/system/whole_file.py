@@ -9,7 +9,6 @@ def write_whole(path: Path, data: bytes, new: Path) -> None:
     """Write the file by way of `new`, a name in the same file system that nothing else has; OSError if it can't be."""
     try:
         new.write_bytes(data)
-        path.parent.mkdir(parents=True, exist_ok=True)
         new.replace(path)
     except OSError:  # a full disk is not to stay full
         new.unlink(missing_ok=True)

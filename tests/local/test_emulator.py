@@ -329,3 +329,11 @@ def test_a_port_that_is_none_is_a_sentence(project: Project, port: str) -> None:
     project.env["GATEWAY_PORT"] = port
     code, output, errors = project.run("server.py")
     assert (code, output) == (2, "") and errors.startswith(f"GATEWAY_PORT is {port}") and errors.count("\n") == 1
+
+
+def test_a_bucket_that_the_emulator_lacks_is_no_reason_to_deploy_on_aws(project: Project) -> None:
+    code, _, errors = project.run("server.py", "status", "--bucket", "nosuch")
+    assert code == 2
+    assert errors.endswith(
+        "There is no bucket nosuch in the local emulator. Leave out --bucket, which --local does not need.\n"
+    )

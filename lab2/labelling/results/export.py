@@ -213,6 +213,7 @@ class Export:
 
     def _write(self, path: Path, data: bytes) -> None:
         """Write a file whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, data, self.folder / f"{MARKER}-{os.getpid()}-{next(self._numbers)}")
 
     def _remove_others(self) -> None:
