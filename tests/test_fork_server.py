@@ -28,7 +28,8 @@ print(json.dumps({
     "folder": os.getcwd(), "variables": dict(os.environ), "group": os.getpgrp(), "session": os.getsid(0),
     "streams": [look(stream) for stream in (sys.stdin, sys.stdout, sys.stderr)],
     "signals": {str(number): str(signal.getsignal(number)) for number in signal.valid_signals()},
-    "descriptors": [name for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")],
+    "descriptors": [name for name in os.listdir("/proc/self/fd") if os.path.exists(path := f"/proc/self/fd/{name}")
+                    and ".so." not in os.readlink(path)],  # ctypes, which numpy imports, may keep libffi's open
     "threads": threading.active_count(), "main": sys.modules["__main__"].__name__, "umask": os.umask(0o22),
 }))
 """
