@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,10 @@ def test_it_is_signalled_and_waited_for_like_another(script: Path, tmp_path: Pat
     assert program.poll() is None
     with pytest.raises(subprocess.TimeoutExpired):
         program.wait(0.1)
-    program.send_signal(signal.SIGINT)
+    with ThreadPoolExecutor(8) as threads:
+        waiting = [threads.submit(program.wait, PATIENCE) for _ in range(8)]
+        program.send_signal(signal.SIGINT)
+        assert {ended.result() for ended in waiting} == {-signal.SIGINT}
     _, errors = program.communicate(timeout=PATIENCE)
     assert (program.returncode, errors.endswith("KeyboardInterrupt\n")) == (-signal.SIGINT, True)
     program.kill()  # and nobody else is killed who has its number by now

@@ -21,6 +21,7 @@ import sys
 import termios
 import threading
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -42,6 +43,8 @@ class Program:
         self.stdin, self.stdout, self.stderr = streams
         self.returncode: int | None = None
         self._status = status  # descriptor from which its pid comes, and at its end how it ended
+        self._reading = threading.Lock()  # several threads may wait
+        weakref.finalize(self, os.close, status)
         self.pid = self._number()
 
     def poll(self) -> int | None:
@@ -91,8 +94,9 @@ class Program:
 
     def _ended(self, timeout: float | None) -> int | None:
         if self.returncode is None and select.select([self._status], [], [], timeout)[0]:
-            self.returncode = os.waitstatus_to_exitcode(self._number())
-            os.close(self._status)
+            with self._reading:
+                if self.returncode is None:
+                    self.returncode = os.waitstatus_to_exitcode(self._number())
         return self.returncode
 
     def _number(self) -> int:
