@@ -168,6 +168,7 @@ ON_A_SMALL_DISK = """
 set -e
 mount -t tmpfs -o size=260m none .local
 mkfifo keys
+touch server.log client.log
 "$0" server.py --local > server.log 2>&1 & server=$!
 until grep -q Serving server.log; do sleep 0.1; done
 "$0" client.py --local < keys > client.log 2>&1 & client=$!
