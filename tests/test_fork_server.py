@@ -38,7 +38,7 @@ print(json.dumps({
 
 def started(
     script: Path, *arguments: str, env: dict[str, str] | None = None, folder: Path = Path("/"), **streams: Any
-) -> fork_server.Program:
+) -> fork_server.Forked:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     program = fork_server.start([str(script), *arguments], env or dict(os.environ), folder, **(pipes | streams))
     assert program
@@ -110,7 +110,7 @@ def test_at_a_terminal_it_leads_a_session_and_hears_ctrl_c(script: Path) -> None
     )
     child = Terminal(sys.executable, [str(script)], env=dict(os.environ), cwd="/", timeout=PATIENCE, encoding="utf-8",
                      dimensions=(24, 60), echo=False)  # fmt: skip
-    assert isinstance(child.ptyproc.program, fork_server.Program)
+    assert isinstance(child.ptyproc.program, fork_server.Forked)
     child.expect_exact("True True 60 24")
     assert child.isalive()
     child.sendintr()

@@ -35,7 +35,7 @@ AT_START = ("PYTHON", "LANG", "LC_")  # beginnings of the variables that Python 
 LATER = "PYTHONUNBUFFERED"  # ... but for this one, which is obeyed here
 
 
-class Program:
+class Forked:
     """A program that was forked, with what tests use of subprocess.Popen."""
 
     def __init__(self, args: Sequence[str], status: int, streams: Sequence[IO[str] | None]) -> None:
@@ -111,7 +111,7 @@ def start(
     stdout: Any,
     stderr: Any,
     terminal: bool = False,
-) -> Program | None:
+) -> Forked | None:
     """Start the program at `args[0]`; None if only Python can: it reads some variables at its start alone.
 
     With `terminal`, `stdin` is the terminal that a new session gets.
@@ -139,7 +139,7 @@ def start(
     socket.send_fds(_server(), [json.dumps(request).encode()], theirs)
     for descriptor in theirs:
         os.close(descriptor)
-    return Program(args, status, pipes)
+    return Forked(args, status, pipes)
 
 
 def _at_start(env: Mapping[str, str]) -> dict[str, str]:

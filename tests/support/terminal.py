@@ -26,13 +26,13 @@ class Terminal(pexpect.spawn):
         program = fork_server.start(command, env, cwd, theirs, theirs, theirs, terminal=True)
         os.close(theirs)
         if program:
-            return _Forked(program, ours)
+            return _ForkedAtTerminal(program, ours)
         os.close(ours)
         return super()._spawnpty(args, env=env, cwd=cwd, echo=echo, dimensions=dimensions, **options)
 
 
-class _Forked(ptyprocess.PtyProcess):  # type: ignore[misc]
-    def __init__(self, program: fork_server.Program, terminal: int) -> None:
+class _ForkedAtTerminal(ptyprocess.PtyProcess):  # type: ignore[misc]
+    def __init__(self, program: fork_server.Forked, terminal: int) -> None:
         super().__init__(program.pid, terminal)
         self.program = program
 

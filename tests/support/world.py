@@ -23,7 +23,7 @@ from lab2.aws.session import AwsSession
 from lab2.aws.sqs.message_queue import Message, Queue
 
 ROOT = Path(__file__).resolve().parents[2]
-Program = subprocess.Popen[str] | fork_server.Program
+Program = subprocess.Popen[str] | fork_server.Forked
 PATIENCE = 60  # seconds that something expected may take on a busy machine
 
 
