@@ -356,19 +356,25 @@ def _facts(error: BaseException | None, what: str) -> dict[str, Any]:
     skew = clock_skew(error)
     reason = str(facts.get("error") or "no reason given").rstrip(".")
     return {
-        "what": _what(error, what), "code": error_code(error), "message": message, "error": str(error).rstrip("."),
+        "what": _what(error, what),
+        "code": error_code(error),
+        "message": message,
+        "error": str(error).rstrip("."),
         "reason": reason,
-        "profile": profile or "default", "profile_option": f" --profile {profile}" if profile else "",
-        "host": host, "proxy": facts.get("proxy_url", ""),
+        "profile": profile or "default",
+        "profile_option": f" --profile {profile}" if profile else "",
+        "host": host,
+        "proxy": facts.get("proxy_url", ""),
         "at_host": f" at {host}" if host else f" ({reason})" if facts.get("error") else "",
         "region": region or "the configured region",
         "right_region": (
-            f": {right}. Try: --region {right}, or export AWS_REGION={right}" if right
+            f": {right}. Try: --region {right}, or export AWS_REGION={right}"
+            if right
             else ": name it by --region or AWS_REGION"
         ),
         "clock": f"{_duration(skew)} {'behind' if skew > timedelta() else 'ahead of'} AWS's" if skew else "wrong",
         "explicitly": " by an explicit deny in a policy" if "explicit deny" in message else "",
-    }  # fmt: skip
+    }
 
 
 def _right_region(error: BaseException | None, answer: dict[str, Any], message: str) -> str:
@@ -377,9 +383,12 @@ def _right_region(error: BaseException | None, answer: dict[str, Any], message: 
     expected = re.search(r"expecting '([a-z0-9-]+)'|^The ([a-z0-9-]+) location constraint", message)
     host = re.search(r"s3[.-](?:dualstack\.)?([a-z]{2}(?:-[a-z]+)+-\d)\.", str(answer.get("Endpoint", "")))
     return str(
-        headers.get("x-amz-bucket-region") or answer.get("Region")
-        or (expected and (expected[1] or expected[2]).replace("unspecified", "")) or (host and host[1]) or ""
-    )  # fmt: skip
+        headers.get("x-amz-bucket-region")
+        or answer.get("Region")
+        or (expected and (expected[1] or expected[2]).replace("unspecified", ""))
+        or (host and host[1])
+        or ""
+    )
 
 
 def _reply(error: BaseException | None) -> dict[str, Any]:

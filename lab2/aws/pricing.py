@@ -15,8 +15,15 @@ S3_WRITE = 5.00  # PUT, COPY, POST and LIST
 S3_READ = 0.40  # GET and all others
 S3_FREE = 0.0  # DELETE and CANCEL
 
-_S3_WRITES = {"PutObject", "ListObjectsV2", "CreateMultipartUpload", "UploadPart", "UploadPartCopy",
-              "CompleteMultipartUpload", "CopyObject"}  # fmt: skip
+_S3_WRITES = {
+    "PutObject",
+    "ListObjectsV2",
+    "CreateMultipartUpload",
+    "UploadPart",
+    "UploadPartCopy",
+    "CompleteMultipartUpload",
+    "CopyObject",
+}
 _S3_FREE = {"AbortMultipartUpload", "DeleteObject", "DeleteObjects"}
 
 

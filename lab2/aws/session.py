@@ -16,7 +16,7 @@ from lab2.aws.failures import (
     error_code,
     sentence,
     user_errors,
-)  # fmt: skip
+)
 from lab2.aws.once import once
 from lab2.aws.s3.free_space import lack_of_space
 from lab2.aws.timing import CONNECT_TIMEOUT_S, READ_TIMEOUT_S

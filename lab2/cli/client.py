@@ -51,13 +51,17 @@ def program(prog: str | None = None) -> Program:
     parser.add_argument("numbers", nargs="*", metavar="NUMBER", type=number, help="numbers to send as one message")
     add_answer_options(parser)
     parser = program.command("send", send, "send numbers as one message and print its answer")
-    parser.add_argument("numbers", nargs="+", metavar="NUMBER", type=number,
-                        help="1 to 10 numbers, 0 or larger, like 3 5.5 8")  # fmt: skip
+    parser.add_argument(
+        "numbers", nargs="+", metavar="NUMBER", type=number, help="1 to 10 numbers, 0 or larger, like 3 5.5 8"
+    )
     add_answer_options(parser)
     parser = program.command("file", send_lines, "send one message per line of a file")
     parser.add_argument("path", metavar="PATH", help="a text or CSV file; '-' for standard input")
-    parser.add_argument("--delimiter", choices=[",", ";", "tab", "space"],
-                        help="what separates the numbers (default: found in the file)")  # fmt: skip
+    parser.add_argument(
+        "--delimiter",
+        choices=[",", ";", "tab", "space"],
+        help="what separates the numbers (default: found in the file)",
+    )
     parser.add_argument("--decimal", choices=[".", ","], help="what marks decimals (default: found in the file)")
     add_answer_options(parser)
     parser = program.command("listen", listen, "take no input; show answers until Ctrl-C")
@@ -68,13 +72,22 @@ def program(prog: str | None = None) -> Program:
 def add_answer_options(parser: Parser, waits: bool = True) -> None:
     """Add the options of what shows answers; what does not wait for them has no --wait."""
     add_output_option(parser, FORMS)
-    parser.add_argument("--client", metavar="NAME", default=f"{user()}@{host()}",
-                        help="client name; answers are addressed to it (default: user@host)")  # fmt: skip
+    parser.add_argument(
+        "--client",
+        metavar="NAME",
+        default=f"{user()}@{host()}",
+        help="client name; answers are addressed to it (default: user@host)",
+    )
     parser.add_argument("--private-answers", action="store_true", help="receive answers on a temporary private queue")
     parser.set_defaults(wait=DEFAULT_WAIT_S)
     if waits:
-        parser.add_argument("--wait", metavar="SECONDS", type=float, default=DEFAULT_WAIT_S,
-                            help="how long to wait for outstanding answers (default: 60)")  # fmt: skip
+        parser.add_argument(
+            "--wait",
+            metavar="SECONDS",
+            type=float,
+            default=DEFAULT_WAIT_S,
+            help="how long to wait for outstanding answers (default: 60)",
+        )
 
 
 def number(typed: str) -> float:

@@ -72,6 +72,10 @@ def as_text(record: logging.LogRecord) -> str:
 def as_json(record: logging.LogRecord) -> str:
     """Return a record as one JSON object on one line: `time level event message`, then the fields of the event."""
     time = datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds")
-    known = {"time": time.replace("+00:00", "Z"), "level": record.levelname.lower(),
-             "event": getattr(record, "event", record.name), "message": record.getMessage()}  # fmt: skip
+    known = {
+        "time": time.replace("+00:00", "Z"),
+        "level": record.levelname.lower(),
+        "event": getattr(record, "event", record.name),
+        "message": record.getMessage(),
+    }
     return json.dumps(known | getattr(record, "fields", {}))

@@ -77,8 +77,10 @@ def serve(aws: AwsSession, options: argparse.Namespace) -> int:
             "serving",
             f"Serving {REQUEST_QUEUE}, answering on {ANSWER_QUEUE}, "
             f"logging to s3://{aws.bucket}/{LOG_PREFIX} in {aws.region}",
-            bucket=aws.bucket, region=aws.region, version=__version__,
-        )  # fmt: skip
+            bucket=aws.bucket,
+            region=aws.region,
+            version=__version__,
+        )
         server.run(options.drain)
         log_event("stopped", f"Stopped: {server.report()}", **server.counts())
     return 0

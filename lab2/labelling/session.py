@@ -43,9 +43,15 @@ class Session:
     patience = 30.0  # seconds of an outage after which the user is asked what to do
 
     def __init__(
-        self, connect: Callable[[], ImageStore], state: Path, display: str | None = None, *,
-        labels: bool, decodes: bool, local: bool,
-    ) -> None:  # fmt: skip
+        self,
+        connect: Callable[[], ImageStore],
+        state: Path,
+        display: str | None = None,
+        *,
+        labels: bool,
+        decodes: bool,
+        local: bool,
+    ) -> None:
         self.state, self.display, self.local = state, display, local
         self._news: list[str] = []
         self._images = BackgroundTask(lambda: persist(connect, OutageReporter("Connecting"), self.patience))

@@ -188,13 +188,17 @@ def _start(emulator: Daemon, port: int) -> None:
         "ministack",
         BIND_HOST=HOST,  # the default is every interface
         # These listen on every interface whatever BIND_HOST says, where the packages that they need are installed.
-        IOT_MTLS_ENABLED="0", SFTP_ENABLED="0",
+        IOT_MTLS_ENABLED="0",
+        SFTP_ENABLED="0",
         GATEWAY_PORT=str(port),
         SERVICES="sqs,s3,sts,iam,cloudformation,cloudwatch",
-        S3_PERSIST="1", S3_DATA_DIR=str(HOME / "s3"),
-        PERSIST_STATE="1", STATE_DIR=str(STATE),
-        TMPDIR=str(HOME), LOG_LEVEL="WARNING",
-    )  # fmt: skip
+        S3_PERSIST="1",
+        S3_DATA_DIR=str(HOME / "s3"),
+        PERSIST_STATE="1",
+        STATE_DIR=str(STATE),
+        TMPDIR=str(HOME),
+        LOG_LEVEL="WARNING",
+    )
     if not _becomes_healthy(emulator, port, PATIENCE):
         raise UserError(f"The local emulator did not start. The reason is in {emulator.log}")
 
@@ -253,7 +257,9 @@ def _import_bucket(aws: AwsSession) -> None:
     """Create the stack of the bucket alone, with all that is in it."""
     bucket = {"Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain", "Properties": {"BucketName": aws.bucket}}
     aws.cloudformation.create_change_set(
-        StackName="lab2", ChangeSetName="bucket", ChangeSetType="IMPORT",
+        StackName="lab2",
+        ChangeSetName="bucket",
+        ChangeSetType="IMPORT",
         TemplateBody=json.dumps({"Resources": {"Bucket": bucket}}),
         ResourcesToImport=[
             {
@@ -262,7 +268,7 @@ def _import_bucket(aws: AwsSession) -> None:
                 "ResourceIdentifier": {"BucketName": aws.bucket},
             }
         ],
-    )  # fmt: skip
+    )
     aws.cloudformation.execute_change_set(StackName="lab2", ChangeSetName="bucket")
     _wait_for_stack(aws)
 

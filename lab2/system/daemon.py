@@ -43,9 +43,13 @@ class Daemon:
         with self.log.open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "lab2.system.daemon", str(self.folder), self.name, module, *arguments],
-                env=os.environ | {"PYTHONPATH": path} | environment, cwd=self.folder,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, **_in_the_background(),
-            )  # fmt: skip
+                env=os.environ | {"PYTHONPATH": path} | environment,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                **_in_the_background(),
+            )
         while process.poll() is None and not self.is_running():
             time.sleep(TICK)
 

@@ -12,13 +12,9 @@ HELP = (
     "   ".join(f"{choice.value} {choice.title}" for choice in CHOICES)
     + "   u or Backspace back   s skip   b brighter   q or Esc end"
 )
-COMMANDS = {
-    "u": "u", "s": "s", "b": BRIGHTER, "q": "q",
-    "г": "u", "ы": "s", "і": "s", "и": BRIGHTER, "й": "q",  # noqa: RUF001 - their places: Russian, Ukrainian
-    "θ": "u", "σ": "s", "ς": "s", "β": BRIGHTER,  # noqa: RUF001 - Greek, where q is ;
-    "ו": "u", "ד": "s", "נ": BRIGHTER,  # noqa: RUF001 - Hebrew, where it is /
-    "ع": "u", "س": "s", "لا": BRIGHTER, "ﻻ": BRIGHTER, "ض": "q",  # Arabic and Persian
-}  # fmt: skip
+# Letters of Latin, Russian, Ukrainian, Greek, Hebrew, Arabic and Persian keyboards; a Greek q is ;, a Hebrew one is /.
+KEYS = {"u": "u г θ ו ع", "s": "s ы і σ ς ד س", BRIGHTER: "b и β נ لا ﻻ", "q": "q й ض"}  # noqa: RUF001
+COMMANDS = {key: answer for answer, keys in KEYS.items() for key in keys.split()}
 BY_CHARACTER: dict[str, str] = COMMANDS | {
     key: choice.value for choice in CHOICES for key in (choice.value, *choice.keys)
 }

@@ -115,9 +115,17 @@ class X11Display:
         self._call("XSelectInput", ctypes.c_ulong(self._window), ctypes.c_long(EVENTS))
         for button in WHEEL_BUTTONS:  # OpenCV's Qt would zoom, and show the next pictures in part
             self._call(
-                "XGrabButton", ctypes.c_uint(button), ctypes.c_uint(ANY_MODIFIER), ctypes.c_ulong(self._window),
-                0, ctypes.c_uint(0), GRAB_ASYNC, GRAB_ASYNC, ctypes.c_ulong(0), ctypes.c_ulong(0),
-            )  # fmt: skip
+                "XGrabButton",
+                ctypes.c_uint(button),
+                ctypes.c_uint(ANY_MODIFIER),
+                ctypes.c_ulong(self._window),
+                0,
+                ctypes.c_uint(0),
+                GRAB_ASYNC,
+                GRAB_ASYNC,
+                ctypes.c_ulong(0),
+                ctypes.c_ulong(0),
+            )
         self._call("XSync", 0)
         return True
 
@@ -150,9 +158,13 @@ class X11Display:
         self._xlib.XGetPixel.restype = ctypes.c_ulong
         place = ctypes.c_int(x), ctypes.c_int(y), ctypes.c_uint(1), ctypes.c_uint(1)
         image = self._call(
-            "XGetImage", ctypes.c_ulong(self._window), *place, ctypes.c_ulong(ALL_PLANES), Z_PIXMAP,
+            "XGetImage",
+            ctypes.c_ulong(self._window),
+            *place,
+            ctypes.c_ulong(ALL_PLANES),
+            Z_PIXMAP,
             restype=ctypes.c_void_p,
-        )  # fmt: skip
+        )
         if not image:
             return None
         value = self._xlib.XGetPixel(ctypes.c_void_p(image), 0, 0)
@@ -247,8 +259,14 @@ class X11Display:
         whole = ctypes.c_long(0), ctypes.c_long(4096), 0
         if not atom:
             return ()
-        self._call("XGetWindowProperty", ctypes.c_ulong(window), ctypes.c_ulong(atom), *whole, ctypes.c_ulong(ANY_TYPE),
-                   *filled)  # fmt: skip
+        self._call(
+            "XGetWindowProperty",
+            ctypes.c_ulong(window),
+            ctypes.c_ulong(atom),
+            *whole,
+            ctypes.c_ulong(ANY_TYPE),
+            *filled,
+        )
         return self._taken(numbers, count.value if bits.value == 32 else 0)
 
     def _taken(self, numbers: Any, count: int) -> tuple[int, ...]:

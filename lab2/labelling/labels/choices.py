@@ -33,11 +33,23 @@ class Choice:
 # & and à are the digit row without Shift on French keyboards, + on Czech and Slovak ones, whose 0 is é, the French 2.
 # The words are also what spreadsheets in other languages make of TRUE and FALSE.
 CHOICES = (
-    Choice("1", "hot dog", "hot_dog", (30, 90, 160), "&+",
-           "true yes y ishotdog wahr ja vrai oui verdadero verdadeiro vero waar sant prawda истина"),
-    Choice("0", "not", "not_hot_dog", (60, 60, 60), "à",
-           "false no n notahotdog isnothotdog nohotdog falsch nein faux non falso onwaar falskt fałsz ложь"),
-)  # fmt: skip
+    Choice(
+        value="1",
+        title="hot dog",
+        folder="hot_dog",
+        colour=(30, 90, 160),
+        keys="&+",
+        words="true yes y ishotdog wahr ja vrai oui verdadero verdadeiro vero waar sant prawda истина",
+    ),
+    Choice(
+        value="0",
+        title="not",
+        folder="not_hot_dog",
+        colour=(60, 60, 60),
+        keys="à",
+        words="false no n notahotdog isnothotdog nohotdog falsch nein faux non falso onwaar falskt fałsz ложь",
+    ),
+)
 BY_VALUE = {choice.value: choice for choice in CHOICES}
 WITHDRAWN = "withdrawn"  # in the place of a value: the annotator takes the label back and gives no other
 

@@ -48,9 +48,15 @@ def _time_of(part: dict[str, str | None]) -> datetime | None:
         hour = hour % 12 + 12 * (half[0] in "pP")
     microsecond = int((part["fraction"] or "")[:6].ljust(6, "0"))
     time = datetime(
-        number["year"], number["month"], number["day"], hour, number.get("minute", 0), number.get("second", 0),
-        microsecond, timezone.utc,
-    )  # fmt: skip
+        number["year"],
+        number["month"],
+        number["day"],
+        hour,
+        number.get("minute", 0),
+        number.get("second", 0),
+        microsecond,
+        timezone.utc,
+    )
     offset = timedelta(hours=number.get("hours", 0), minutes=number.get("minutes", 0))
     return time + offset if part["sign"] == "-" else time - offset
 

@@ -88,9 +88,7 @@ def completions(text: str) -> list[str]:
     """Return what a path that was typed in part may become, for the Tab key; folders end with a slash."""
     quote = text[:1] if text[:1] in ("'", '"') else ""
     start = os.path.expanduser(text[len(quote) :].replace("\\ ", " "))
-    return [
-        f"{quote}{name}{'/' * os.path.isdir(name)}" for name in sorted(glob.glob(glob.escape(start) + "*"))
-    ]  # fmt: skip
+    return [f"{quote}{name}{'/' * os.path.isdir(name)}" for name in sorted(glob.glob(glob.escape(start) + "*"))]
 
 
 def files_of(path: Path) -> tuple[list[Path], list[Path], int]:

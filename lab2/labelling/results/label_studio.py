@@ -24,10 +24,7 @@ from lab2.terminal import printable
 TASKS = "tasks.json"
 # What a project needs as its labelling interface.
 _CHOICES = "".join(f'<Choice value="{name}"/>' for name in CLASSES)
-CONFIG = (
-    '<View><Image name="image" value="$image"/>'
-    f'<Choices name="label" toName="image">{_CHOICES}</Choices></View>'
-)  # fmt: skip
+CONFIG = f'<View><Image name="image" value="$image"/><Choices name="label" toName="image">{_CHOICES}</Choices></View>'
 
 
 def encode_tasks(wanted: TrainingSet, bucket: str) -> bytes:

@@ -23,10 +23,9 @@ TIES = ("skip", "first", "folder")
 SPLITS = ("train", "validation", "test")
 
 # Those that say what kind of picture it is; another one may mean something else to a loader.
-_SUFFIXES = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".avif",
-    ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".jp2",
-)  # fmt: skip
+_SUFFIXES = set(
+    ".jpg .jpeg .jpe .jfif .png .apng .gif .webp .bmp .dib .tif .tiff .avif .ppm .pgm .pbm .pnm .pam .jp2".split()  # noqa: SIM905
+)
 _EXPORTED = re.compile(r"([0-9a-f]{12})(?:-([0-9a-f]{12}))?(\.[a-z0-9]{1,5})?")
 _LAST = datetime.max.replace(tzinfo=timezone.utc)
 
@@ -70,9 +69,11 @@ class TrainingSet:
             if label is not None or ties == "folder":
                 examples.append(_example(image, verdicts[image], CLASS_OF[label], given, digests))
         return cls(
-            examples, len(enough) - len(examples), len(images) - len(enough),
+            examples,
+            len(enough) - len(examples),
+            len(images) - len(enough),
             len(votes.keys() - {image.name for image in images}),
-        )  # fmt: skip
+        )
 
 
 class Split:

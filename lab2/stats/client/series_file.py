@@ -24,8 +24,11 @@ _QUOTED = re.compile(r'(?<![^ \t,;])"([^"\s;]*)"(?![^ \t,;])')
 _INNER = "\0"  # stands for a comma in a quoted cell, which separates nothing
 _SPLIT = {
     None: r"[ \t]*(?:;|,(?=[ \t]|$)|(?<=[ \t]),)[ \t]*|[ \t]+",  # a comma without a space beside it is left in its cell
-    ",": r"[ \t]*,[ \t]*", ";": r"[ \t]*;[ \t]*", "\t": r" *\t *", " ": r"[ \t]+",
-}  # fmt: skip
+    ",": r"[ \t]*,[ \t]*",
+    ";": r"[ \t]*;[ \t]*",
+    "\t": r" *\t *",
+    " ": r"[ \t]+",
+}
 _EUROPEAN = re.compile(r"[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+)([,\0]\d+)?(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)  # 1.234,5
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}([,\0]\d{3})+(\.\d*)?", re.ASCII)
 _ZERO_GROUP = re.compile(r"(?<![\d.])[1-9]\d{0,2},0\d\d(?!\d)", re.ASCII)  # 1,000: nobody writes 1 and 000 so

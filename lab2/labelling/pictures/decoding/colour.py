@@ -47,11 +47,26 @@ PRIMARIES = {  # of H.273: red, green, blue, white
 }
 # How bright light of PQ and HLG is on a screen of sRGB, in units of 406 cd/m2: linear to a half, then ever less, and
 # white at 1,000 cd/m2. Measured on a grey ramp in Chromium 156 (November 2026).
-TONES = numpy.array([
-    (0, 0), (0.5, 0.5), (0.579, 0.565), (0.647, 0.604), (0.723, 0.6445), (0.808, 0.68), (0.902, 0.716), (1.007, 0.7454),
-    (1.123, 0.7835), (1.253, 0.815), (1.397, 0.847), (1.557, 0.871), (1.736, 0.905), (1.934, 0.939), (2.155, 0.965),
-    (2.463, 1),
-])  # fmt: skip
+TONES = numpy.array(
+    [
+        (0, 0),
+        (0.5, 0.5),
+        (0.579, 0.565),
+        (0.647, 0.604),
+        (0.723, 0.6445),
+        (0.808, 0.68),
+        (0.902, 0.716),
+        (1.007, 0.7454),
+        (1.123, 0.7835),
+        (1.253, 0.815),
+        (1.397, 0.847),
+        (1.557, 0.871),
+        (1.736, 0.905),
+        (1.934, 0.939),
+        (2.155, 0.965),
+        (2.463, 1),
+    ]
+)
 UNIT_OF_TONES, SCREEN_OF_HLG = 406, 1000  # cd/m2
 BT2020_LUMINANCE = numpy.array([[0.2627, 0.6780, 0.0593]])
 SYSTEM_GAMMA = 1.2  # of HLG on a screen of 1,000 cd/m2
@@ -219,10 +234,20 @@ def _cinema(x: Array) -> Array:
 SRGB_CURVE = partial(_parametric, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045, 0.0, 0.0)
 BT1886_CURVE = partial(_power, 2.4)  # screens' for what BT.709 and its kin encode
 TRANSFERS: dict[int, Curve] = {  # of H.273; of what is not here, browsers take sRGB's
-    1: BT1886_CURVE, 4: partial(_power, 2.2), 5: partial(_power, 2.8), 6: BT1886_CURVE,
-    7: partial(_parametric, 1 / 0.45, 1 / 1.1115, 0.1115 / 1.1115, 1 / 4.0, 0.0913, 0.0, 0.0), 8: partial(_power, 1.0),
-    11: BT1886_CURVE, 13: SRGB_CURVE, 14: BT1886_CURVE, 15: BT1886_CURVE, 16: _pq, 17: _cinema, 18: _hlg,
-}  # fmt: skip
+    1: BT1886_CURVE,
+    4: partial(_power, 2.2),
+    5: partial(_power, 2.8),
+    6: BT1886_CURVE,
+    7: partial(_parametric, 1 / 0.45, 1 / 1.1115, 0.1115 / 1.1115, 1 / 4.0, 0.0913, 0.0, 0.0),
+    8: partial(_power, 1.0),
+    11: BT1886_CURVE,
+    13: SRGB_CURVE,
+    14: BT1886_CURVE,
+    15: BT1886_CURVE,
+    16: _pq,
+    17: _cinema,
+    18: _hlg,
+}
 PQ, HLG = 16, 18
 
 

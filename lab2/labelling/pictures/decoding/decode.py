@@ -86,7 +86,16 @@ def _read_hdr(data: bytes) -> Samples:
 
 
 READERS: dict[str, Callable[[bytes], Samples]] = {
-    "png": png.read, "gif": gif.read, "webp": webp.read, "bmp": bmp.read, "tiff": tiff.read, "avif": avif.read,
-    "jp2": jp2.read, "netpbm": netpbm.read, "ras": _read_ras, "hdr": _read_hdr, "heif": plugins.read_heif,
+    "png": png.read,
+    "gif": gif.read,
+    "webp": webp.read,
+    "bmp": bmp.read,
+    "tiff": tiff.read,
+    "avif": avif.read,
+    "jp2": jp2.read,
+    "netpbm": netpbm.read,
+    "ras": _read_ras,
+    "hdr": _read_hdr,
+    "heif": plugins.read_heif,
     "jxl": plugins.read_jxl,
-}  # fmt: skip
+}

@@ -5,10 +5,21 @@ from __future__ import annotations
 import re
 
 STARTS = {
-    b"\xff\xd8": "jpeg", b"\x89PNG": "png", b"GIF8": "gif", b"BM": "bmp", b"II*\0": "tiff", b"MM\0*": "tiff",
-    b"II+\0": "tiff", b"MM\0+": "tiff", b"\0\0\0\x0cjP": "jp2", b"\xff\x4f\xff\x51": "jp2", b"\xff\x0a": "jxl",
-    b"\0\0\0\x0cJXL ": "jxl", b"\x59\xa6\x6a\x95": "ras", b"#?": "hdr",
-} | {b"P%d" % number: "netpbm" for number in range(1, 8)}  # fmt: skip
+    b"\xff\xd8": "jpeg",
+    b"\x89PNG": "png",
+    b"GIF8": "gif",
+    b"BM": "bmp",
+    b"II*\0": "tiff",
+    b"MM\0*": "tiff",
+    b"II+\0": "tiff",
+    b"MM\0+": "tiff",
+    b"\0\0\0\x0cjP": "jp2",
+    b"\xff\x4f\xff\x51": "jp2",
+    b"\xff\x0a": "jxl",
+    b"\0\0\0\x0cJXL ": "jxl",
+    b"\x59\xa6\x6a\x95": "ras",
+    b"#?": "hdr",
+} | {b"P%d" % number: "netpbm" for number in range(1, 8)}
 RAW = "a camera's raw picture ({})"
 NAMES = {  # of what is no picture that can be shown
     b"%PDF": "a PDF document",

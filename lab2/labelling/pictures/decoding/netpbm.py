@@ -17,8 +17,15 @@ HEADER = re.compile(rb"P([1-6])%b(\d{1,9})%b(\d{1,9})" % (SPACE, SPACE))
 LARGEST = re.compile(rb"%b(\d{1,5})" % SPACE)
 COMMENT = re.compile(rb"#[^\r\n]*")
 ORDERS = {1: [0], 2: [0, 1], 3: [2, 1, 0], 4: [2, 1, 0, 3]}  # of channels, as Samples has them
-TUPLES = {b"": 0, b"BLACKANDWHITE": 1, b"GRAYSCALE": 1, b"GRAYSCALE_ALPHA": 2, b"BLACKANDWHITE_ALPHA": 2, b"RGB": 3,
-          b"RGB_ALPHA": 4}  # fmt: skip
+TUPLES = {
+    b"": 0,
+    b"BLACKANDWHITE": 1,
+    b"GRAYSCALE": 1,
+    b"GRAYSCALE_ALPHA": 2,
+    b"BLACKANDWHITE_ALPHA": 2,
+    b"RGB": 3,
+    b"RGB_ALPHA": 4,
+}
 
 
 def read(data: bytes) -> Samples:

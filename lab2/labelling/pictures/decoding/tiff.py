@@ -46,7 +46,7 @@ from lab2.labelling.pictures.decoding.tiff_layout import (
     WIDTH,
     Layout,
     layout_of,
-)  # fmt: skip
+)
 from lab2.labelling.pictures.decoding.tiff_values import meant, numbers
 from lab2.labelling.pictures.picture import UnreadableImage
 
@@ -57,9 +57,25 @@ DEFLATE = {8, 32946}
 BYTES_PACKED = {1, 5, 32773} | DEFLATE  # not at all, LZW, PackBits
 JPEG = 7
 PICTURES_PACKED = {2, 3, 4, 6, JPEG, 32771}  # fax, JPEG, JPEG of old
-NAMES = {34712: "JPEG 2000", 33003: "JPEG 2000", 33005: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 50000: "Zstandard",
-         50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL", 34661: "JBIG", 32809: "ThunderScan", 34676: "LogLuv",
-         34677: "LogLuv", 34892: "lossy JPEG", 32766: "NeXT", 32908: "PixarFilm", 32909: "PixarLog"}  # fmt: skip
+NAMES = {
+    34712: "JPEG 2000",
+    33003: "JPEG 2000",
+    33005: "JPEG 2000",
+    34887: "LERC",
+    34925: "LZMA",
+    50000: "Zstandard",
+    50001: "WebP",
+    50002: "JPEG XL",
+    52546: "JPEG XL",
+    34661: "JBIG",
+    32809: "ThunderScan",
+    34676: "LogLuv",
+    34677: "LogLuv",
+    34892: "lossy JPEG",
+    32766: "NeXT",
+    32908: "PixarFilm",
+    32909: "PixarLog",
+}
 STRAIGHT_ALPHA, PREMULTIPLIED_ALPHA = 2, 1
 BAND_BYTES, MOST_ROWS, MOST_ROW_BYTES = 32 * 2**20, 2**20, 2**20  # of which OpenCV takes no more at once
 DARK = 1 / 8  # of the range of 16 or 32 bits: brighter values mean that all of it is used
@@ -138,9 +154,15 @@ def _as_samples(data: bytes, layout: Layout) -> Samples:
     if may_be_dark and white and _is_dark(bands(), white):
         white = 0
     return Samples(
-        bands, layout.width, layout.height, white=white, alpha=alpha, turn=tags.orientation_of(layout.page),
-        colours=_profile(layout.page), is_cmyk=layout.photometric == CMYK,
-    )  # fmt: skip
+        bands,
+        layout.width,
+        layout.height,
+        white=white,
+        alpha=alpha,
+        turn=tags.orientation_of(layout.page),
+        colours=_profile(layout.page),
+        is_cmyk=layout.photometric == CMYK,
+    )
 
 
 def _is_dark(bands: Iterable[Pixels], white: float) -> bool:
@@ -201,11 +223,17 @@ def _grey_rows(data: bytes, layout: Layout, start: int, count: int, rows: int) -
         return _inflated(parts, layout, rows)
     places = [8 + int(end) - size for end, size in zip(numpy.cumsum(sizes), sizes, strict=True)]
     fields = [
-        (WIDTH, 4, [layout.row_bytes]), (HEIGHT, 4, [rows]), (BITS, 3, [8]),
-        (COMPRESSION, 3, [number(layout.page, COMPRESSION, 1)]), (PHOTOMETRIC, 3, [BLACK_IS_ZERO]),
-        (BIT_ORDER, 3, [number(layout.page, BIT_ORDER, 1)]), (STRIPS, 4, places), (CHANNELS, 3, [1]),
-        (STRIP_ROWS, 4, [layout.part_height]), (STRIP_BYTES, 4, list(sizes)),
-    ]  # fmt: skip
+        (WIDTH, 4, [layout.row_bytes]),
+        (HEIGHT, 4, [rows]),
+        (BITS, 3, [8]),
+        (COMPRESSION, 3, [number(layout.page, COMPRESSION, 1)]),
+        (PHOTOMETRIC, 3, [BLACK_IS_ZERO]),
+        (BIT_ORDER, 3, [number(layout.page, BIT_ORDER, 1)]),
+        (STRIPS, 4, places),
+        (CHANNELS, 3, [1]),
+        (STRIP_ROWS, 4, [layout.part_height]),
+        (STRIP_BYTES, 4, list(sizes)),
+    ]
     pixels, messages = opencv.decode(_file(fields, packed))
     if opencv.tells_loss(messages) or pixels.shape[:2] != (rows, layout.row_bytes):
         raise UnreadableImage(DAMAGED_OR_INCOMPLETE)

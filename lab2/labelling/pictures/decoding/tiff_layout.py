@@ -77,11 +77,17 @@ def layout_of(page: Tags, order: str) -> Layout:
         raise UnreadableImage(UNKNOWN_DAMAGE)
     channels = number(page, CHANNELS, 1)
     return Layout(
-        page, order, width, height, bits[0], channels,
+        page,
+        order,
+        width,
+        height,
+        bits[0],
+        channels,
         photometric=number(page, PHOTOMETRIC, BLACK_IS_ZERO),
         is_planar=number(page, PLANAR, 1) == 2 and channels > 1,
         sample_format=number(page, SAMPLE_FORMAT, UNSIGNED),
         part_width=number(page, TILE_WIDTH, 0) if is_tiled else width,
         part_height=number(page, TILE_HEIGHT, 0) if is_tiled else min(height, number(page, STRIP_ROWS, height)),
-        offsets=offsets, sizes=sizes,
-    )  # fmt: skip
+        offsets=offsets,
+        sizes=sizes,
+    )

@@ -21,7 +21,7 @@ from lab2.labelling.pictures.decoding.tiff_layout import (
     SIGNED,
     WHITE_IS_ZERO,
     Layout,
-)  # fmt: skip
+)
 from lab2.labelling.pictures.picture import UnreadableImage
 
 PREDICTED = {5, 8, 32946}  # compressions before which samples may be replaced by differences: LZW, Deflate
