@@ -12,6 +12,7 @@ import os
 import re
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -44,7 +45,7 @@ WRONG_SECRET = (
 EXPIRED = "The AWS credentials have expired. Sign in again, for example: aws sso login{profile_option}"
 WRONG_CLOCK = "This machine's clock is {clock}, so AWS refuses its signatures. Set the clock."
 DENIED = "Access to {what} is denied{explicitly}. Attach this program's policy: aws.yaml makes it, its Outputs name it."
-ELSEWHERE = "{what} is in another AWS region{right_region}."
+OTHER_REGION = "{what} is in another AWS region{right_region}."
 CHECK_ENDPOINT = "the endpoint (--endpoint-url or AWS_ENDPOINT_URL), then try again."
 UNREACHABLE = "AWS can't be reached for {what}{at_host}. Check the network, the region and " + CHECK_ENDPOINT
 NO_CREDENTIALS = (
@@ -81,6 +82,7 @@ class Failure(NamedTuple):
     names: str  # codes of AWS's replies, or classes that are raised, with spaces between
     sentence: str
     patience_s: float = FOREVER_S  # seconds for which trying again may help
+    of_emulator: str = ""  # the sentence if AWS is the emulator of this machine, if it is another one
 
 
 FAILURES = [
@@ -90,7 +92,10 @@ FAILURES = [
         RECREATED_S,
     ),
     Failure(
-        "NoSuchBucket", "There is no {what}. Check --bucket and LAB2_BUCKET, or deploy it with: " + DEPLOY, RECREATED_S
+        "NoSuchBucket",
+        "There is no {what}. Check --bucket and LAB2_BUCKET, or deploy it with: " + DEPLOY,
+        RECREATED_S,
+        of_emulator=NOT_LOCAL,
     ),
     Failure("NoSuchKey 404", "There is no {what}: it may have been deleted just now."),
     Failure(
@@ -124,10 +129,10 @@ FAILURES = [
     Failure("RequestTimeTooSkewed RequestInTheFuture", WRONG_CLOCK),
     Failure(
         "PermanentRedirect 301 IllegalLocationConstraintException IncorrectEndpoint AuthorizationHeaderMalformed",
-        ELSEWHERE,
+        OTHER_REGION,
         POLICY_S,
     ),
-    Failure("TemporaryRedirect Redirect 307", ELSEWHERE),
+    Failure("TemporaryRedirect Redirect 307", OTHER_REGION),
     Failure(
         "OptInRequired SubscriptionRequiredException NotSignedUp InvalidRegion RegionDisabledException",
         "This AWS account can't use {region} yet: {message}. Sign up for it or enable it, or choose another region.",
@@ -207,16 +212,16 @@ FAILURES = [
         SETTINGS_S,
     ),
     Failure("ProxyConnectionError", "The proxy {proxy} can't be reached. Check HTTPS_PROXY and NO_PROXY."),
-    Failure("HTTPClientError ConnectionError IncompleteReadError", UNREACHABLE),
+    Failure("HTTPClientError ConnectionError IncompleteReadError", UNREACHABLE, of_emulator=LOCAL_GONE),
     Failure("ChecksumError FlexibleChecksumError", DAMAGED),
-    Failure("ResponseParserError UnexpectedReply", NO_REPLY_OF_AWS),
+    Failure("ResponseParserError UnexpectedReply", NO_REPLY_OF_AWS, of_emulator=LOCAL_GONE),
     Failure(
         "ParamValidationError", "AWS does not accept the name of {what}. Check --bucket and LAB2_BUCKET.", SETTINGS_S
     ),
     Failure("BotoCoreError", "The call to AWS for {what} failed: {error}"),
 ]
 BY_NAME = {name: failure for failure in FAILURES for name in failure.names.split()}
-_is_local = False  # whether AWS is the emulator of this machine, where no option or variable says
+_is_local = False  # whether AWS is the emulator of this machine: --local says so once, for the whole program
 REFUSED_SIGNATURES = {UNKNOWN_CREDENTIALS, WRONG_SECRET, EXPIRED}
 
 
@@ -239,16 +244,13 @@ def explain(error: BaseException, what: str = "") -> str | None:
     failure = failure_of(error)
     if failure is None:
         return None
-    template = _template(error, failure.sentence, what) if error_code(error) else failure.sentence
-    if _is_local and CHECK_ENDPOINT in template:
-        template = LOCAL_GONE
-    if _is_local and failure is BY_NAME["NoSuchBucket"]:
-        template = NOT_LOCAL
-    return sentence(template, error, what)
+    if _is_local and failure.of_emulator:
+        return sentence(failure.of_emulator, error, what)
+    return sentence(_template(error, failure.sentence, what) if error_code(error) else failure.sentence, error, what)
 
 
 def speak_of_the_emulator() -> None:
-    """From now on say of AWS that can't be reached that it is the emulator of this machine."""
+    """From now on explain failures as those of the emulator of this machine."""
     global _is_local
     _is_local = True
 
@@ -311,8 +313,6 @@ def was_refused(error: BaseException | None) -> bool:
 
 def clock_skew(error: BaseException | None) -> timedelta:
     """Return by how much AWS's clock, as its reply tells it, is ahead of this machine's; 0 if it doesn't tell."""
-    from email.utils import parsedate_to_datetime
-
     headers = _reply(error).get("ResponseMetadata", {}).get("HTTPHeaders", {})
     with suppress(ValueError, TypeError):
         return parsedate_to_datetime(headers.get("date")) - datetime.now(timezone.utc)
@@ -325,18 +325,18 @@ def _is_refusal(error: BaseException) -> bool:
     return 400 <= status < 500
 
 
-def _template(error: BaseException, found: str, what: str) -> str:
-    """Return the sentence for a reply of AWS: if the code alone misleads, by what else is in the reply."""
+def _template(error: BaseException, usual: str, what: str) -> str:
+    """Return the sentence for a reply of AWS: the `usual` one of its code, unless the rest of the reply says more."""
     message = str(_reply(error)["Error"].get("Message", ""))
     skewed = abs(clock_skew(error)) > MAX_SKEW
-    if re.match(r"Signature (expired|not yet current)", message) or (skewed and found in REFUSED_SIGNATURES):
+    if re.match(r"Signature (expired|not yet current)", message) or (skewed and usual in REFUSED_SIGNATURES):
         return WRONG_CLOCK
-    if found == DENIED:
+    if usual == DENIED:
         if str(getattr(error, "operation_name", "")).startswith("AssumeRole"):
             return "The AWS profile {profile} may not assume its role: {message}"
         if _what(error, what).startswith("bucket "):
-            return found + " If it is not your stack's bucket, check --bucket and LAB2_BUCKET."
-    return found if message else found.replace(": {message}", "")
+            return usual + " If it is not your stack's bucket, check --bucket and LAB2_BUCKET."
+    return usual if message else usual.replace(": {message}", "")
 
 
 def _what(error: BaseException | None, what: str) -> str:
@@ -353,6 +353,7 @@ def _facts(error: BaseException | None, what: str) -> dict[str, Any]:
     host = urlsplit(str(facts.get("endpoint_url") or "")).netloc
     region = facts.get("region_name") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     right = _right_region(error, answer, message)
+    try_region = f": {right}. Try: --region {right}, or export AWS_REGION={right}"
     skew = clock_skew(error)
     reason = str(facts.get("error") or "no reason given").rstrip(".")
     return {
@@ -367,11 +368,7 @@ def _facts(error: BaseException | None, what: str) -> dict[str, Any]:
         "proxy": facts.get("proxy_url", ""),
         "at_host": f" at {host}" if host else f" ({reason})" if facts.get("error") else "",
         "region": region or "the configured region",
-        "right_region": (
-            f": {right}. Try: --region {right}, or export AWS_REGION={right}"
-            if right
-            else ": name it by --region or AWS_REGION"
-        ),
+        "right_region": try_region if right else ": name it by --region or AWS_REGION",
         "clock": f"{_duration(skew)} {'behind' if skew > timedelta() else 'ahead of'} AWS's" if skew else "wrong",
         "explicitly": " by an explicit deny in a policy" if "explicit deny" in message else "",
     }
@@ -398,5 +395,6 @@ def _reply(error: BaseException | None) -> dict[str, Any]:
 
 def _duration(time: timedelta) -> str:
     minutes = round(abs(time).total_seconds() / 60)
-    days, hours = minutes // 1440, minutes // 60
-    return f"{days} days" if days > 1 else f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
+    if minutes >= 2 * 1440:
+        return f"{minutes // 1440} days"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
