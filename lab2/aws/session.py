@@ -6,6 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from lab2.aws import call_log
+from lab2.aws.border import Border
 from lab2.aws.failures import (
     BAD_CONFIGURATION,
     DENIED_CODES,
@@ -18,10 +20,15 @@ from lab2.aws.failures import (
     user_errors,
 )
 from lab2.aws.once import once
+from lab2.aws.s3.conditional_writes import check_conditional_writes
 from lab2.aws.s3.free_space import lack_of_space
+from lab2.aws.s3.stored_object import StoredObject
+from lab2.aws.sqs.message_queue import Queue
 from lab2.aws.timing import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from lab2.errors import TryLater, UserError
 
+# boto3, and what our transport needs of botocore, take 0.2 s to import. A session does that when it needs them: by then
+# the first prompt or the menu is on the screen.
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -33,8 +40,6 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_sqs import SQSClient
 
-    from lab2.aws.s3.stored_object import StoredObject
-    from lab2.aws.sqs.message_queue import Queue
     from lab2.aws.sqs.transport import SqsTransport
 
 OWN_NAMESPACE = "-an"  # the end of bucket names that only one account can have
@@ -81,7 +86,7 @@ class AwsSession:
     @once
     def boto3_session(self) -> boto3.Session:
         """The boto3 session; UserError where the AWS settings can't be used."""
-        import boto3  # takes 0.2 s: not before somebody needs it
+        import boto3
 
         if tuple(map(int, boto3.__version__.split(".")[:2])) < OLDEST_BOTO3:
             oldest = ".".join(map(str, OLDEST_BOTO3))
@@ -178,8 +183,6 @@ class AwsSession:
         return self.queue_at(self.queue_url(name))
 
     def queue_at(self, url: str) -> Queue:
-        from lab2.aws.sqs.message_queue import Queue
-
         return Queue(self.sqs_transport, url)
 
     def queue_url(self, name: str) -> str:
@@ -212,8 +215,6 @@ class AwsSession:
 
     def stored_object(self, key: str) -> StoredObject:
         """Return a key of the bucket, which grows as it is safe on this store."""
-        from lab2.aws.s3.stored_object import StoredObject
-
         return StoredObject(self.s3, self.bucket, key, in_parts=self.store_is_aws)
 
     def check_bucket(self, prefix: str) -> None:
@@ -224,8 +225,6 @@ class AwsSession:
 
     def check_conditional_writes(self, prefix: str) -> None:
         """UserError if the store ignores conditions; it is asked once, on a key under `prefix`, if it is not AWS's."""
-        from lab2.aws.s3.conditional_writes import check_conditional_writes
-
         if self._distrust:
             raise self._distrust
         if self._store_is_checked or self.store_is_aws:
@@ -250,10 +249,8 @@ class AwsSession:
     def _new_client(self, service: Any) -> Any:
         from botocore.config import Config
 
-        from lab2.aws import call_log
-        from lab2.aws.border import Border
-
-        region, _ = self.region, self.credentials  # what is wrong with either is said before a client is made
+        region = self.region
+        _ = self.credentials  # what is wrong with either is said before a client is made
         # Where S3 is not AWS's, its buckets seldom have host names of their own.
         own_endpoint = self.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         client = self.boto3_session.client(
@@ -294,9 +291,10 @@ def _isolated_session() -> Session:
 
 
 def _asks_for_mfa(session: Session) -> bool:
-    """Tell whether botocore would ask at the terminal for the MFA code of a profile, or of one that it builds on."""
+    """Return whether botocore would ask at the terminal for the MFA code of a profile, or of one that it builds on."""
     profiles = session.full_config.get("profiles", {})
-    name, seen = session.profile or "default", set()
+    name = session.profile or "default"
+    seen = set()
     while name in profiles and name not in seen:
         if "mfa_serial" in profiles[name]:
             return True

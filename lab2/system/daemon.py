@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import runpy
 import signal
@@ -27,12 +28,15 @@ class Daemon:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.folder, self.name = folder, name
-        self.lock, self.log, self.pid = (folder / f"{name}.{kind}" for kind in ("lock", "log", "pid"))
+        self.folder = folder
+        self.name = name
+        self.lock = folder / f"{name}.lock"
+        self.log = folder / f"{name}.log"
+        self.pid = folder / f"{name}.pid"
         self.wish = folder / f"{name}.stop"  # on Windows, where no signal reaches another console, its end is wished so
 
     def is_running(self) -> bool:
-        """Tell whether some process holds the lock."""
+        """Return whether some process holds the lock."""
         with self.lock.open("ab") as file:
             return not lock(file.fileno())
 
@@ -81,8 +85,6 @@ class Daemon:
             runpy.run_module(module, run_name="__main__", alter_sys=True)
 
     def _end_when_wished(self) -> None:
-        import _thread
-
         while not self.wish.exists():
             time.sleep(TICK)
         _thread.interrupt_main(signal.SIGTERM)

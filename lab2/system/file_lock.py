@@ -7,6 +7,12 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+if sys.platform == "win32":
+    import ctypes
+    import msvcrt
+else:
+    import fcntl
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -20,27 +26,22 @@ def lock(file: int, *, shared: bool = False, wait: bool = False) -> bool:
 
     A lock that is held on this very file already is exchanged. OSError where the file system has no locks.
     """
-    if sys.platform == "win32":
-        while not _lock_on_windows(file, shared):
-            if not wait:
-                return False
-            time.sleep(RETRY)
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
         return True
-    import fcntl
-
-    try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
+    while not _lock_on_windows(file, shared):
+        if not wait:
+            return False
+        time.sleep(RETRY)
     return True
 
 
 def _lock_on_windows(file: int, shared: bool) -> bool:
     """Lock the first byte, whether there is one or not: nobody else can read or write it, so lock files stay empty."""
     if sys.platform == "win32":  # msvcrt.locking knows no shared locks
-        import ctypes
-        import msvcrt
-
         fail_immediately, exclusive, lock_violation = 1, 2, 33
         kernel = ctypes.WinDLL("kernel32", use_last_error=True)
         handle = ctypes.c_void_p(msvcrt.get_osfhandle(file))

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import select
 import sys
 from collections.abc import Callable
 
 from lab2.system import signals
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import termios
 
 _standing = ""
 
@@ -67,22 +73,14 @@ def typed_ahead() -> bool:
     if not sys.stdin.isatty():
         return False
     if sys.platform == "win32":
-        import msvcrt
-
         return bool(msvcrt.kbhit())
-    import select
-
     return bool(select.select([sys.stdin], [], [], 0)[0])
 
 
 def drop_typed_ahead() -> None:
     """Forget what was typed at the terminal and not read."""
     if sys.platform == "win32":
-        import msvcrt
-
         while msvcrt.kbhit():
             msvcrt.getwch()
     else:
-        import termios
-
         termios.tcflush(sys.stdin, termios.TCIFLUSH)

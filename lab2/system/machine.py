@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -18,8 +19,6 @@ def host() -> str:
 
 def user() -> str:
     """Return the user's login name; the number where there is none, as in a container."""
-    import getpass
-
     try:
         return getpass.getuser()
     except (ImportError, KeyError, OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -24,8 +25,6 @@ def handle(handler: Callable[[int, object], object], *names: str) -> None:
 def send(number: int) -> None:
     """Send a signal to this program, from any thread; its main thread handles it."""
     if sys.platform == "win32":
-        import _thread
-
         _thread.interrupt_main(signal.Signals(number))  # os.kill would end the program there
     else:
         os.kill(os.getpid(), number)  # wakes a main thread that waits for input, too

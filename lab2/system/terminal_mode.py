@@ -14,6 +14,12 @@ from typing import Any
 from lab2.system import signals
 from lab2.system.keyboard import ask_again
 
+if sys.platform == "win32":
+    import ctypes
+    import msvcrt
+else:
+    import termios
+
 STDIN = 0
 
 _at_start: list[Any] | None = None  # the mode, as termios has it; None: no terminal
@@ -29,8 +35,6 @@ def keep() -> None:
         _obey_escape_sequences()
     else:
         global _at_start
-        import termios
-
         with suppress(termios.error):
             _at_start = termios.tcgetattr(STDIN)
             signals.handle(_stop, "SIGTSTP")
@@ -46,8 +50,6 @@ def restore() -> None:
 def _stop(*_: object) -> None:
     if sys.platform != "win32":
         global _when_stopped
-        import termios
-
         with suppress(termios.error):
             _when_stopped = termios.tcgetattr(STDIN)
         restore()
@@ -68,8 +70,6 @@ def _go_on(*_: object) -> None:
 def _set(mode: list[Any]) -> bool:
     """Set the terminal's mode; False where another program has the terminal, and we would be stopped for it."""
     if sys.platform != "win32":
-        import termios
-
         with suppress(OSError, termios.error):
             if os.tcgetpgrp(STDIN) == os.getpgrp():
                 termios.tcsetattr(STDIN, termios.TCSANOW, mode)
@@ -79,9 +79,6 @@ def _set(mode: list[Any]) -> bool:
 
 def _obey_escape_sequences() -> None:
     if sys.platform == "win32":
-        import ctypes
-        import msvcrt
-
         virtual_terminal = 4  # ENABLE_VIRTUAL_TERMINAL_PROCESSING
         kernel = ctypes.WinDLL("kernel32")
         for stream in (1, 2):

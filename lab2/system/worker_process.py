@@ -19,6 +19,9 @@ from contextlib import suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+if sys.platform == "linux":
+    import resource
+
 if TYPE_CHECKING:
     from multiprocessing.connection import _ConnectionBase as Connection  # a socket, or a named pipe on Windows
 
@@ -138,6 +141,15 @@ def _run(module: str, line: Connection) -> None:
             os.dup2(nowhere.fileno(), stream)
     with suppress(ProcessDied):
         importlib.import_module(module).main(Channel(line))
+
+
+def limit_memory(size: int) -> None:
+    """Limit this process's address space, in bytes, where it can be: macOS refuses, and Windows has no such limit.
+
+    ValueError or OSError if Linux refuses, as it does within a lower `ulimit -v`.
+    """
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 
 def quiet_opencv() -> None:

@@ -1,11 +1,12 @@
-"""The window itself, in a process of its own: what is on it, and what is answered."""
+"""What is on the window, and which answer its keys give. It runs in the process of the window."""
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from typing import Any
+
+import cv2
+import numpy
 
 from lab2.labelling.display.drawing import write
 from lab2.labelling.display.key_guard import KeyGuard
@@ -14,9 +15,8 @@ from lab2.labelling.display.layout import TEXT, layout
 from lab2.labelling.display.screen import BRIGHTER, GAMMAS
 from lab2.labelling.display.window import PATIENCE_S
 from lab2.labelling.display.x11 import X11Display
-from lab2.labelling.pictures.decoding.opencv_check import problem_of_opencv
 from lab2.labelling.pictures.picture import Picture
-from lab2.system.worker_process import Channel, quiet_opencv
+from lab2.system.worker_process import Channel
 
 TITLE = "Hot dog or not"
 GROUND = 32  # the grey behind picture and text
@@ -30,7 +30,7 @@ MODIFIED = "Not with Ctrl or Alt."
 
 
 class Canvas:
-    """The window itself: what is on it, and which answer the keys give."""
+    """One picture at a time, with its place in the round, the status of the labels and which keys there are."""
 
     def __init__(self, channel: Channel, x11: X11Display | None) -> None:
         self.channel = channel
@@ -49,8 +49,6 @@ class Canvas:
         self.last_key_s = 0.0
 
     def run(self) -> None:
-        import cv2
-
         while True:
             if self.picture is None:
                 if not self.channel.ready(0.02):
@@ -64,8 +62,6 @@ class Canvas:
             self._obey(*self.channel.receive())
 
     def _obey(self, order: dict[str, Any], pixels: bytes) -> None:
-        import cv2
-
         if "hide" in order:
             cv2.destroyAllWindows()
             cv2.pollKey()
@@ -74,16 +70,16 @@ class Canvas:
             return
         self.status = order["status"]
         if "place" in order:
-            self.place, self.refusal = order["place"], ""
-            self.picture, self.brightness = Picture(order["width"], order["height"], pixels), 0
+            self.place = order["place"]
+            self.refusal = ""
+            self.picture = Picture(order["width"], order["height"], pixels)
+            self.brightness = 0
             self._show()
             self.channel.send({"shown": True})
-        elif self.picture is not None:
+        else:
             self._draw()
 
     def _show(self) -> None:
-        import cv2
-
         opened = not self.is_open
         if opened:
             for _ in range(OPENINGS):
@@ -108,8 +104,6 @@ class Canvas:
             self.guard.focus_came(self.appeared_s)
 
     def _open(self) -> None:
-        import cv2
-
         cv2.destroyAllWindows()
         cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         cv2.resizeWindow(TITLE, self.layout.width, self.layout.height)
@@ -126,8 +120,6 @@ class Canvas:
 
         On a busy machine one window in fifty was never painted and got no keys (OpenCV 5.0 with its Qt, 2026-11).
         """
-        import cv2
-
         colour = None
         deadline = time.monotonic() + PAINTING_S
         while self.x11 and self.is_attached and time.monotonic() < deadline:
@@ -138,10 +130,8 @@ class Canvas:
         return colour is None
 
     def _draw(self) -> None:
-        import cv2
-        import numpy
-
-        assert self.picture is not None
+        if self.picture is None:
+            return
         width, height, bar, scaled = self.layout.width, self.layout.height, self.layout.bar, self.layout.scaled
         canvas = numpy.full((height, width, 3), GROUND, numpy.uint8)
         high, wide = self.picture.height, self.picture.width
@@ -157,8 +147,6 @@ class Canvas:
         cv2.imshow(TITLE, canvas)
 
     def _wait_for_key(self) -> None:
-        import cv2
-
         key = cv2.waitKeyEx(TURN_MS)
         if not self._visible():
             self.is_open = False
@@ -184,7 +172,8 @@ class Canvas:
             return []
         now = time.monotonic()
         is_repeat = key == self.last_key and now - self.last_key_s < LONGEST_REPEAT_DELAY_S
-        self.last_key, self.last_key_s = key, now
+        self.last_key = key
+        self.last_key_s = now
         return [KeyPress(key, is_repeat=is_repeat)]
 
     def _press(self, press: KeyPress) -> None:
@@ -219,32 +208,7 @@ class Canvas:
 
     def _visible(self) -> bool:
         """Return whether the window is there: asked about one that was closed, OpenCV raises or says less than 1."""
-        import cv2
-
         try:
             return bool(cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) >= 1)
         except cv2.error:
             return False
-
-
-def main(channel: Channel) -> None:
-    quiet_opencv()
-    x11 = None
-    if sys.platform == "linux":
-        os.environ["QT_QPA_PLATFORM"] = "xcb"  # OpenCV's Qt has no other, and aborts where one is asked for
-        os.environ["QT_XCB_NO_XI2_MOUSE"] = "1"  # so that the wheel is buttons, which can be kept from it
-        try:
-            x11 = X11Display()
-        except OSError:
-            return None  # there is no display, and Qt would abort
-    os.environ |= {"QT_ENABLE_HIGHDPI_SCALING": "0", "QT_AUTO_SCREEN_SCALE_FACTOR": "0", "QT_SCALE_FACTOR": "1"}
-    os.environ.pop("QT_SCREEN_SCALE_FACTORS", None)  # pixels are those of the screen: text is drawn here, and sharp
-    if problem := problem_of_opencv():
-        return channel.send({"problem": problem})
-    import cv2
-
-    if not cv2.currentUIFramework():
-        return channel.send({"headless": True})
-    canvas = Canvas(channel, x11)
-    channel.send({"ready": True, "box": [canvas.layout.width, canvas.layout.height - canvas.layout.bar]})
-    return canvas.run()

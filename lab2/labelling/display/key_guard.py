@@ -24,7 +24,8 @@ class KeyGuard:
         self._appeared_s = now_s
 
     def focus_came(self, now_s: float) -> None:
-        self._quiet_since_s, self._is_quiet = now_s, False
+        self._quiet_since_s = now_s
+        self._is_quiet = False
 
     def is_too_soon(self, now_s: float) -> bool:
         """Note that a key comes now; return whether the pause after the focus came has still to be."""

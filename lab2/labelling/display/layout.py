@@ -1,11 +1,21 @@
-"""How large the window is, and the text in it, on screens of any size."""
+"""How large things are: the window and its text, on screens of any size, and the pictures of a contact sheet."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-WIDTH, HEIGHT, BAR, TEXT = 960, 720, 80, 19  # pixels of the window, the bar of text at its bottom, and a line of text
-MOST = 2  # times that, where the screen is large: more pixels take longer to draw
+# Pixels of the window, of the bar of text at its bottom, and of a line of text.
+WIDTH = 960
+HEIGHT = 720
+BAR = 80
+TEXT = 19
+LARGEST_SCALE = 2  # on a large screen: more pixels take longer to draw
+
+SHEET_COLUMNS = 6  # pictures in a row
+# Pixels of the longer side of a picture, of the gap around it, and of the line below it.
+SHEET_SIDE = 180
+SHEET_GAP = 14
+SHEET_CAPTION = 34
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,7 @@ def layout(x: int, y: int, width: int, height: int) -> Layout:
     It takes three quarters of the area, so that text grows with the pixels of a screen of high density; more where
     that is small, less where it is large.
     """
-    wide = min(int(0.98 * width), max(WIDTH, min(MOST * WIDTH, 3 * width // 4)))
-    high = min(int(0.92 * height), max(HEIGHT, min(MOST * HEIGHT, 3 * height // 4)))
+    wide = min(int(0.98 * width), max(WIDTH, min(LARGEST_SCALE * WIDTH, 3 * width // 4)))
+    high = min(int(0.92 * height), max(HEIGHT, min(LARGEST_SCALE * HEIGHT, 3 * height // 4)))
     scale = max(0.8, min(wide / WIDTH, high / HEIGHT))
     return Layout(x + (width - wide) // 2, y + (height - high) // 4, wide, high, scale)

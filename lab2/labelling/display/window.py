@@ -17,18 +17,17 @@ class Window:
 
     def __init__(self) -> None:
         self._process = WorkerProcess("lab2.labelling.display.window_process")
-        self._box: tuple[int, int] | None = None  # None: not ready yet
+        self._box = 0, 0  # pixels; none: not ready yet
         self.is_headless = False  # whether OpenCV is known to have no windows
 
     @property
     def box(self) -> tuple[int, int]:
         self.wait_until_ready()
-        assert self._box
         return self._box
 
     def wait_until_ready(self) -> None:
         """Return when a window can be opened; ProcessDied: no display; UserError: no OpenCV."""
-        if not self._box:
+        if not any(self._box):
             if not self._process.ready(PATIENCE_S):
                 raise ProcessDied
             reply, _ = self._process.receive()

@@ -12,17 +12,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy
 
 from lab2.labelling.labels.choices import BY_VALUE, CHOICES, WITHDRAWN
 from lab2.labelling.labels.csv_dialect import HEADER
 from lab2.labelling.labels.doubts import Doubts
 from lab2.labelling.labels.label import Label, plain_name
 
-if TYPE_CHECKING:
-    import numpy
-
-    Numbers = numpy.ndarray[Any, numpy.dtype[Any]]
+Numbers = numpy.ndarray[Any, numpy.dtype[Any]]
 
 _ANY_VALUE = "|".join([*BY_VALUE, WITHDRAWN]).encode()
 _ROW = re.compile(
@@ -31,6 +30,25 @@ _ROW = re.compile(
     re.MULTILINE,
 )
 _VALUES = [*(choice.value.encode() for choice in CHOICES), WITHDRAWN.encode()]
+
+
+@dataclass
+class Tallied:
+    """What one annotator did: labels, the median seconds of one, and how often like the majority of the others."""
+
+    name: str
+    labels: int
+    seconds: float | None
+    agreed: int
+    compared: int
+
+
+@dataclass
+class Tally:
+    """The votes on each image that is asked for, one number for each of CHOICES, and what each annotator did."""
+
+    votes: dict[str, list[int]]
+    annotators: list[Tallied]
 
 
 @dataclass
@@ -47,6 +65,22 @@ class Columns:
     choice: Numbers
     seconds: Numbers
     doubts: Doubts
+
+    def tally(self, names: Iterable[str]) -> Tally:
+        """Return the votes on these images; labels of other images count for their annotators only."""
+        shape = len(self.images), len(CHOICES)
+        cell = self.image.astype(numpy.int64) * len(CHOICES) + self.choice
+        counts = numpy.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+        wanted = dict.fromkeys(names)
+        rows: Any = counts.tolist()
+        votes = dict(zip(self.images, rows, strict=True))
+        agreed, compared = _compare(self, counts, numpy.array([image in wanted for image in self.images], bool))
+        labels = numpy.bincount(self.annotator, minlength=len(self.annotators))
+        order = numpy.argsort(self.annotator, kind="stable")
+        durations = numpy.split(self.seconds[order], numpy.cumsum(labels)[:-1])
+        numbers = zip(labels.tolist(), map(_median, durations), agreed.tolist(), compared.tolist(), strict=True)
+        annotators = [Tallied(name, *each) for name, each in zip(self.annotators, numbers, strict=True) if each[0]]
+        return Tally({name: votes.get(name, [0] * len(CHOICES)) for name in wanted}, annotators)
 
 
 @dataclass
@@ -82,8 +116,6 @@ def read_columns(parts: Iterable[bytes], names: Iterable[str]) -> Columns | None
 
 
 def _read(parts: Iterable[bytes]) -> _Rows | None:
-    import numpy
-
     images, annotators, durations = (defaultdict[bytes, int](count().__next__) for _ in range(3))
     values = {value: number for number, value in enumerate(_VALUES)}
     columns: list[list[Numbers]] = [[] for _ in range(5)]
@@ -124,8 +156,6 @@ def _whole_lines(parts: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _count(rows: _Rows, images: list[str], annotators: list[str], names: set[str]) -> Columns:
-    import numpy
-
     numbers = {name: number for number, name in enumerate(dict.fromkeys(annotators))}
     annotator = numpy.array([numbers[name] for name in annotators], numpy.uint32)[rows.annotator]
     doubts = Doubts()
@@ -152,8 +182,6 @@ def _count(rows: _Rows, images: list[str], annotators: list[str], names: set[str
 
 def _last_of_each(image: Numbers, annotator: Numbers, time: Numbers) -> Numbers:
     """Return where the label with the latest time of each image and annotator is; of equal times, the last one."""
-    import numpy
-
     order: Numbers = numpy.lexsort((time, annotator, image))  # stable
     changes = (numpy.diff(image[order]) != 0) | (numpy.diff(annotator[order]) != 0)
     last: Numbers = order[numpy.append(changes, True)[: len(order)]]  # there may be none
@@ -168,56 +196,14 @@ def _targets(images: list[str], names: set[str]) -> list[str]:
     return [image if image in names else alike.get(plain_name(image), image) for image in images]
 
 
-@dataclass
-class Tallied:
-    """What one annotator did: labels, the median seconds of one, and how often like the majority of the others."""
-
-    name: str
-    labels: int
-    seconds: float | None
-    agreed: int
-    compared: int
-
-
-@dataclass
-class Tally:
-    """The votes on each image that is asked for, one number for each of CHOICES, and what each annotator did."""
-
-    votes: dict[str, list[int]]
-    annotators: list[Tallied]
-
-    @classmethod
-    def of(cls, columns: Columns, names: Iterable[str]) -> Tally:
-        """Return the tally of the labels; those of other images count for their annotators only."""
-        import numpy
-
-        shape = len(columns.images), len(CHOICES)
-        cell = columns.image.astype(numpy.int64) * len(CHOICES) + columns.choice
-        counts = numpy.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
-        wanted = dict.fromkeys(names)
-        rows: Any = counts.tolist()
-        votes = dict(zip(columns.images, rows, strict=True))
-        agreed, compared = _compare(columns, counts, numpy.array([image in wanted for image in columns.images], bool))
-        labels = numpy.bincount(columns.annotator, minlength=len(columns.annotators))
-        order = numpy.argsort(columns.annotator, kind="stable")
-        durations = numpy.split(columns.seconds[order], numpy.cumsum(labels)[:-1])
-        numbers = zip(labels.tolist(), map(_median, durations), agreed.tolist(), compared.tolist(), strict=True)
-        annotators = [Tallied(name, *each) for name, each in zip(columns.annotators, numbers, strict=True) if each[0]]
-        return cls({name: votes.get(name, [0] * len(CHOICES)) for name in wanted}, annotators)
-
-
 def _median(seconds: Numbers) -> float | None:
     """Return the median of the numbers, None if all are NaN."""
-    import numpy
-
     known = seconds[~numpy.isnan(seconds)]
     return float(numpy.median(known)) if len(known) else None
 
 
 def _compare(columns: Columns, counts: Numbers, is_wanted: Numbers) -> tuple[Numbers, Numbers]:
     """Return of each annotator how often the others have a majority on an image, and how often it is the same."""
-    import numpy
-
     agrees, differs = (numpy.zeros(counts.shape, bool) for _ in range(2))  # whether a vote does so on an image
     for choice in range(len(CHOICES)):
         others = counts.copy()

@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.aws.s3.append_object import AppendObject
 from lab2.aws.session import AwsSession
 from lab2.errors import UserError
-from lab2.labelling.labels.columns import Columns, read_columns
 from lab2.labelling.labels.csv_dialect import ANSI, HEADER, CsvDialect, decode
 from lab2.labelling.labels.doubts import Doubts
 from lab2.labelling.labels.label import Label, LabelOrder, Votes, without_withdrawn
 from lab2.text_encodings import UTF_8
+
+if TYPE_CHECKING:
+    from lab2.labelling.labels.columns import Columns
 
 HEAD_BYTES = 4096  # in which the header of a label file is looked for
 _BLANK = b"\xef\xbb\xbf\xff\xfe\0\r\n "
@@ -53,7 +56,6 @@ class LabelIndex:
         self._unread += labels
 
     def missing(self, labels: Sequence[Label]) -> list[Label]:
-        assert self.appends
         self.read()
         by_identity = {label.identity: label for label in labels}
         return [label for identity, label in by_identity.items() if identity not in self.identities]
@@ -157,6 +159,8 @@ class LabelFile:
         self.look()
         if self._object.complete:
             return None
+        from lab2.labelling.labels.columns import read_columns  # numpy, for a large file only
+
         found = read_columns(self._object.store.read_in_parts(), names)
         self._doubts = found.doubts if found else None
         return found

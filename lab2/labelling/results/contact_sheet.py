@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lab2.errors import UserError, internal_error
-from lab2.labelling.display.drawing import SIDE, contact_sheet
+from lab2.labelling.display.layout import SHEET_SIDE
 from lab2.labelling.labels.choices import BY_VALUE, CHOICES, Colour
 from lab2.labelling.pictures.decoding.decoder import Decoder
 from lab2.labelling.pictures.image_store import Image, ImageStore
 from lab2.labelling.pictures.picture import Picture, UnreadableImage
 from lab2.labelling.results.report import Verdict
 from lab2.system.whole_file import write_whole
+from lab2.system.worker_process import quiet_opencv
 from lab2.terminal import counted, printable, remark
 
 MAX_PICTURES = 60
@@ -38,7 +39,7 @@ def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: ImageSto
 
     def load(image: Image) -> Picture | None:
         try:
-            return decoder.decode(images.fetch(image), SIDE, SIDE)
+            return decoder.decode(images.fetch(image), SHEET_SIDE, SHEET_SIDE)
         except UnreadableImage:
             return None
         except UserError:
@@ -52,7 +53,10 @@ def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: ImageSto
     cells = [
         (picture, _caption(verdict), _colour(verdict)) for picture, (_, verdict) in zip(pictures, shown, strict=True)
     ]
-    data = contact_sheet(cells, suffix)
+    quiet_opencv()
+    from lab2.labelling.display.drawing import draw_contact_sheet  # OpenCV, for nobody else in this process
+
+    data = draw_contact_sheet(cells, suffix)
     try:
         _write(path, data)
     except OSError as error:

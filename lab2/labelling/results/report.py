@@ -10,13 +10,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
+from typing import TYPE_CHECKING
 
 from lab2.labelling.labels.choices import CHOICES
-from lab2.labelling.labels.columns import Columns, Tally
 from lab2.labelling.labels.label import Label, Votes, by_image
 from lab2.labelling.pictures.image_store import original_name
 from lab2.labelling.results.agreement import Comparison, compared_with_others, fleiss_kappa, krippendorff_alpha
 from lab2.terminal import align, column_widths, harmless_cell, printable
+
+if TYPE_CHECKING:  # numpy is imported for a large label file only
+    from lab2.labelling.labels.columns import Columns
 
 ENOUGH_LABELS = 3  # an image with so many labels or more is counted as "3+"
 MAX_DISPUTED = 10  # images that the report names
@@ -107,7 +110,7 @@ class Report:
     @classmethod
     def of_columns(cls, images: Iterable[str], columns: Columns) -> Report:
         """Return the report on images with the labels in columns: what `of` returns for the same labels."""
-        tally = Tally.of(columns, images)
+        tally = columns.tally(images)
         verdicts = [Verdict(image, tuple(votes)) for image, votes in tally.votes.items()]
         annotators = [
             Annotator(each.name, each.labels, each.seconds, Comparison(each.agreed, each.compared))

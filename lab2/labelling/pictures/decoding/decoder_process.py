@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from typing import Any
 
@@ -10,16 +9,20 @@ from lab2.errors import internal_error
 from lab2.labelling.pictures.decoding import limits
 from lab2.labelling.pictures.decoding.opencv_check import problem_of_opencv
 from lab2.labelling.pictures.picture import UnreadableImage
-from lab2.system.worker_process import Channel, Frame, quiet_opencv
+from lab2.system.worker_process import Channel, Frame, limit_memory, quiet_opencv
 
-MAX_MEMORY_BYTES = 6 * 2**30  # of address space: OpenCV reserves much and uses little
+MAX_MEMORY_BYTES = 6 * 2**30  # of address space: OpenCV reserves much and uses little. MAX_PIXELS keeps it small, too
 NO_LIMIT = "The memory for decoding pictures can't be limited here ({}); they are decoded without a limit."
 
 
 def main(channel: Channel) -> None:
     quiet_opencv()
     limits.prepare_opencv()
-    said = [warning] if (warning := limit_memory()) else []  # goes with the first reply
+    said = []  # goes with the next reply
+    try:
+        limit_memory(MAX_MEMORY_BYTES)
+    except (ValueError, OSError) as error:
+        said.append(NO_LIMIT.format(error))
     problem = problem_of_opencv()
     while True:
         question, data = channel.receive()
@@ -55,15 +58,3 @@ def answer(question: dict[str, Any], data: bytes) -> Frame:
     if "quality" in question:
         _, pixels = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, question["quality"]])
     return size, pixels.tobytes()
-
-
-def limit_memory() -> str:
-    """Limit this process's memory; return what to tell the user if Linux refuses to (`ulimit -v`)."""
-    if sys.platform == "linux":  # macOS refuses, Windows has no such limit: MAX_PIXELS alone keeps it small there
-        import resource
-
-        try:
-            resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
-        except (ValueError, OSError) as error:
-            return NO_LIMIT.format(error)
-    return ""
