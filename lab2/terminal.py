@@ -73,7 +73,7 @@ def align(cells: Sequence[str], widths: Sequence[int], gap: int = 2) -> str:
 
 
 def draws_over(stream: TextIO) -> bool:
-    """Tell whether a stream is a terminal on which a line can be drawn over, and colours can be."""
+    """Return whether a stream is a terminal on which a line can be drawn over, and colours can be."""
     unknown = "" if sys.platform == "win32" else "dumb"
     return stream.isatty() and os.environ.get("TERM", unknown) != "dumb"
 
@@ -85,7 +85,9 @@ class Progress:
     """
 
     def __init__(self, total: int, unit: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self.total, self.unit, self.clock = total, unit, clock
+        self.total = total
+        self.unit = unit
+        self.clock = clock
         self._due = clock() + MOMENT if draws_over(sys.stderr) and not _quiet else float("inf")
         self._drawn = False
         self._past: list[tuple[float, int]] = []  # when how many were done, once a second

@@ -30,12 +30,15 @@ class OutageReporter:
     def __init__(
         self, what: str, say: Callable[[str], None] | None = None, give_up: Callable[[UserError], None] | None = None
     ) -> None:
-        self.what, self.say, self.give_up = what, say or _print, give_up
-        self.tries = 0
-        self.since = 0.0
-        self.rejections = 0
-        self._last_failure = self._recovered = -math.inf
-        self._hopeless_since = math.inf
+        self.what = what
+        self.say = say or _print
+        self.give_up = give_up
+        self.tries = 0  # that have failed since it last worked
+        self.since = 0.0  # when the first of them failed; this and the next three are monotonic seconds
+        self.rejections = 0  # items given up in a row
+        self._last_failure = -math.inf
+        self._recovered = -math.inf  # when the last outage ended
+        self._hopeless_since = math.inf  # when an error came that no waiting can mend
         self._lock = threading.Lock()
 
     @property

@@ -43,6 +43,12 @@ def _message(record: dict[str, Any]) -> Message:
     values = record["messageAttributes"].items()
     attributes = {name: value["stringValue"] for name, value in values if value.get("stringValue") is not None}
     system = record["attributes"]
-    sent, receives = int(system["SentTimestamp"]) / 1000, int(system["ApproximateReceiveCount"])
-    sender = system.get("SenderId", "")
-    return Message(record["messageId"], record["receiptHandle"], record["body"], attributes, sent, receives, sender)
+    return Message(
+        record["messageId"],
+        record["receiptHandle"],
+        record["body"],
+        attributes,
+        sent=int(system["SentTimestamp"]) / 1000,
+        receives=int(system["ApproximateReceiveCount"]),
+        sender=system.get("SenderId", ""),
+    )

@@ -52,7 +52,9 @@ class Session:
         decodes: bool,
         local: bool,
     ) -> None:
-        self.state, self.display, self.local = state, display, local
+        self.state = state
+        self.display = display
+        self.local = local
         self._news: list[str] = []
         self._images = BackgroundTask(lambda: persist(connect, OutageReporter("Connecting"), self.patience))
         self._outbox = BackgroundTask(self._open_outbox)
@@ -165,6 +167,6 @@ def _patiently(work: BackgroundTask[T]) -> T:
 
 
 def _wants_window(display: str | None) -> bool:
-    """Tell whether to try a window: not if answers are piped into standard input."""
+    """Return whether to try a window: not if answers are piped into standard input."""
     desktop = sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY"))
     return display == "window" or (display is None and desktop and sys.stdin.isatty())

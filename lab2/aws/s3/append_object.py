@@ -88,7 +88,8 @@ class AppendObject(Generic[Item]):
         missing = self.codec.missing(items)
         if not missing:
             return Outcome.DURABLE
-        started, existed = time.monotonic(), self.etag is not None
+        started = time.monotonic()
+        existed = self.etag is not None
         try:
             self._write(missing)
         except (ClientError, BotoCoreError) as error:

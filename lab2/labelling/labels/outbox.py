@@ -28,7 +28,9 @@ class Outbox:
     """
 
     def __init__(self, aws: AwsSession, folder: Path, say: Callable[[str], None]) -> None:
-        self.aws, self.folder, self.say = aws, folder, say
+        self.aws = aws
+        self.folder = folder
+        self.say = say
         self.saved = 0  # labels of this run that are safe in S3
         self.file = OutboxFile(folder)
         self._label_file = LabelFile(aws)
@@ -89,7 +91,8 @@ class Outbox:
                 labels = self._append()
         except BaseException as error:
             if not is_outage(error):  # what this object knows may be half the truth: the next one reads it again
-                self._label_file, self._in_doubt = LabelFile(self.aws), True
+                self._label_file = LabelFile(self.aws)
+                self._in_doubt = True
             raise
         self._has_given_up = False
         self.file.remove(labels)

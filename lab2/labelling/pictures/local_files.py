@@ -109,7 +109,7 @@ def files_of(path: Path) -> tuple[list[Path], list[Path], int]:
 
 
 def is_picture_name(path: Path) -> bool:
-    """Tell whether a file says by its name that it is a picture."""
+    """Return whether the name of a file says that it is a picture."""
     return path.suffix.lower() in PICTURE_SUFFIXES
 
 

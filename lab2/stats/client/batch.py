@@ -98,7 +98,8 @@ class BatchRequest:
     def show_earlier(self) -> None:
         """Print on stderr what has come of answers to earlier runs."""
         with self._change:
-            earlier, self._earlier = self._earlier, []
+            earlier = self._earlier
+            self._earlier = []
         if earlier:
             print_table([(EARLIER, found.answer) for found in earlier if found.answer], sys.stderr)
             self.earlier += len(earlier)

@@ -220,7 +220,8 @@ class Conversation:
         self._handle_until(lambda: bool(self._arrived or self._not_receiving), seconds)
         if self._not_receiving and not self._arrived:
             raise self._not_receiving
-        received, self._arrived = self._arrived, []
+        received = self._arrived
+        self._arrived = []
         self._print(received, exchange)
         time.sleep(exchange.delete(received))
 

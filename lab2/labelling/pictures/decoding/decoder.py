@@ -76,7 +76,8 @@ class Decoder:
         try:
             return self._process.ask(question, data, PATIENCE_S[question["alone"]])
         except ProcessDied as death:
-            died, self._process = self._process, WorkerProcess(MODULE)
+            died = self._process
+            self._process = WorkerProcess(MODULE)
             died.close()  # only now: if no process can be started, this one goes on saying that it died
             reason = "decoding it takes too long" if isinstance(death, NoReply) else "decoding it crashes OpenCV"
             raise UnreadableImage(reason) from None
