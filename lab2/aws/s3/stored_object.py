@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COPY_FROM_BYTES = 5 * 2**20  # S3 accepts a smaller part only as the last one of an upload
 LARGEST_WHOLE_BYTES = 32 * 2**20  # sent at each append; some 350,000 labels
-PART_BYTES = 2**20  # of an object that is not read as a whole
+PART_BYTES = 2**18  # of an object that is not read as a whole
 UNCHANGED_CODES = {"304", "NotModified"}
 RANGE_CODES = {"InvalidRange", "416"}  # the object is shorter
 CONTENT_TYPES = {"csv": "text/csv", "jsonl": "application/x-ndjson"}  # by what a key ends with
