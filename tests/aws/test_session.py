@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timezone
+from typing import Any
+
 import boto3
 import pytest
+from botocore.utils import parse_timestamp
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import World
 
-from lab2.aws.session import OLDEST_BOTO3, AwsSession
+from lab2.aws.session import OLDEST_BOTO3, AwsSession, time_of_reply
 from lab2.errors import UserError
 
 
@@ -33,3 +37,18 @@ def test_who_may_not_ask_for_a_bucket_finds_the_one_that_is_there(
     assert AwsSession().bucket == shared
     AwsSession().s3.delete_bucket(Bucket=shared)
     assert AwsSession().bucket == f"{shared}-an"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-11-29T09:00:00.000Z", "2026-11-29T09:00:00Z", "20261129T090000Z", "2026-11-29T09:00:00.000+02:00",
+     "Sun, 29 Nov 2026 09:00:00 GMT", 1_795_942_800, "1795942800", "1795942800.5"],
+)  # fmt: skip
+def test_a_time_is_what_botocore_reads(text: Any) -> None:
+    assert time_of_reply(text) == parse_timestamp(text)
+
+
+def test_the_times_of_a_list_are_read_without_dateutil(world: World) -> None:
+    world.aws.s3.put_object(Bucket=world.aws.bucket, Key="underbase/a")
+    (entry,) = AwsSession().s3.list_objects_v2(Bucket=world.aws.bucket, Prefix="underbase/a")["Contents"]
+    assert entry["LastModified"].tzinfo is timezone.utc
