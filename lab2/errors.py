@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from lab2.terminal import printable
 
-MAX_TRACEBACKS = 1_000_000  # bytes of tracebacks that one process writes
+MAX_TRACEBACK_BYTES = 1_000_000  # that one process writes
 
 _traceback_file = ""  # of this process, once it has one
 _tracebacks: list[Callable[[str, str], object]] = []  # who takes a sentence and its traceback, in the place of a file
@@ -59,7 +59,7 @@ def _write_traceback(text: str) -> str:
     if not _traceback_file or not os.path.exists(_traceback_file):
         handle, _traceback_file = tempfile.mkstemp(prefix="lab2-error-", suffix=".log")  # readable by us alone
         os.close(handle)
-    if os.path.getsize(_traceback_file) < MAX_TRACEBACKS:
+    if os.path.getsize(_traceback_file) < MAX_TRACEBACK_BYTES:
         with open(_traceback_file, "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}\n{text}\n")
     return _traceback_file

@@ -13,9 +13,8 @@ from typing import TextIO
 JOINERS = "\u200c\u200d"  # many scripts and emoji are spelt with them
 _SHOWN = JOINERS + "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 FORMULA_STARTS = tuple("=+-@\t\r")
-MOMENT = 0.5  # seconds without a word
-PACE = 30  # seconds whose pace tells how long the rest takes
-
+SILENT_S = 0.5  # after which work shows that it is under way
+PACE_S = 30  # whose pace says how long the rest takes
 
 _quiet = False
 
@@ -79,16 +78,16 @@ def draws_over(stream: TextIO) -> bool:
 
 
 class Progress:
-    """Context of a bar on a terminal's stderr once it takes more than a moment; called with how many are done.
+    """Context of a progress bar on a terminal's stderr, for work that takes more than a moment.
 
-    It tells how long the rest will take at the pace of the last half minute.
+    It is called with how many are done, and estimates the time left from the pace of the last half minute.
     """
 
     def __init__(self, total: int, unit: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = total
         self.unit = unit
         self.clock = clock
-        self._due = clock() + MOMENT if draws_over(sys.stderr) and not _quiet else float("inf")
+        self._due = clock() + SILENT_S if draws_over(sys.stderr) and not _quiet else float("inf")
         self._drawn = False
         self._past: list[tuple[float, int]] = []  # when how many were done, once a second
 
@@ -111,7 +110,7 @@ class Progress:
 
     def _left(self, now: float, done: int) -> str:
         if not self._past or now - self._past[-1][0] >= 1:
-            self._past = [*self._past[-PACE:], (now, done)]
+            self._past = [*self._past[-PACE_S:], (now, done)]
         since, before = self._past[0]
         if now - since < 2 or done == before:
             return ""

@@ -25,7 +25,7 @@ from lab2.labelling.pictures import samples
 from lab2.labelling.pictures.decoding.encode import MAGIC
 from lab2.labelling.pictures.image_store import ImageStore
 from lab2.labelling.pictures.local_files import completions, given_paths, typed_paths
-from lab2.labelling.pictures.uploader import UPLOADS, upload
+from lab2.labelling.pictures.uploader import PARALLEL_UPLOADS, upload
 from lab2.labelling.results.contact_sheet import MAX_PICTURES, suffix_of_sheet, write_sheet
 from lab2.labelling.results.export import Export, Format
 from lab2.labelling.results.label_studio import TASKS, encode_tasks, find_new, read_tasks
@@ -76,7 +76,7 @@ def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
 
     def connect() -> ImageStore:
         endpoint = stack.enter_context(emulator.running()) if options.local else None
-        aws = AwsSession(options.bucket, UPLOADS, endpoint)
+        aws = AwsSession(options.bucket, PARALLEL_UPLOADS, endpoint)
         images = ImageStore(aws, state)
         make_clients(aws)
         if needs.listing:
@@ -196,7 +196,7 @@ def export(session: Session, options: argparse.Namespace) -> int:
     session.send_waiting()
     store = session.images
     images = session.persist("Listing the pictures", lambda: list(store.all()))
-    wanted = TrainingSet.of(images, session.votes(), options.min_votes, options.ties)
+    wanted = TrainingSet.from_votes(images, session.votes(), options.min_votes, options.ties)
     session.tell()
     outages = OutageReporter("Fetching pictures")
     work = Export(

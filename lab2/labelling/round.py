@@ -13,15 +13,15 @@ from lab2.labelling.labels.choices import BY_VALUE, WITHDRAWN, majority
 from lab2.labelling.labels.label import Label, by_image
 from lab2.labelling.labels.timestamps import Clock
 from lab2.labelling.pictures.decoding.decoder import Decoder
-from lab2.labelling.pictures.image_store import PAGE, Image
+from lab2.labelling.pictures.image_store import PAGE_KEYS, Image
 from lab2.labelling.pictures.picture import Picture
-from lab2.labelling.session import LAST_EFFORT, Session
+from lab2.labelling.session import FLUSH_TIMEOUT_S, Session
 from lab2.system.worker_process import ProcessDied
 from lab2.terminal import counted, printable
 from lab2.workers import BackgroundTask
 
-ROUND = 4  # images
-TELL = 0.2  # seconds between looks at whether an outage is to be told while no picture is there yet
+ROUND_PICTURES = 4
+OUTAGE_CHECK_S = 0.2  # between two looks at whether an outage is to be reported, while no picture is there yet
 
 
 def label_round(session: Session, annotator: str, useful: bool) -> None:
@@ -39,7 +39,7 @@ def label_round(session: Session, annotator: str, useful: bool) -> None:
     before = outbox.saved
     with suppress(KeyboardInterrupt):
         ask_round(session, decoder, candidates, annotator)
-    outbox.flush(LAST_EFFORT)
+    outbox.flush(FLUSH_TIMEOUT_S)
     session.tell()
     print(f"{counted(outbox.saved - before, 'label')} safe in S3", end="")
     print(f", {outbox.waiting} waiting on this disk to be sent." if outbox.waiting else ".", flush=True)
@@ -47,16 +47,15 @@ def label_round(session: Session, annotator: str, useful: bool) -> None:
 
 def pick_useful(session: Session, sample: list[Image], annotator: str) -> list[Image]:
     """Return the images that this person has not labelled, most useful last, otherwise in random order."""
-    session.outbox.flush(LAST_EFFORT)
+    session.outbox.flush(FLUSH_TIMEOUT_S)
     given = session.votes()
     votes = by_image(given, (image.name for image in sample))
 
     def need(image: Image) -> int | None:
         return usefulness(votes.get(image.name, {}), annotator)
 
-    if (
-        len(sample) == PAGE and sum(need(image) == 0 for image in sample) < ROUND
-    ):  # there may be unlabelled images on other pages
+    unlabelled = sum(need(image) == 0 for image in sample)
+    if len(sample) == PAGE_KEYS and unlabelled < ROUND_PICTURES:  # there may be more on other pages
         sample = list(session.images.all())
         votes = by_image(given, (image.name for image in sample))
         random.shuffle(sample)
@@ -74,7 +73,7 @@ def ask_round(session: Session, decoder: Decoder, candidates: list[Image], annot
             candidates, lambda data: decoder.decode(data, *screen.box), decoder.preview, outages
         )
 
-    count = min(ROUND, len(candidates))
+    count = min(ROUND_PICTURES, len(candidates))
     arriving = {BackgroundTask(load).future for _ in range(count)}
     pictures: list[tuple[Image, Picture]] = []
     given: set[int] = set()  # the pictures that have a label of this round
@@ -82,7 +81,7 @@ def ask_round(session: Session, decoder: Decoder, candidates: list[Image], annot
     try:
         while at < count:
             if at == len(pictures):  # the first to arrive is shown first
-                arrived, arriving = wait(arriving, TELL, FIRST_COMPLETED)
+                arrived, arriving = wait(arriving, OUTAGE_CHECK_S, FIRST_COMPLETED)
                 pictures += [found for future in arrived if (found := future.result())]
                 count = len(pictures) + len(arriving)
                 session.tell()

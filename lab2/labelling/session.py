@@ -25,12 +25,12 @@ from lab2.labelling.pictures.decoding.opencv_check import HEADLESS
 from lab2.labelling.pictures.image_store import ImageStore
 from lab2.labelling.results.report import Report
 from lab2.system.worker_process import ProcessDied
-from lab2.terminal import MOMENT, counted, remark
+from lab2.terminal import SILENT_S, counted, remark
 from lab2.workers import BackgroundTask
 
 T = TypeVar("T")
 
-LAST_EFFORT = 15.0  # seconds to wait for labels on their way to S3, unless that fails
+FLUSH_TIMEOUT_S = 15.0  # for labels on their way to S3, unless that fails
 
 
 class Session:
@@ -75,7 +75,7 @@ class Session:
         """Send the labels that wait on this disk, if it can be used; what is said of that goes to the user now."""
         _ = self.images  # without a connection there is no outbox either, and its error is raised
         try:
-            self.outbox.flush(LAST_EFFORT)
+            self.outbox.flush(FLUSH_TIMEOUT_S)
         except UserError as problem:
             self.say(str(problem))
         self.tell()
@@ -92,7 +92,7 @@ class Session:
         """Return the report on images."""
         names = list(images)
         columns = self._read(lambda file: file.columns(names))
-        return Report.of_columns(names, columns) if columns else Report.of(names, self.votes())
+        return Report.from_columns(names, columns) if columns else Report.from_votes(names, self.votes())
 
     def _read(self, read: Callable[[LabelFile], T]) -> T:
         aws = self.images.aws
@@ -142,7 +142,7 @@ class Session:
         with suppress(KeyboardInterrupt, UserError):
             # Where there is no connection, the user has waited for it already.
             if not self._images.failed() and (self._outbox.result() or self.local or labels_wait(self.state)):
-                self._outbox.get().flush(LAST_EFFORT)
+                self._outbox.get().flush(FLUSH_TIMEOUT_S)
         outbox = self._outbox.result()
         waiting = outbox.waiting if outbox else 0
         if outbox:
@@ -161,7 +161,7 @@ class Session:
 
 
 def _patiently(work: BackgroundTask[T]) -> T:
-    if not work.done(MOMENT) and sys.stderr.isatty():
+    if not work.done(SILENT_S) and sys.stderr.isatty():
         remark("Connecting ...")
     return work.get()
 

@@ -45,8 +45,8 @@ REGION = "us-east-1"
 ACCOUNT = "000000000000"
 DEPLOYED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 BESIDE = "LAB2_BESIDE_EMULATOR"  # set for the process that runs beside the emulator, and for nobody else
-JOIN_PATIENCE = 5  # seconds in which an emulator that runs already must answer, if its port is the right one
-PATIENCE = 60  # seconds for the emulator to start or to stop; it takes about one on a quiet machine
+JOIN_TIMEOUT_S = 5  # in which an emulator that runs already must answer, if its port is the right one
+START_TIMEOUT_S = 60  # for the emulator to start or to stop; on a quiet machine it takes about a second
 
 
 @contextmanager
@@ -79,8 +79,8 @@ def running(service: str | None = None) -> Iterator[Endpoint]:
         finally:
             with _folder_errors(), locked(HOME / "starting.lock"):
                 if lock(users.fileno()):  # alone: we are the last
-                    server.stop(PATIENCE)
-                    emulator.stop(PATIENCE)
+                    server.stop(START_TIMEOUT_S)
+                    emulator.stop(START_TIMEOUT_S)
 
 
 @contextmanager
@@ -130,7 +130,7 @@ def _bring_up(emulator: Daemon, port: int, aws: AwsSession) -> None:
     doesn't come up with that, it starts again without it, and the stack is made anew around the bucket that is there.
     """
     if emulator.is_running():
-        if not _becomes_healthy(emulator, port, JOIN_PATIENCE):
+        if not _becomes_healthy(emulator, port, JOIN_TIMEOUT_S):
             raise UserError(
                 f"The emulator of this folder runs, but not on port {port}. Set GATEWAY_PORT as for the programs that "
                 "use it, or stop them."
@@ -166,7 +166,7 @@ def _start_and_deploy(emulator: Daemon, port: int, aws: AwsSession) -> None:
         _start(emulator, port)
         _deploy(aws)
     except UserError:
-        emulator.stop(PATIENCE)
+        emulator.stop(START_TIMEOUT_S)
         raise
 
 
@@ -199,7 +199,7 @@ def _start(emulator: Daemon, port: int) -> None:
         TMPDIR=str(HOME),
         LOG_LEVEL="WARNING",
     )
-    if not _becomes_healthy(emulator, port, PATIENCE):
+    if not _becomes_healthy(emulator, port, START_TIMEOUT_S):
         raise UserError(f"The local emulator did not start. The reason is in {emulator.log}")
 
 
@@ -275,7 +275,7 @@ def _import_bucket(aws: AwsSession) -> None:
 
 def _wait_for_stack(aws: AwsSession) -> None:
     """Return as soon as the stack is deployed; UserError if it can't be."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + START_TIMEOUT_S
     while (status := _stack_status(aws)) not in DEPLOYED:
         if time.monotonic() > deadline or not status.endswith("_IN_PROGRESS"):
             raise UserError(

@@ -18,7 +18,7 @@ from lab2.system.file_lock import lock, locked
 from lab2.system.whole_file import write_whole
 
 IMPORTABLE = Path(__file__).resolve().parents[2]
-TICK = 0.02  # seconds between two looks whether it has started or stopped
+POLL_S = 0.02  # between two looks whether it has started or stopped
 
 
 class Daemon:
@@ -55,7 +55,7 @@ class Daemon:
                 **_in_the_background(),
             )
         while process.poll() is None and not self.is_running():
-            time.sleep(TICK)
+            time.sleep(POLL_S)
 
     def stop(self, patience: float) -> None:
         """Stop what `start` has started, if it lives; return when it has ended, or after `patience` seconds."""
@@ -69,7 +69,7 @@ class Daemon:
                 _end(number)
             deadline = time.monotonic() + patience
             while self.is_running() and time.monotonic() < deadline:
-                time.sleep(TICK)
+                time.sleep(POLL_S)
             if sys.platform == "win32" and self.is_running():
                 _end(number)  # at once, without cleaning up
         self.pid.unlink()
@@ -86,7 +86,7 @@ class Daemon:
 
     def _end_when_wished(self) -> None:
         while not self.wish.exists():
-            time.sleep(TICK)
+            time.sleep(POLL_S)
         _thread.interrupt_main(signal.SIGTERM)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
-RETRY = 0.02  # seconds; a blocking lock of Windows can't be interrupted by Ctrl-C
+RETRY_S = 0.02  # a blocking lock of Windows can't be interrupted by Ctrl-C
 
 
 def lock(file: int, *, shared: bool = False, wait: bool = False) -> bool:
@@ -35,7 +35,7 @@ def lock(file: int, *, shared: bool = False, wait: bool = False) -> bool:
     while not _lock_on_windows(file, shared):
         if not wait:
             return False
-        time.sleep(RETRY)
+        time.sleep(RETRY_S)
     return True
 
 

@@ -397,7 +397,7 @@ def test_an_interrupted_file_says_what_was_sent_and_what_came_back(world: World)
 def test_an_answer_that_waits_for_the_line_before_it_longer_than_its_lease_is_shown_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_TIMEOUT", 2)
+    monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_S", 2)
     with ExitStack() as stack:
         request = BatchRequest(connect(AwsSession(), ME, False, stack), [("1", [1.0]), ("2", [2.0])])
         first, second = (each.id for each in request.requests)
@@ -441,7 +441,7 @@ def private_queues(world: World) -> list[str]:
 def test_an_answer_received_while_others_could_not_be_released_is_shown_later(
     proxied: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_TIMEOUT", 1)  # it comes back after that
+    monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_S", 1)  # it comes back after that
     put_answer(proxied, "[6]")
     put_answer(proxied, "[1]", client="you@there")
     (run := Run()).begin(runs_folder())

@@ -21,8 +21,8 @@ from support.world import PATIENCE, Program, World, tries_of_a_refused_call, unt
 from lab2.aws.failures import error_code
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs.message_queue import Outgoing, batches
-from lab2.stats.client.batch import MANY
-from lab2.stats.client.connection import CUT_OFF_S, LOOK_SOON_S, Connection, connect
+from lab2.stats.client.batch import MANY_REQUESTS
+from lab2.stats.client.connection import CUT_OFF_S, SHORT_CHECK_INTERVAL_S, Connection, connect
 from lab2.stats.client.inbox import TAKEOVER_S, Inbox
 from lab2.stats.client.run import Run, run_of, runs_folder
 from lab2.stats.protocol import answer_request, encode_answer, new_id
@@ -259,7 +259,7 @@ def killed_while_asking(world: World, proxy: Proxy, messages: int) -> None:
     until(lambda: sum(world.depth(queue)[0] for queue in queues) == messages)
 
 
-@pytest.mark.parametrize("messages", [MANY, 5], ids=["private queue", "shared queue"])
+@pytest.mark.parametrize("messages", [MANY_REQUESTS, 5], ids=["private queue", "shared queue"])
 def test_answers_to_a_killed_run_are_shown_by_the_next(
     world: World, proxy: Proxy, server: object, messages: int
 ) -> None:
@@ -275,14 +275,14 @@ def test_answers_to_a_killed_run_are_shown_by_the_next(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("messages", [MANY, 5], ids=["private queue", "shared queue"])
+@pytest.mark.parametrize("messages", [MANY_REQUESTS, 5], ids=["private queue", "shared queue"])
 def test_answers_to_a_run_killed_on_another_machine_are_shown_by_a_listener_there_after_a_while(
     world: World, proxy: Proxy, server: object, messages: int
 ) -> None:
     """They are after 90 s, in which a look at private queues is made every 20; here it is seconds."""
-    assert TAKEOVER_S + LOOK_SOON_S <= 120
+    assert TAKEOVER_S + SHORT_CHECK_INTERVAL_S <= 120
     killed_while_asking(world, proxy, messages)
-    quick = "lab2.stats.client.inbox:TAKEOVER_S=6,lab2.stats.client.connection:LOOK_SOON_S=1"
+    quick = "lab2.stats.client.inbox:TAKEOVER_S=6,lab2.stats.client.connection:SHORT_CHECK_INTERVAL_S=1"
     program = "tests/support/with_setting.py", "client.py", quick
     listener = world.start(*program, "listen", "--client", ME, env=elsewhere(world))
     assert listener.stdout
@@ -299,11 +299,11 @@ def test_answers_to_a_killed_run_are_shown_by_a_file_on_stderr_and_not_among_its
     put_answers(world, *(dead.new_id() for _ in range(12)))
     dead.end(outstanding=True)
     path = world.home / "next.txt"
-    path.write_text("7\n" * MANY)
+    path.write_text("7\n" * MANY_REQUESTS)
     process = world.start("client.py", "file", str(path), "--client", ME, "--output", "json")
     output, errors = process.communicate(timeout=2 * PATIENCE)
     assert process.returncode == 0
-    assert [json.loads(line)["numbers"] for line in output.splitlines()] == [[7]] * MANY
+    assert [json.loads(line)["numbers"] for line in output.splitlines()] == [[7]] * MANY_REQUESTS
     assert shown(errors) == ["6"] * 12
     assert sum(map(int, re.findall(r"Found (\d+) answers? to earlier runs", errors))) == 12
     until(lambda: world.depth("lab2_1") == (0, 0))
@@ -470,11 +470,11 @@ def test_where_queues_can_not_be_listed_a_file_is_answered_on_the_shared_queue(
     """So it is under the policy of 1.0: nobody would find a private queue whose run was killed."""
     proxy.on("ListQueues", Fault(refuse=(403, "AccessDenied")), times=ALWAYS)
     path = world.home / "series.txt"
-    path.write_text("7\n" * MANY)
+    path.write_text("7\n" * MANY_REQUESTS)
     arguments = ["file", str(path), "--client", ME, "--output", "json"]
     process = world.start("client.py", *arguments, env={"AWS_ENDPOINT_URL": proxy.url})
     output, _ = process.communicate(timeout=2 * PATIENCE)
-    assert process.returncode == 0 and len(output.splitlines()) == MANY
+    assert process.returncode == 0 and len(output.splitlines()) == MANY_REQUESTS
     assert proxy.calls["CreateQueue"] == 0
 
 

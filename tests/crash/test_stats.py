@@ -18,7 +18,7 @@ from support.requests import ask, assert_all_is_well
 from support.world import PATIENCE, Program, World, until
 
 from lab2.aws.sqs.message_queue import Outgoing
-from lab2.stats.client.batch import MANY
+from lab2.stats.client.batch import MANY_REQUESTS
 from lab2.stats.protocol import encode_request, new_id
 
 LEASE = 60  # seconds for which a request that is received is nobody else's
@@ -177,7 +177,7 @@ def test_client_with_a_private_queue(quick: World, proxy: Proxy, call: str, faul
     start(quick)
     until(lambda: proxy.calls["ReceiveMessage"])
     path = quick.home / "series.txt"
-    path.write_text("".join(f"{number}\n" for number in range(MANY)))
+    path.write_text("".join(f"{number}\n" for number in range(MANY_REQUESTS)))
     victims: list[Program] = []
 
     def is_meant(it: Call) -> bool:
@@ -209,7 +209,7 @@ def test_client_with_a_private_queue(quick: World, proxy: Proxy, call: str, faul
     assert set(first + second) == {json.loads(row["request"])[0] for row in logged}
     assert len(set(first)) == len(first) and len(set(second)) == len(second)
     if "killed" not in fault:
-        assert first == list(range(MANY)) and second == []
+        assert first == list(range(MANY_REQUESTS)) and second == []
 
 
 def _of_client(call: Call, queue: str) -> bool:

@@ -13,10 +13,10 @@ from support.world import PATIENCE, ROOT, Program, World
 
 from lab2.aws.resources import IMAGE_PREFIX
 from lab2.labelling.pictures.image_store import digest
-from lab2.labelling.pictures.uploader import UPLOADS
+from lab2.labelling.pictures.uploader import PARALLEL_UPLOADS
 
 SAMPLE = (ROOT / "underbase" / "b5ee1b165ac3-IMG_0417.jpg").read_bytes()
-MAX_MEMORY = 120  # MB of one process; it takes about 60, however many pictures there are
+MAX_MEMORY_MB = 120  # of one process; it takes about 60, however many pictures there are
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_an_upload_of_many_pictures_goes_on_where_it_was_killed_and_its_memory_i
     assert ended(victims[0])[0] == -signal.SIGKILL
     puts = proxy.calls["PutObject"]
     memory: list[float] = []
-    near_the_end = count - puts - UPLOADS
+    near_the_end = count - puts - PARALLEL_UPLOADS
     proxy.on("PutObject", Fault(before=lambda: memory.extend(peaks(victims[1]))), nth=near_the_end)
     victims.append(upload(world, folder))
     code, output, errors = ended(victims[1])
@@ -144,9 +144,9 @@ def test_an_upload_of_many_pictures_goes_on_where_it_was_killed_and_its_memory_i
     counts = re.fullmatch(r"([\d,]+) uploaded, ([\d,]+) already there, 0 left out.\n", output)
     assert counts
     uploaded, there = (int(part.replace(",", "")) for part in counts.groups())
-    assert uploaded + there == count + 13 and there >= puts - UPLOADS
+    assert uploaded + there == count + 13 and there >= puts - PARALLEL_UPLOADS
     assert proxy.calls["PutObject"] - puts == uploaded  # what was there was not sent again
-    assert len(memory) > 1 and max(memory) < MAX_MEMORY
+    assert len(memory) > 1 and max(memory) < MAX_MEMORY_MB
     assert_all_are_there(world, folder)
 
 

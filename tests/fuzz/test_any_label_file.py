@@ -45,7 +45,7 @@ def test_any_label_file_has_a_form_that_keeps_a_label_or_is_refused(chance: rand
         name = clean_name(junk(chance)) or "a.jpg"
         label = Label(name, chance.choice("01"), clean_name(junk(chance)), "2026-11-23T12:00:00.000Z", "0.8")
         try:
-            form = CsvDialect.of(head)
+            form = CsvDialect.detect(head)
             row = form.encode(label)
         except UserError as problem:
             outcomes[False] += 1

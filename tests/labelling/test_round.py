@@ -14,7 +14,7 @@ from support.world import World
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.labelling.labels.choices import WITHDRAWN
-from lab2.labelling.pictures.image_store import PAGE
+from lab2.labelling.pictures.image_store import PAGE_KEYS
 from lab2.labelling.round import usefulness
 
 
@@ -41,7 +41,7 @@ def test_useful_pictures_are_labelled_by_everybody_before_anybody_sees_one_twice
 
 @pytest.mark.long
 def test_the_last_pictures_without_a_label_are_found_among_thousands(world: World) -> None:
-    names = [f"{number:012x}-a.png" for number in range(0, 2**48, 2**48 // (2 * PAGE + 100))]
+    names = [f"{number:012x}-a.png" for number in range(0, 2**48, 2**48 // (2 * PAGE_KEYS + 100))]
     data = cv2.imencode(".png", numpy.zeros((8, 8, 3), numpy.uint8))[1].tobytes()
     for name in names:
         world.aws.s3.put_object(Bucket=world.aws.bucket, Key=f"underbase/{name}", Body=data)

@@ -21,10 +21,10 @@ from lab2.system.worker_process import Channel
 TITLE = "Hot dog or not"
 GROUND = 32  # the grey behind picture and text
 LONGEST_REPEAT_DELAY_S = 0.7  # after which a key that is held starts to repeat, at most
-ELSEWHERE = 0, 0, 1280, 800  # pixels of a screen that can't be asked for them
-PAINTING_S = 0.7  # for a window to be painted
-OPENINGS = 5  # of a window, until it is painted
-TURN_MS = 10  # between two looks at keys and orders
+DEFAULT_WORK_AREA = 0, 0, 1280, 800  # x, y, width, height in pixels, if there is no X server to ask
+PAINT_TIMEOUT_S = 0.7  # for a window to be painted
+MAX_OPENINGS = 5  # of a window, until it is painted
+KEY_POLL_MS = 10  # between two looks at keys and orders
 TOO_SOON = "Too soon to count."
 MODIFIED = "Not with Ctrl or Alt."
 
@@ -35,7 +35,7 @@ class Canvas:
     def __init__(self, channel: Channel, x11: X11Display | None) -> None:
         self.channel = channel
         self.x11 = x11
-        self.layout = layout(*x11.work_area() if x11 else ELSEWHERE)
+        self.layout = layout(*x11.work_area() if x11 else DEFAULT_WORK_AREA)
         self.picture: Picture | None = None  # None: nothing to answer
         self.brightness = 0  # which of GAMMAS it is shown with
         self.place = ""  # of the picture in its round
@@ -82,7 +82,7 @@ class Canvas:
     def _show(self) -> None:
         opened = not self.is_open
         if opened:
-            for _ in range(OPENINGS):
+            for _ in range(MAX_OPENINGS):
                 self._open()
                 if self._painted():
                     break
@@ -111,7 +111,7 @@ class Canvas:
         self._draw()
         deadline = time.monotonic() + PATIENCE_S / 2
         while not self._visible() and time.monotonic() < deadline:
-            cv2.waitKeyEx(TURN_MS)
+            cv2.waitKeyEx(KEY_POLL_MS)
         cv2.moveWindow(TITLE, self.layout.x, self.layout.y)
         self.is_attached = self.x11 is not None and self.x11.attach()
 
@@ -121,12 +121,12 @@ class Canvas:
         On a busy machine one window in fifty was never painted and got no keys (OpenCV 5.0 with its Qt, 2026-11).
         """
         colour = None
-        deadline = time.monotonic() + PAINTING_S
+        deadline = time.monotonic() + PAINT_TIMEOUT_S
         while self.x11 and self.is_attached and time.monotonic() < deadline:
             colour = self.x11.pixel(4, self.layout.height - 4)
             if colour == (GROUND, GROUND, GROUND):
                 return True
-            cv2.waitKeyEx(TURN_MS)
+            cv2.waitKeyEx(KEY_POLL_MS)
         return colour is None
 
     def _draw(self) -> None:
@@ -147,7 +147,7 @@ class Canvas:
         cv2.imshow(TITLE, canvas)
 
     def _wait_for_key(self) -> None:
-        key = cv2.waitKeyEx(TURN_MS)
+        key = cv2.waitKeyEx(KEY_POLL_MS)
         if not self._visible():
             self.is_open = False
             cv2.destroyAllWindows()

@@ -22,12 +22,8 @@ BY_CHARACTER: dict[str, str] = COMMANDS | {
 PAD_WITHOUT_NUM_LOCK = (0xFF9E, 0xFF9C, 0xFF99, 0xFF9B, 0xFF96, 0xFF9D, 0xFF98, 0xFF95, 0xFF97, 0xFF9A)
 DIGIT_ROW = (19, 10, 11, 12, 13, 14, 15, 16, 17, 18)
 PAD = (90, 87, 88, 89, 83, 84, 85, 79, 80, 81)
-BY_KEYSYM: dict[int, str] = {
-    0xFF08: "u",
-    0x08: "u",
-    0xFF1B: "q",
-    0x1B: "q",
-}  # Backspace and Escape, of Qt and of other toolkits
+# Backspace and Escape, of Qt and of other toolkits.
+BY_KEYSYM: dict[int, str] = {0xFF08: "u", 0x08: "u", 0xFF1B: "q", 0x1B: "q"}
 BY_PLACE: dict[int, str] = {30: "u", 39: "s", 56: BRIGHTER, 24: "q"}
 for _value in BY_VALUE:
     BY_KEYSYM |= dict.fromkeys((0xFFB0 + int(_value), PAD_WITHOUT_NUM_LOCK[int(_value)]), _value)

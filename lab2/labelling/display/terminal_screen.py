@@ -17,7 +17,7 @@ from lab2.system.keyboard import ask, drop_typed_ahead
 from lab2.terminal import draws_over
 
 HELP = ", ".join(f"{choice.value} {choice.title}" for choice in CHOICES) + ", u back, s skip, b brighter, q end"
-LINE = 50  # characters of the line below a picture, at most
+STATUS_WIDTH = 50  # characters of the line below a picture, at most
 
 
 class TerminalScreen:
@@ -29,7 +29,8 @@ class TerminalScreen:
     @property
     def box(self) -> tuple[int, int]:
         columns, lines = shutil.get_terminal_size()
-        below = 1 + math.ceil(LINE / columns) + math.ceil(len(f"{HELP}: 1") / columns)  # lines of text, that may wrap
+        # Lines of text, which may wrap.
+        below = 1 + math.ceil(STATUS_WIDTH / columns) + math.ceil(len(f"{HELP}: 1") / columns)
         return max(1, columns - 1), max(2, 2 * (lines - below))
 
     def ask(self, picture: Picture, name: str, place: str, status: Callable[[], str]) -> tuple[str, float]:

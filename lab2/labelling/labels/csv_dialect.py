@@ -40,7 +40,7 @@ class CsvDialect:
     marked: bool = False  # whether the file starts with a byte order mark, so that its encoding is certain
 
     @staticmethod
-    def of(head: bytes) -> CsvDialect:
+    def detect(head: bytes) -> CsvDialect:
         """Return the dialect of the file that starts with `head`; UserError if that is not a header of labels.
 
         A file that is neither UTF-16 nor UTF-32 is taken for UTF-8; its rows may show that it is ANSI.

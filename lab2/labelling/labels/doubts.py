@@ -64,7 +64,8 @@ class Rows:
         more = f" and {self.count - MAX_NAMED:,} more" if self.count > MAX_NAMED else ""
         return f"line{'s' * (self.count > 1)} {', '.join(map(str, self.lines))}{more}"
 
-    def of(self, one: str, several: str) -> str:
+    def verb(self, one: str, several: str) -> str:
+        """Return the form of a verb that goes with so many rows."""
         return one if self.count == 1 else several
 
 
@@ -104,24 +105,25 @@ class Doubts:
         if self.unclear.count:
             rows = self.unclear
             found.append(
-                f"{rows} can't be understood and {rows.of('is', 'are')} not counted ({rows.example}). "
+                f"{rows} can't be understood and {rows.verb('is', 'are')} not counted ({rows.example}). "
                 f"A row needs an image and a label, {' or '.join(BY_VALUE)}."
             )
         if self.untimed.count:
             rows = self.untimed
             found.append(
-                f"the time of {rows} can't be read ({rows.example}), so {rows.of('it counts', 'they count')} as being "
-                "as new as the newest row above. Write times like 2026-11-28T09:00:00Z."
+                f"the time of {rows} can't be read ({rows.example}), so {rows.verb('it counts', 'they count')} as "
+                "being as new as the newest row above. Write times like 2026-11-28T09:00:00Z."
             )
         if self.tied.count:
             rows = self.tied
             found.append(
-                f"{rows} {rows.of('has', 'have')} the same time ({rows.example}) as another label of the same picture "
-                "and annotator, so the lower row counts. Another program may have shortened times and sorted rows."
+                f"{rows} {rows.verb('has', 'have')} the same time ({rows.example}) as another label of the same "
+                "picture and annotator, so the lower row counts. Another program may have shortened times and sorted "
+                "rows."
             )
         if self.nameless.count:
             rows = self.nameless
-            found.append(f"{rows} {rows.of('has', 'have')} no annotator; labels without one count as one person's.")
+            found.append(f"{rows} {rows.verb('has', 'have')} no annotator; labels without one count as one person's.")
         if self.changed.count:
             rows = self.changed
             found.append(

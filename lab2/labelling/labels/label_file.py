@@ -80,7 +80,8 @@ class LabelIndex:
     def read(self) -> CsvDialect:
         """Take note of the rows that were added; return the dialect of the file. UserError if it has none."""
         if self.dialect is None or not all(isinstance(part, Label) for part in self._unread):
-            self.dialect = CsvDialect.of(self.head())  # somebody else wrote: perhaps the whole file, in another dialect
+            # Somebody else wrote: perhaps the whole file, in another dialect.
+            self.dialect = CsvDialect.detect(self.head())
         for part in self._unread:
             if isinstance(part, Label):
                 self._ends += 1

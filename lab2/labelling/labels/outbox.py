@@ -18,7 +18,8 @@ from lab2.labelling.labels.outbox_file import OutboxFile
 from lab2.terminal import counted
 from lab2.workers import BatchWorker
 
-REST = 3  # times as long as a write takes, labels gather for the next one: it sends the whole file, up to 5 MiB
+# For so many times the length of a write, labels gather for the next one: it sends the whole file, up to 5 MiB.
+LINGER_FACTOR = 3
 
 
 class Outbox:
@@ -38,7 +39,7 @@ class Outbox:
         self._kept: set[Label] = set()  # labels of this run that are not known to be safe
         self._found = set(self.file.labels())  # the same of earlier runs
         self._has_given_up = False  # whether it was said that no waiting mends what fails
-        self._worth_trying = threading.Event()  # set since the last try by a new label, and by the end
+        self._may_work_now = threading.Event()  # set since the last try by a new label, and by the end
         self._saving = BatchWorker(OutageReporter("Saving labels", say, self._give_up), self._save, size=1_000)
         self._saving.put(self._found)
 
@@ -59,7 +60,7 @@ class Outbox:
         except Exception as error:
             raise UserError(f"This label was not saved: {internal_error(error)}") from error
         self._kept.add(label)  # only now: `_save` takes what is no longer in the file for saved
-        self._worth_trying.set()
+        self._may_work_now.set()
         self._saving.put([label])
 
     def flush(self, seconds: float) -> bool:
@@ -73,7 +74,7 @@ class Outbox:
     def close(self) -> None:
         """Stop saving. Labels that are not safe in S3 stay on disk for the next start."""
         self._saving.close()
-        self._worth_trying.set()
+        self._may_work_now.set()
         self.file.close()
 
     def _give_up(self, reason: UserError) -> None:
@@ -81,11 +82,11 @@ class Outbox:
         if not self._has_given_up:
             self._has_given_up = True
             self.say(f"{reason} Labels stay on this disk, and are tried again with the next one and at the next start.")
-        self._worth_trying.wait()
+        self._may_work_now.wait()
 
     def _save(self, _: list[Label]) -> None:
         """Save all labels that wait on disk, this run's or not."""
-        self._worth_trying.clear()
+        self._may_work_now.clear()
         try:
             with user_errors(f"{LABEL_KEY} in bucket {self.aws.bucket}"):
                 labels = self._append()
@@ -112,5 +113,5 @@ class Outbox:
             self._label_file.read_all()
         self._in_doubt = False
         self._label_file.append(labels)
-        self._saving.linger = REST * self._label_file.took
+        self._saving.linger = LINGER_FACTOR * self._label_file.took
         return labels

@@ -13,9 +13,9 @@ from lab2.errors import UserError
 from lab2.labelling.labels.label import Label
 
 NAME = "outbox.sqlite3"
-SEVERAL = ""
-BUSY = 10.0  # seconds to wait while another program writes to the file
-# `sender` is the only run that may have sent the label to S3, SEVERAL if others may have, too. A run that wants to
+ANY_RUN = ""
+BUSY_TIMEOUT_S = 10.0  # while another program writes to the file
+# `sender` is the only run that may have sent the label to S3, ANY_RUN if others may have, too. A run that wants to
 # send a label of another one marks it so first, and reads the whole label file: see `take`.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS waiting (
@@ -39,7 +39,7 @@ class OutboxFile:
         self._removed: set[Label] = set()  # safe in S3, but a full disk kept us from removing them
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA synchronous = FULL")  # a label is on disk before the next picture is shown
             if not _is_on_network(folder):
                 with suppress(sqlite3.OperationalError):  # another program at the file is just changing it
@@ -70,10 +70,10 @@ class OutboxFile:
         """
         found = self._select()
         senders = {sender for _, sender in found}
-        if senders - {self._sender, SEVERAL}:
+        if senders - {self._sender, ANY_RUN}:
             try:
                 with self._lock:
-                    self._db.execute("UPDATE waiting SET sender = ? WHERE sender <> ?", (SEVERAL, self._sender))
+                    self._db.execute("UPDATE waiting SET sender = ? WHERE sender <> ?", (ANY_RUN, self._sender))
             except sqlite3.Error:  # a full disk: others' labels wait until there is room
                 return [label for label, sender in found if sender == self._sender], False
         return [label for label, _ in found], bool(senders - {self._sender})
@@ -123,7 +123,7 @@ class OutboxFile:
 def labels_wait(state: Path) -> bool:
     """Return whether labels wait for any bucket below the folder `state`."""
     for path in state.glob(f"*/{NAME}"):
-        with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=BUSY)) as db:
+        with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as db:
             if db.execute("SELECT 1 FROM waiting").fetchone():
                 return True
     return False

@@ -34,11 +34,11 @@ from lab2.workers import BackgroundTask
 _OUR_NAME = re.compile(r"([0-9a-f]{12})-")
 _BETWEEN_OURS = ("9~", "f~")  # our names start with 0 to 9 and a to f; capitals and the other letters sort behind these
 _CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # but for tabs and line ends, which CSV can quote
-PAGE = 1_000  # keys that S3 lists at a time, at most
+PAGE_KEYS = 1_000  # that S3 lists at a time, at most
 SKIPPED_PAGES = 10
-LONGEST_NAME = 100  # characters
+MAX_NAME_LENGTH = 100  # characters
 MAX_REFUSED = 20  # images in a row before any came: then it is not they that are refused, but we
-TRIES = 5  # of a PUT while another one of the same key is under way
+MAX_PUTS = 5  # of a PUT while another one of the same key is under way
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class ImageStore:
         """Return the images of the next page of the walk; at the end of all names it goes on at their start."""
         page, after = self._page(self._place or "")
         if after is None:  # the first images may have changed since, which does no harm: see `fetch`
-            page = list(dict.fromkeys(page + self._first))[:PAGE]
+            page = list(dict.fromkeys(page + self._first))[:PAGE_KEYS]
             after = page[-1].name if page else ""
         self._place = after
         return page
@@ -213,7 +213,7 @@ class ImageStore:
             try:
                 self.aws.s3.put_object(Bucket=self.aws.bucket, Key=key, Body=data, ContentType=kind, IfNoneMatch="*")
             except Exception as error:
-                if error_code(error) in RACE_CODES and attempt < TRIES:
+                if error_code(error) in RACE_CODES and attempt < MAX_PUTS:
                     time.sleep(conflict_backoff(attempt))
                     continue
                 if error_code(error) not in EXISTS_CODES:
@@ -224,7 +224,7 @@ class ImageStore:
         """Return the images of one LIST behind the name `after`, and the name to go on after: None at the end."""
         with user_errors(f"bucket {self.aws.bucket}"):
             place = self.aws.s3, self.aws.bucket, IMAGE_PREFIX
-            listed, more = list_page(*place, IMAGE_PREFIX + after if after else "", count or PAGE)
+            listed, more = list_page(*place, IMAGE_PREFIX + after if after else "", count or PAGE_KEYS)
         entries = [Image(entry["Key"][len(IMAGE_PREFIX) :], entry["Size"]) for entry in listed]
         images = [image for image in entries if image.name and not image.name.endswith("/")]
         return images, entries[-1].name if more and entries else None
@@ -250,7 +250,7 @@ def stored_name(name: str, hash: str) -> str:
     """
     name = name.removeprefix(f"{hash}-")  # a file that was stored, and has come back
     name = "".join(char if _is_kept(char) else "_" for char in unicodedata.normalize("NFC", name))
-    return f"{hash}-{name.rstrip(' .')[-LONGEST_NAME:] or '_'}"
+    return f"{hash}-{name.rstrip(' .')[-MAX_NAME_LENGTH:] or '_'}"
 
 
 def original_name(name: str) -> str:

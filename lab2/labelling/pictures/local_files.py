@@ -17,14 +17,8 @@ from lab2.labelling.pictures.picture import UnreadableImage
 from lab2.terminal import printable
 
 MAX_BYTES = 100 * 2**20  # of an image file
-SYSTEM_FILES = {
-    "thumbs.db",
-    "ehthumbs.db",
-    "desktop.ini",
-    "__macosx",
-    "@eadir",
-    "icon\r",
-}  # of Windows, macOS and a NAS
+# Of Windows, macOS and a NAS.
+SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "icon\r"}
 PICTURE_SUFFIXES = set(
     ".jpg .jpeg .jpe .jfif .png .apng .gif .webp .bmp .dib .tif .tiff .jp2 .j2k .jxl .avif .heic .heif .mpo .pbm .pgm "  # noqa: SIM905
     ".ppm .pnm .pam .pfm .hdr .exr .ras .tga .ico .psd .svg .dng .cr2 .cr3 .nef .arw .orf .raf .rw2".split()
@@ -63,9 +57,8 @@ def _meant(word: str) -> list[Path]:
         return [Path(path)]
     if not glob.has_magic(path):
         return []
-    folder = next(
-        (parent for parent in Path(path).parents if parent.exists()), Path()
-    )  # brackets in its name are its own
+    # The folder that is there: brackets in its name are no pattern.
+    folder = next((parent for parent in Path(path).parents if parent.exists()), Path())
     pattern = os.path.join(glob.escape(str(folder)), Path(path).relative_to(folder))
     return [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
 

@@ -24,8 +24,8 @@ from lab2.system.keyboard import ask
 from lab2.terminal import Progress, counted, printable
 from lab2.workers import BatchWorker
 
-UPLOADS = 16  # at once
-MAX_MEMORY = 256 * 2**20  # bytes of files that are read at once, or one file
+PARALLEL_UPLOADS = 16
+MAX_READ_BYTES = 256 * 2**20  # of files in memory at once, unless it is a single one
 YES = ("y", "yes")
 FEW_FILES = 5  # more from folders are not uploaded unasked
 UPLOADED, THERE, LEFT_OUT, SKIPPED = "uploaded", "already there", "left out", "skipped"
@@ -82,12 +82,12 @@ class Uploader:
         self._found_in_folders = selection.found_in_folders
         self.count = len(selection.files) + len(self.done)
         self._images: Future[ImageStore] = Future()
-        self._memory = MemoryBudget(MAX_MEMORY)
+        self._memory = MemoryBudget(MAX_READ_BYTES)
         self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
         self._decoder_count = 0
         self._add_decoder().check_opencv()  # only one yet: more would take the CPU from making the connection
         self._worker = BatchWorker(
-            OutageReporter("Uploading"), self._work, size=1, threads=UPLOADS, reject=self._leave_out
+            OutageReporter("Uploading"), self._work, size=1, threads=PARALLEL_UPLOADS, reject=self._leave_out
         )
         self._closing = False
         self._worker.put(copies_together(selection.files))

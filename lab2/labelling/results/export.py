@@ -38,12 +38,12 @@ from lab2.labelling.results.training_set import (
 from lab2.system.whole_file import write_whole
 from lab2.terminal import Progress, counted, harmless_cell, printable
 
-FETCHES = 16  # at once
+PARALLEL_FETCHES = 16
 MARKER = ".lab2-export"  # the file that marks a folder that export made; what is being written is beside it
 MARKER_TEXT = "hotdog.py export made this folder; run it again to bring the folder up to date.\n"
 METADATA = "metadata.csv"
 COLUMNS = ("file_name", "label", "votes", "agreement", "key")
-ABANDONED = 3_600  # seconds after which a file that was never renamed is nobody's
+ABANDONED_S = 3_600  # after which a file that was never renamed is nobody's
 FETCHED, THERE, MOVED = "fetched", "already there", "moved"
 
 
@@ -98,7 +98,7 @@ class Export:
         with self._disk_errors():
             self._open()
             self._present = {name.key: path for path in self._files() if (name := ExportedName.parse(path.name))}
-            with ThreadPoolExecutor(FETCHES) as threads:
+            with ThreadPoolExecutor(PARALLEL_FETCHES) as threads:
                 try:
                     self._wait_for([threads.submit(self._place, example) for example in wanted.examples])
                 except BaseException:
@@ -149,7 +149,7 @@ class Export:
         marker.write_text(MARKER_TEXT)
         for path in self.folder.glob(f"{MARKER}-*"):
             with suppress(FileNotFoundError):  # another export into this folder was done with it
-                if path.stat().st_mtime < time.time() - ABANDONED:
+                if path.stat().st_mtime < time.time() - ABANDONED_S:
                     path.unlink()
 
     def _files(self) -> Iterator[Path]:
@@ -206,10 +206,10 @@ class Export:
         return f".{self.format.name}" if self.format else suffix_of(example.image.name)
 
     def _target(self, example: Example, name: ExportedName) -> Path:
-        return self.folder / self.split.of(name.content) / example.label / str(name)
+        return self.folder / self.split.part_of(name.content) / example.label / str(name)
 
     def _note(self, example: Example, path: Path, content: str, what: str) -> None:
-        self.placed.append(Placed(example, path, example.label, self.split.of(content), what))
+        self.placed.append(Placed(example, path, example.label, self.split.part_of(content), what))
 
     def _write(self, path: Path, data: bytes) -> None:
         """Write a file whole or not at all."""

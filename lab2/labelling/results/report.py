@@ -89,7 +89,7 @@ class Report:
         return bool(shared) and sum(any(column) for column in zip(*shared, strict=True)) == 1
 
     @classmethod
-    def of(cls, images: Iterable[str], votes: Votes) -> Report:
+    def from_votes(cls, images: Iterable[str], votes: Votes) -> Report:
         """Return the report on images with these votes."""
         images = list(images)
         votes = by_image(votes, images)
@@ -108,8 +108,8 @@ class Report:
         return cls._on(annotators, verdicts)
 
     @classmethod
-    def of_columns(cls, images: Iterable[str], columns: Columns) -> Report:
-        """Return the report on images with the labels in columns: what `of` returns for the same labels."""
+    def from_columns(cls, images: Iterable[str], columns: Columns) -> Report:
+        """Return the report on images with the labels in columns: what `from_votes` returns for the same labels."""
         tally = columns.tally(images)
         verdicts = [Verdict(image, tuple(votes)) for image, votes in tally.votes.items()]
         annotators = [

@@ -54,7 +54,7 @@ class TrainingSet:
     gone: int
 
     @classmethod
-    def of(cls, images: Iterable[Image], votes: Votes, min_votes: int = 1, ties: str = "skip") -> TrainingSet:
+    def from_votes(cls, images: Iterable[Image], votes: Votes, min_votes: int = 1, ties: str = "skip") -> TrainingSet:
         """Return the training set of the images with so many votes; `ties` says what becomes of those with a tie."""
         images = sorted(images, key=lambda image: image.name)
         votes = by_image(votes, (image.name for image in images))
@@ -93,7 +93,7 @@ class Split:
         names = SPLITS if len(shares) == 3 else (SPLITS[0], SPLITS[2])
         self.parts = [(name, share) for name, share in zip(names, shares, strict=False) if share] or [("", 100)]
 
-    def of(self, digest: str) -> str:
+    def part_of(self, digest: str) -> str:
         """Return the part of a picture by the first 12 hex digits of its SHA-256; '' if there is one part."""
         place = int(digest[:12], 16) * 100 / 16**12
         for name, share in self.parts:

@@ -28,7 +28,7 @@ MAX_RECEIVERS = 8
 PAUSE_S = 0.05  # after a receive: the next one finds more
 # Requests from which on a file has its answers sent to a private queue. All are sent before the first answer comes, so
 # it can't be found out by then whether others receive too; two calls more are little for so many.
-MANY = 50
+MANY_REQUESTS = 50
 
 
 class BatchRequest:
@@ -160,7 +160,7 @@ def send_file(connect: Callable[[], Connection], file: SeriesFile, form: str, pa
         print(f"Line {number} was not sent: {reason}.", file=sys.stderr)
     good = [(str(number), numbers) for number, numbers in file.series.items()]
     connection = connect()
-    if len(good) >= MANY and connection.can_list and not connection.own:
+    if len(good) >= MANY_REQUESTS and connection.can_list and not connection.own:
         with suppress(UserError):  # then on the shared queue
             connection.open_own_queue()
     batch = BatchRequest(connection, good)

@@ -22,19 +22,17 @@ from lab2.stats.client.run import Run, runs_folder
 from lab2.stats.protocol import encode_request
 
 CONNECTIONS = 24
-LOOK_S = 60.0  # seconds between looks for answers to runs that have died
-LOOK_SOON_S = 20.0  # the same while private queues of other runs are there: what is in them may be ours soon
-SIFTED = 20  # receives of others' answers after which a run has the next ones sent to a private queue
-QUIET_S = 5.0  # seconds without an answer on our own queue after which one may have gone to the shared queue
+CHECK_INTERVAL_S = 60.0  # between two looks for answers to runs that have died
+SHORT_CHECK_INTERVAL_S = 20.0  # if there are private queues of other runs: what is in them may be ours soon
+MANY_OF_OTHERS = 20  # receives of others' answers, after which a run asks for its own on a private queue
+QUIET_S = 5.0  # without an answer on our own queue, after which one may have gone to the shared queue
 MAX_EARLIER = 100  # answers to earlier runs that are held at once
-RETENTION_S = 86_400  # seconds for which an answer stays on a private queue, as on the shared one
-LEFTOVER_S = (
-    5 * RETENTION_S
-)  # seconds after which nothing comes to the private queue of a run: its requests last 4 days
-# Seconds without a receive, as where the network is away or the machine sleeps, after which another run may have taken
-# our answers for those of a dead one (TAKEOVER_S): we ask again.
+RETENTION_S = 86_400  # for which an answer stays on a private queue, as on the shared one
+LEFTOVER_S = 5 * RETENTION_S  # after which nothing comes to the private queue of a run: its requests last 4 days
+# Without a receive for so long, as when the network is away or the machine sleeps, another run may have taken our
+# answers for those of a dead one (TAKEOVER_S): we ask again.
 CUT_OFF_S = 60.0
-USABLE_S = 60.0  # seconds that a new queue may take until it can be used
+USABLE_S = 60.0  # that a new queue may take until it can be used
 
 
 class Connection:
@@ -63,7 +61,7 @@ class Connection:
         self._prefix = f"{ANSWER_QUEUE}-{re.sub(r'[^A-Za-z0-9_-]', '-', client)[:40]}-"
         self._left: dict[str, Inbox] = {}  # private queues of other runs of our name
         self._looking = threading.Lock()
-        self._next_look = self._next_list = time.monotonic() + LOOK_S
+        self._next_look = self._next_list = time.monotonic() + CHECK_INTERVAL_S
         if self._note_queues(queues or {}):
             self._next_look = 0.0
 
@@ -86,7 +84,7 @@ class Connection:
 
         One that SQS will never take is not tried again: its `refusal` says why.
         """
-        if self.shared.sifted >= SIFTED and not self.reply_to and self.can_list:
+        if self.shared.sifted >= MANY_OF_OTHERS and not self.reply_to and self.can_list:
             self._move()
         group = re.sub(r"[^!-~]", "_", self.client)[:128]  # what SQS allows in the name of a group
         outgoing = []
@@ -210,19 +208,19 @@ class Connection:
         try:
             now = time.monotonic()
             if now >= self._next_list and self.can_list:
-                self._next_list = now + LOOK_S
+                self._next_list = now + CHECK_INTERVAL_S
                 self._note_queues(self.aws.queue_urls(self._prefix) or {})
             found: list[ReceivedAnswer] = []
             for inbox in [*([self.shared] if self.reply_to else []), *self._left.values()]:
                 try:
-                    found += self._glance(inbox)
+                    found += self._receive_left(inbox)
                 except Exception as error:
                     if not found:
                         raise
                     self._put_off.put(error)
             self._note(found)
             self._expect_more(found)
-            self._next_look = 0.0 if self.more else now + (LOOK_SOON_S if self._left else LOOK_S)
+            self._next_look = 0.0 if self.more else now + (SHORT_CHECK_INTERVAL_S if self._left else CHECK_INTERVAL_S)
             return found
         finally:
             self._looking.release()
@@ -231,7 +229,7 @@ class Connection:
         held = sum(len(inbox.leases) for inbox in (self.shared, *self._left.values()))
         self.more = any(found.earlier for found in received) and held < MAX_EARLIER
 
-    def _glance(self, inbox: Inbox) -> list[ReceivedAnswer]:
+    def _receive_left(self, inbox: Inbox) -> list[ReceivedAnswer]:
         name = inbox.queue.url.rpartition("/")[2]
         try:
             found = inbox.receive(0)

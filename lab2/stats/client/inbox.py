@@ -11,18 +11,20 @@ from dataclasses import dataclass
 
 from lab2.aws.sqs.leases import Leases
 from lab2.aws.sqs.message_queue import Message, Queue
-from lab2.aws.timing import ANSWER_VISIBILITY_S as ANSWER_VISIBILITY_TIMEOUT
+from lab2.aws.timing import ANSWER_VISIBILITY_S
 from lab2.errors import InvalidInput
 from lab2.stats.client.run import Run, run_of
 from lab2.stats.protocol import Answer, decode_answer
 
-QUICK = 5  # receives of an answer by us alone until which its owner is probably here, and gets it next
-OFTEN = 10  # receives of an answer by us alone after which its owner is probably not here
+# Receives of somebody else's answer by us alone: until the first its owner is probably here and gets it next, from the
+# second on the owner is probably not here.
+FEW_RECEIVES = 5
+MANY_RECEIVES = 10
 MAX_MET = 10_000  # messages of others whose receives are counted
-# Seconds after which an answer to our client name is ours, if this machine does not know the run that asked for it. A
-# live run receives all the time while it waits; an answer that it received and could not show is back after a lease.
+# After so long an answer to our client name is ours, if this machine does not know the run that asked for it. A live
+# run receives all the time while it waits; an answer that it received and could not show is back after a lease.
 TAKEOVER_S = 90.0
-STALE_S = 300.0  # seconds after which an answer that nobody has fetched is not urgent
+STALE_S = 300.0  # after which an answer that nobody has fetched is not urgent
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Inbox:
         self.failed = failed
         self.private = private
         self.listening = listening
-        self.leases = Leases(queue, ANSWER_VISIBILITY_TIMEOUT)  # the messages returned and not deleted yet
+        self.leases = Leases(queue, ANSWER_VISIBILITY_S)  # the messages returned and not deleted yet
         self.sifted = 0  # receives of answers of others ...
         self.sifted_at = -math.inf  # ... and when the last one was (monotonic seconds)
         self._first: dict[str, str] = {}  # the message in which an answer was returned, by the answer's id
@@ -148,7 +150,7 @@ def hiding_seconds(age: float, met: int) -> int:
     """
     if age > STALE_S:
         return 30
-    return 0 if met <= QUICK else random.choice((1, 2)) * (1 if met < OFTEN else 4)
+    return 0 if met <= FEW_RECEIVES else random.choice((1, 2)) * (1 if met < MANY_RECEIVES else 4)
 
 
 def _read(message: Message) -> Answer | None:

@@ -17,9 +17,9 @@ from lab2.stats.server.log.segments import objects
 
 TAKEN = f"another program reads the queue {ANSWER_QUEUE} and takes answers that are not its own"
 CROWDED = f"the queue {ANSWER_QUEUE} is full of answers to others"
-CLOCKS_S = 900.0  # by which clocks may differ
-SETTLED_S = 5.0  # after a row was written its answer may be on its way for so long
-MOST_SEGMENTS = 64  # of the log that are read: its end
+MAX_SKEW_S = 900.0  # by which clocks may differ
+SETTLED_S = 5.0  # for which an answer may be on its way after its row was written
+MAX_SEGMENTS = 64  # of the end of the log that are read
 
 
 class Logged:
@@ -38,9 +38,9 @@ def look_in_log(aws: AwsSession, requests: Sequence[Request]) -> Logged | None:
     try:
         with user_errors("the log"):
             entries = [entry for day in days for entry in objects(aws.s3, aws.bucket, f"{LOG_PREFIX}{day}/")]
-            entries = [entry for entry in entries if entry["LastModified"].timestamp() > min(times) - CLOCKS_S]
+            entries = [entry for entry in entries if entry["LastModified"].timestamp() > min(times) - MAX_SKEW_S]
             ids = {request.id for request in requests}
-            for line in read_segments(aws, entries[-MOST_SEGMENTS:]):
+            for line in read_segments(aws, entries[-MAX_SEGMENTS:]):
                 fields = line.fields or {}
                 if fields.get("id") in ids:
                     if _age_s(fields.get("time")) < SETTLED_S:

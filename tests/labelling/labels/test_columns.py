@@ -27,7 +27,7 @@ def general(data: bytes, names: list[str]) -> tuple[Report, list[str]]:
     index = LabelIndex(lambda: data, appends=False)
     index.replace(data)
     index.read()
-    return Report.of(names, without_withdrawn(index.votes)), index.doubts.sentences()
+    return Report.from_votes(names, without_withdrawn(index.votes)), index.doubts.sentences()
 
 
 def rounded(report: Report) -> Report:
@@ -61,7 +61,7 @@ def test_a_file_in_our_own_form_has_the_same_report_by_both_ways(chance: random.
             continue
         read += 1
         report, doubts = general(data, names)
-        found = Report.of_columns(names, columns)
+        found = Report.from_columns(names, columns)
         assert rounded(found) == rounded(report), data.decode()
         assert found.as_text(80) == report.as_text(80)
         assert columns.doubts.sentences() == doubts
@@ -99,4 +99,4 @@ def test_a_median_is_that_of_an_annotator() -> None:
     data = f"{HEADER}\n{ROW}{ROW.replace('a.jpg', 'b.jpg').replace('1.00', '2.00')}".encode()
     columns = read_columns([data], ["a.jpg"])
     assert columns
-    assert Report.of_columns(["a.jpg"], columns).annotators == [Annotator("ada", 2, 1.5)]
+    assert Report.from_columns(["a.jpg"], columns).annotators == [Annotator("ada", 2, 1.5)]

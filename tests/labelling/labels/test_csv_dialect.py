@@ -49,7 +49,8 @@ def test_no_cell_is_a_formula_to_a_spreadsheet(start: str, rest: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_a_form_is_recognised_by_its_header(form: CsvDialect) -> None:
     header = form.delimiter.join(form.columns).encode() + form.end.encode()
-    assert CsvDialect.of(header) == replace(CsvDialect.of(b"\xef\xbb\xbf" + header + b"a.jpg,1"), marked=False) == form
+    marked = CsvDialect.detect(b"\xef\xbb\xbf" + header + b"a.jpg,1")
+    assert CsvDialect.detect(header) == replace(marked, marked=False) == form
 
 
 def test_names_of_people_are_one_line() -> None:
@@ -62,7 +63,7 @@ def test_names_of_people_are_one_line() -> None:
     "encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "utf-8-sig"]
 )
 def test_the_encoding_is_found_with_and_without_a_mark(encoding: str) -> None:
-    form = CsvDialect.of("image,label,annotator,timestamp\n".encode(encoding))
+    form = CsvDialect.detect("image,label,annotator,timestamp\n".encode(encoding))
     assert form.encode(label("é.jpg")).decode(form.encoding).startswith("é.jpg,1,eve,")
     assert form.encoding.startswith(encoding.removesuffix("-sig"))
 

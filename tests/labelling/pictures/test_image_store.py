@@ -108,7 +108,7 @@ def test_images_of_any_names_are_offered_equally_often_for_a_list_a_round(
     style: str, count: int, rounds: int,
 ) -> None:  # fmt: skip
     page = count // 10
-    monkeypatch.setattr("lab2.labelling.pictures.image_store.PAGE", page)
+    monkeypatch.setattr("lab2.labelling.pictures.image_store.PAGE_KEYS", page)
     names = put_keys(proxied, emulator, count // 2, style)
     offered, drawn, lists = Counter[str](), Counter[str](), list[int]()
     for _ in range(rounds):
@@ -135,7 +135,7 @@ def test_images_of_any_names_are_offered_equally_often_for_a_list_a_round(
 def test_the_first_round_of_a_machine_is_not_bound_to_names_that_upload_gave(
     world: World, emulator: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab2.labelling.pictures.image_store.PAGE", 20)
+    monkeypatch.setattr("lab2.labelling.pictures.image_store.PAGE_KEYS", 20)
     names = put_keys(world, emulator, 100, "IMG_{:05}.jpg")
     drawn = Counter(image.name.startswith("IMG") for _ in range(200) for image in ImageStore(world.aws).sample()[:4])
     assert 0.3 < drawn[True] / 800 < 0.7 and len(names) == 200

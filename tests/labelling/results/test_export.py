@@ -51,7 +51,7 @@ class Store:
     def export(self, folder: Path, given: Votes, split: str = "", **options: object) -> Export:
         self.fetched = []
         export = Export(folder, Split(split), self.fetch)
-        wanted = TrainingSet.of(self.images(), given, **options)  # type: ignore[arg-type]
+        wanted = TrainingSet.from_votes(self.images(), given, **options)  # type: ignore[arg-type]
         export.run(wanted)
         self.summary = export.summary(wanted)
         return export
@@ -150,7 +150,7 @@ def test_what_an_interrupted_export_fetched_is_not_fetched_again_and_nothing_is_
 
     export = Export(tmp_path, Split(), failing)
     with pytest.raises(UserError, match="AWS can't be reached"):
-        export.run(TrainingSet.of(store.images(), given))
+        export.run(TrainingSet.from_votes(store.images(), given))
     first = set(store.fetched)
     assert set(files(tmp_path).values()) <= set(contents)
     (tmp_path / f"{MARKER}-1-1").write_bytes(b"half a pict")  # as a kill leaves it
@@ -188,10 +188,10 @@ def test_the_split_is_up_to_the_content_alone(tmp_path: Path) -> None:
 @given(st.text(alphabet="0123456789abcdef", min_size=12, max_size=12))
 def test_a_split_has_the_parts_that_were_asked_for(hash: str) -> None:
     place = int(hash, 16) / 16**12
-    assert Split("80/10/10").of(hash) == ("train" if place < 0.8 else "validation" if place < 0.9 else "test")
-    assert Split("70/30").of(hash) == ("train" if place < 0.7 else "test")
-    assert Split("0/100/0").of(hash) == "validation"
-    assert Split().of(hash) == ""
+    assert Split("80/10/10").part_of(hash) == ("train" if place < 0.8 else "validation" if place < 0.9 else "test")
+    assert Split("70/30").part_of(hash) == ("train" if place < 0.7 else "test")
+    assert Split("0/100/0").part_of(hash) == "validation"
+    assert Split().part_of(hash) == ""
 
 
 @pytest.mark.parametrize("text", ["80", "80/10", "80/10/20", "a/b/c", "110/-10", "50/25/12/13", "80/20/", "33.3/66.7"])
@@ -253,7 +253,7 @@ def test_a_folder_that_export_did_not_make_is_left_alone(tmp_path: Path) -> None
 
 def test_a_picture_that_is_gone_in_between_is_left_out(tmp_path: Path) -> None:
     store = Store(b"x", b"y")
-    wanted = TrainingSet.of(store.images(), named(store, x="1", y="1"))
+    wanted = TrainingSet.from_votes(store.images(), named(store, x="1", y="1"))
     gone = next(iter(store.contents))
     del store.contents[gone]
     export = Export(tmp_path, Split(), store.fetch)
@@ -290,7 +290,7 @@ def test_tasks_for_label_studio_name_the_picture_in_s3_and_have_each_label(tmp_p
     given = {name: {"ada": Label(name, "1", "ada", "2026-11-23T12:00:01.000Z", "1,5"), "bob": Label(name, "0", "bob"),
                     "cyd": Label(name, "1", "cyd")}}  # fmt: skip
     export = Export(tmp_path / "set", Split(), store.fetch)
-    export.write(TASKS, encode_tasks(TrainingSet.of(store.images(), given), "bucket"))
+    export.write(TASKS, encode_tasks(TrainingSet.from_votes(store.images(), given), "bucket"))
     (task,) = json.loads((tmp_path / "set" / TASKS).read_text())
     assert task["data"] == {"image": f"s3://bucket/underbase/{name}", "majority": "hot_dog", "agreement": 0.6667,
                             "annotators": ["ada", "bob", "cyd"]}  # fmt: skip
@@ -381,7 +381,7 @@ def test_pictures_are_converted_to_what_every_loader_reads(tmp_path: Path) -> No
     decoder = Decoder()
     try:
         export = Export(tmp_path, Split("80/10/10"), store.fetch, Format("jpg", decoder))
-        export.run(TrainingSet.of(store.images(), given))
+        export.run(TrainingSet.from_votes(store.images(), given))
         assert export.left_out.keys() == {"broken.gif"}
         found = {placed.example.image.name: placed.path for placed in export.placed}
         for name, path in found.items():
@@ -392,7 +392,7 @@ def test_pictures_are_converted_to_what_every_loader_reads(tmp_path: Path) -> No
         assert found["photo"].read_bytes() == first
         again = Export(tmp_path, Split("80/10/10"), store.fetch, Format("jpg", decoder))
         store.fetched = []
-        again.run(TrainingSet.of(store.images(), given))
+        again.run(TrainingSet.from_votes(store.images(), given))
         assert store.fetched == ["broken.gif"] and {placed.what for placed in again.placed} == {"already there"}
     finally:
         decoder.close()

@@ -31,7 +31,7 @@ def test_what_was_exported_and_not_changed_is_there_already() -> None:
     given = votes(**{"a.jpg": "10", "b.jpg": "1"})
     given["b.jpg"][""] = Label("b.jpg", "0")
     tasks = json.loads(
-        encode_tasks(TrainingSet.of([Image("a.jpg", 1), Image("b.jpg", 1)], given, ties="folder"), "bucket")
+        encode_tasks(TrainingSet.from_votes([Image("a.jpg", 1), Image("b.jpg", 1)], given, ties="folder"), "bucket")
     )
     found = find_new(tasks, ["a.jpg", "b.jpg"], given)
     assert (found.new, found.known, found.differing) == ([], 4, 0)

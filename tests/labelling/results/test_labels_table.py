@@ -92,7 +92,7 @@ def test_the_documented_examples_agree_with_the_report_on_hostile_files(tmp_path
         votes |= {image + name: labels for image, labels in votes_in(data).items()}
     table = as_csv(rows_of(votes, votes))
     (tmp_path / "labels.csv").write_text(table, "utf-8")
-    verdicts = [verdict for verdict in Report.of(votes, votes).verdicts if verdict.labels]
+    verdicts = [verdict for verdict in Report.from_votes(votes, votes).verdicts if verdict.labels]
     expected = shares([[harmless_cell(each.image), each.votes[0] / each.labels, each.labels] for each in verdicts])
     assert len(expected) > 40
     for word, print_votes in AS_JSON.items():

@@ -73,7 +73,7 @@ def test_datasets_reads_every_picture_of_an_export_with_its_label(
     store = dict(zip(names, pictures, strict=True))
     given = {name: votes(**{name: str(number % 2)})[name] for number, name in enumerate(names)}
     export = Export(tmp_path / "set", Split(split), lambda image: store[image.name])
-    export.run(TrainingSet.of([Image(name, len(data)) for name, data in store.items()], given))
+    export.run(TrainingSet.from_votes([Image(name, len(data)) for name, data in store.items()], given))
     loaded = datasets.load_dataset("imagefolder", data_dir=str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"))
     found = {row["key"]: row["label"] for rows in loaded.values() for row in rows}
     assert found == {name: ("not_hot_dog", "hot_dog")[number % 2] for number, name in enumerate(names)}

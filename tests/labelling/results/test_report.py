@@ -15,7 +15,7 @@ from lab2.labelling.results.report import MIN_COMPARED, Report, Verdict
 
 
 def test_a_report_counts_labels_and_names_the_most_disputed_first() -> None:
-    report = Report.of(["w", "x", "y", "z"], votes(x="110", y="10", z="0", gone="1"))
+    report = Report.from_votes(["w", "x", "y", "z"], votes(x="110", y="10", z="0", gone="1"))
     assert [verdict.image for verdict in report.verdicts] == ["y", "x", "z", "w"]
     assert [verdict.majority for verdict in report.verdicts] == [None, "1", "0", None]
     assert report.coverage() == {"0": 1, "1": 1, "2": 1, "3+": 1}
@@ -26,7 +26,7 @@ def test_a_report_counts_labels_and_names_the_most_disputed_first() -> None:
 
 
 def test_a_report_as_csv_has_a_line_per_picture_and_harmless_cells() -> None:
-    report = Report.of(["x", "=y", "z\n"], votes(x="110", **{"=y": "10"}))
+    report = Report.from_votes(["x", "=y", "z\n"], votes(x="110", **{"=y": "10"}))
     assert report.as_csv().split("\n") == [
         "image,hot_dog,not_hot_dog,majority", "'=y,1,1,", "x,2,1,1", r"z\n,0,0,",
     ]  # fmt: skip
@@ -42,7 +42,7 @@ def crowd(pictures: int, **mistakes: int) -> Report:
         }
         for number, image in enumerate(images)
     }
-    return Report.of(images, found)
+    return Report.from_votes(images, found)
 
 
 def test_who_disagrees_with_the_rest_is_named_and_nobody_else() -> None:
@@ -57,17 +57,17 @@ def test_who_disagrees_with_the_rest_is_named_and_nobody_else() -> None:
 
 
 def test_labels_that_are_missing_are_counted_for_one_to_three_a_picture() -> None:
-    report = Report.of(["w", "x", "y", "z"], votes(x="1101", y="10", z="0"))
+    report = Report.from_votes(["w", "x", "y", "z"], votes(x="1101", y="10", z="0"))
     assert report.needed() == {"1": 1, "2": 3, "3": 6}
 
 
 def test_agreement_that_only_one_coefficient_can_tell_is_told() -> None:
-    report = Report.of(["x", "y"], votes(x="11", y="0"))  # alpha looks at x alone, where all labels are the same
+    report = Report.from_votes(["x", "y"], votes(x="11", y="0"))  # alpha looks at x alone: all its labels are the same
     assert (report.kappa, report.alpha) == (1, None)
     lines = report.as_text(80).splitlines()
     assert lines[-2] == "agreement (Fleiss' kappa): 1.00"
     assert lines[-1] == "agreement (Krippendorff's alpha): not defined (all shared labels are the same)"
-    alone = Report.of(["x", "y"], votes(x="1", y="0")).as_text(80)
+    alone = Report.from_votes(["x", "y"], votes(x="1", y="0")).as_text(80)
     assert alone.count("not known (no picture has two labels)") == 2
 
 
@@ -81,7 +81,9 @@ def test_the_report_is_readable_in_80_columns() -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_a_report_fits_the_terminal_and_obeys_no_name(width: int) -> None:
-    report = Report.of(["0-" + "long" * 30, "1-\x1b[31m"], votes(**{"0-" + "long" * 30: "10", "1-\x1b[31m": "10"}))
+    report = Report.from_votes(
+        ["0-" + "long" * 30, "1-\x1b[31m"], votes(**{"0-" + "long" * 30: "10", "1-\x1b[31m": "10"})
+    )
     text = report.as_text(width)
     assert max(map(len, text.splitlines())) <= width
     assert "\x1b" not in text

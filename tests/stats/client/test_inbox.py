@@ -10,7 +10,7 @@ from support.proxy import Fault, Proxy
 from support.world import World, until
 
 from lab2.aws.sqs.message_queue import Message, Outgoing
-from lab2.stats.client.inbox import OFTEN, QUICK, STALE_S, Inbox, hiding_seconds
+from lab2.stats.client.inbox import FEW_RECEIVES, MANY_RECEIVES, STALE_S, Inbox, hiding_seconds
 from lab2.stats.client.run import Run
 from lab2.stats.protocol import answer_request, encode_answer
 
@@ -49,7 +49,7 @@ def test_an_answer_whose_lease_ran_out_before_it_was_shown_is_not_deleted(world:
 def test_an_answer_that_waits_longer_than_its_lease_is_not_given_to_another_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_TIMEOUT", 6)
+    monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_S", 6)
     inbox, again = inbox_of(world), inbox_of(world)
     answered(world, "1")
     messages = receive(inbox)
@@ -65,7 +65,7 @@ def test_an_answer_that_waits_longer_than_its_lease_is_not_given_to_another_run(
 def test_an_answer_that_is_no_longer_held_is_there_for_the_next_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_TIMEOUT", 1)
+    monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_S", 1)
     answered(world, "1")
     assert receive(inbox_of(world))  # and is killed
     assert inbox_of(world).receive(5)
@@ -74,7 +74,7 @@ def test_an_answer_that_is_no_longer_held_is_there_for_the_next_run(
 def test_an_answer_whose_lease_could_not_be_renewed_is_not_shown_twice(
     proxied: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_TIMEOUT", 2)
+    monkeypatch.setattr("lab2.stats.client.inbox.ANSWER_VISIBILITY_S", 2)
     inbox = inbox_of(proxied)
     answered(proxied, "1")
     messages = receive(inbox)
@@ -123,7 +123,7 @@ def test_an_answer_that_was_not_deleted_after_all_is_not_shown_again(proxied: Wo
 def test_answers_of_others_are_released_at_once(world: World) -> None:
     inbox = inbox_of(world)
     answered(world, "1", client="you")
-    for _ in range(QUICK):
+    for _ in range(FEW_RECEIVES):
         assert receive(inbox) == []
         assert world.depth("lab2_1") == (1, 0)
     assert receive(inbox) == []
@@ -133,11 +133,11 @@ def test_answers_of_others_are_released_at_once(world: World) -> None:
 
 def test_only_what_nobody_comes_for_is_hidden_from_its_owner_for_long() -> None:
     """Every client meets each in turn: what is hidden for longer each time would be kept from its owner for ever."""
-    assert {
-        hiding_seconds(age, met) for age in (0, 60, STALE_S - 1) for met in range(QUICK + 1, OFTEN) for _ in range(50)
-    } == {1, 2}
-    assert {hiding_seconds(age, met) for age in (0, 60, STALE_S - 1) for met in range(1, QUICK + 1)} == {0}
-    assert {hiding_seconds(10, OFTEN) for _ in range(50)} == {4, 8}
+    ages = (0, 60, STALE_S - 1)
+    between = range(FEW_RECEIVES + 1, MANY_RECEIVES)
+    assert {hiding_seconds(age, met) for age in ages for met in between for _ in range(50)} == {1, 2}
+    assert {hiding_seconds(age, met) for age in ages for met in range(1, FEW_RECEIVES + 1)} == {0}
+    assert {hiding_seconds(10, MANY_RECEIVES) for _ in range(50)} == {4, 8}
     assert hiding_seconds(STALE_S + 1, 1) == 30
 
 
@@ -146,8 +146,8 @@ def test_answers_that_nobody_comes_for_do_not_come_back_as_fast_as_new_ones(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A queue that gives its oldest messages first would give nothing else, once there are many of them."""
-    monkeypatch.setattr("lab2.stats.client.inbox.QUICK", 0)
-    monkeypatch.setattr("lab2.stats.client.inbox.OFTEN", 2)
+    monkeypatch.setattr("lab2.stats.client.inbox.FEW_RECEIVES", 0)
+    monkeypatch.setattr("lab2.stats.client.inbox.MANY_RECEIVES", 2)
     inbox = inbox_of(world)
     answered(world, "1", client="you")
     receive(inbox)
