@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import random
 import signal
@@ -11,19 +10,19 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import botocore.loaders
 import hypothesis
 import pytest
 from support.aws_habits import Habits
+from support.fork_server import share_models
 from support.fuzz import SEED
 from support.project import Project
 from support.proxy import Proxy
-from support.world import PATIENCE, Program, World, start_emulator, template
+from support.world import PATIENCE, Program, World, deploy, start_emulator
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.aws.session import AwsSession
 from lab2.labelling.pictures.samples import fill
-from lab2.local.emulator import REGION, deploy
+from lab2.local.emulator import REGION
 
 # What we start finds signals and terminal as at a person's: a shell's "&", nohup and CI leave others.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -31,8 +30,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 os.environ["TERM"] = "xterm"
 os.environ.pop("NO_COLOR", None)
 
-# Sessions of this process share botocore's models: to parse them for each takes a fifth of a second.
-botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
+share_models()
 
 # Input by chance is the same in each run, as that of `chance`, and more of it and another where LAB2_SEED is set.
 SLOW = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}  # a busy machine is no failure
@@ -127,9 +125,8 @@ def world(emulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         monkeypatch.delenv(name, raising=False)
     for name, value in (aws | {"HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}).items():
         monkeypatch.setenv(name, value)
-    aws = AwsSession()
-    deploy(aws, template())
-    world = World(dict(os.environ), tmp_path, aws)
+    deploy(emulator, account)
+    world = World(dict(os.environ), tmp_path)
     if (habits := Habits.of_environment()).names:  # the programs see them; the test looks at the emulator itself
         habitual = Proxy(emulator, habits)
         world.env["AWS_ENDPOINT_URL"] = habitual.url

@@ -230,7 +230,16 @@ def _stream(number: int, mode: str, like: Any) -> Any:
     return stream
 
 
+def share_models() -> None:
+    """Let the sessions of this process and its forks share botocore's models: parsing them takes a fifth of a second."""
+    import botocore.loaders
+
+    assert "botocore.session" not in sys.modules  # it keeps the loader that it finds at its import
+    botocore.loaders.create_loader = cache(botocore.loaders.create_loader)
+
+
 if __name__ == "__main__":
+    share_models()
     import boto3
     import numpy  # noqa: F401  # but not OpenCV, which reads at its import what programs set before
 
