@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -109,12 +110,20 @@ def dotted(path: Path) -> str:
 
 SOURCES = [*(ROOT / "lab2").rglob("*.py"), *(ROOT / f"{name}.py" for name in ("client", "server", "hotdog"))]
 MODULES = {dotted(path): path.read_text() for path in SOURCES}
-IMPORTS = [found for module, source in MODULES.items() for found in imports_of(module, source)]
-OURS = [found for found in IMPORTS if found.imported in MODULES]
+
+
+@cache
+def imports() -> list[Import]:
+    """Return what all modules import; a second's work, for a test and not for the collection of tests."""
+    return [found for module, source in MODULES.items() for found in imports_of(module, source)]
+
+
+def imports_of_ours() -> list[Import]:
+    return [found for found in imports() if found.imported in MODULES]
 
 
 def assert_none(broken: Callable[[Import], bool]) -> None:
-    assert "\n".join(str(found) for found in IMPORTS if broken(found)) == ""
+    assert "\n".join(str(found) for found in imports() if broken(found)) == ""
 
 
 def test_imports_of_our_own_point_one_way() -> None:
@@ -122,14 +131,15 @@ def test_imports_of_our_own_point_one_way() -> None:
     assert {room(module) for module in MODULES} == set(MAY_IMPORT)
     assert_none(
         lambda found: (
-            found in OURS and room(found.imported) not in {room(found.importer), *MAY_IMPORT[room(found.importer)]}
+            found.imported in MODULES
+            and room(found.imported) not in {room(found.importer), *MAY_IMPORT[room(found.importer)]}
         )
     )
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     graph: dict[str, set[str]] = {}
-    for found in OURS:
+    for found in imports_of_ours():
         graph.setdefault(found.importer, set()).add(found.imported)
     try:
         TopologicalSorter(graph).prepare()
@@ -139,11 +149,13 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 def test_opencv_and_numpy_are_imported_by_what_decodes_draws_or_counts_millions_only() -> None:
     """Programs start without them, so nothing that is imported at their start imports such a module at its top."""
-    of_opencv = [found for found in IMPORTS if found.imported.split(".")[0] in ("cv2", "numpy")]
+    of_opencv = [found for found in imports() if found.imported.split(".")[0] in ("cv2", "numpy")]
     at_top = {found.importer for found in of_opencv if not (found.in_function or found.for_types)}
     while (
         more := {
-            found.importer for found in OURS if found.imported in at_top and not (found.in_function or found.for_types)
+            found.importer
+            for found in imports_of_ours()
+            if found.imported in at_top and not (found.in_function or found.for_types)
         }
         - at_top
     ):

@@ -231,7 +231,7 @@ def _stream(number: int, mode: str, like: Any) -> Any:
 
 
 def share_models() -> None:
-    """Let the sessions of this process and its forks share botocore's models: parsing them takes a fifth of a second."""
+    """Let the sessions of this process and its forks share botocore's models: parsing takes a fifth of a second."""
     import botocore.loaders
 
     assert "botocore.session" not in sys.modules  # it keeps the loader that it finds at its import
