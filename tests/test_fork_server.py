@@ -37,10 +37,10 @@ print(json.dumps({
 
 
 def started(
-    script: Path, *arguments: str, env: dict[str, str] | None = None, folder: Path = Path("/"), **streams: Any
+    *arguments: str | Path, env: dict[str, str] | None = None, folder: Path = Path("/"), **streams: Any
 ) -> fork_server.Forked:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    program = fork_server.start([str(script), *arguments], env or dict(os.environ), folder, **(pipes | streams))
+    program = fork_server.start([*map(str, arguments)], env or dict(os.environ), folder, **(pipes | streams))
     assert program
     return program
 
@@ -52,15 +52,18 @@ def script(tmp_path: Path) -> Path:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="programs are forked on Linux only")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("way", ["file", "module"])
 def test_a_forked_program_finds_what_one_finds_that_python_starts(
-    script: Path, tmp_path: Path, unbuffered: str
+    script: Path, tmp_path: Path, way: str, unbuffered: str
 ) -> None:
     script.write_text(LOOK)
+    arguments = [*([str(script)] if way == "file" else ["-m", script.stem]), "an argument", "ä"]
     env = os.environ | {"PYTHONUNBUFFERED": unbuffered, "AN": "Umlaut: ä"}
-    forked = started(script, "an argument", "ä", env=env, folder=tmp_path)
+    forked = started(*arguments, env=env, folder=tmp_path)
     output, errors = forked.communicate("typed\n", PATIENCE)
-    command = [sys.executable, str(script), "an argument", "ä"]
-    real = subprocess.run(command, env=env, cwd=tmp_path, input="typed\n", capture_output=True, text=True)
+    real = subprocess.run(
+        [sys.executable, *arguments], env=env, cwd=tmp_path, input="typed\n", capture_output=True, text=True
+    )
     assert (errors, forked.returncode) == ("", 0)
     assert json.loads(output) == json.loads(real.stdout)
 

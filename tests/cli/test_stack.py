@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.world import PATIENCE, ROOT, free_port, start_emulator
+from support.world import PATIENCE, ROOT, free_port, start, start_emulator
 
 from lab2.aws import stack
 from lab2.aws.network import check_subnets, default_network
@@ -41,10 +41,10 @@ def lab2(emulator_url: str, request: pytest.FixtureRequest, monkeypatch: pytest.
     monkeypatch.delenv("LAB2_BUCKET", raising=False)
 
     def call(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "lab2", *arguments], input=typed, cwd=ROOT, env=os.environ, capture_output=True,
-            text=True, timeout=PATIENCE,
-        )  # fmt: skip
+        program = start(["-m", "lab2", *arguments], os.environ, ROOT)
+        output, errors = program.communicate(typed, timeout=PATIENCE)
+        assert program.returncode is not None
+        return subprocess.CompletedProcess(arguments, program.returncode, output, errors)
 
     return call
 

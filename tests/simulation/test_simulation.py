@@ -58,7 +58,7 @@ def parts(schedules: int, size: int) -> list[range]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "seeds",
-    [range(150), *(pytest.param(part, marks=pytest.mark.long) for part in parts(10_000, 1_000))],
+    [range(75), *(pytest.param(part, marks=pytest.mark.long) for part in parts(10_000, 1_000))],
     ids=lambda seeds: f"seeds {seeds.start} to {seeds.stop - 1}",
 )
 @pytest.mark.parametrize("name", SUBJECTS)

@@ -112,7 +112,7 @@ def start(
     stderr: Any,
     terminal: bool = False,
 ) -> Forked | None:
-    """Start the program at `args[0]`; None if only Python can: it reads some variables at its start alone.
+    """Start the program at `args[0]`, or the module after `-m`; None if only Python can, which reads some variables.
 
     With `terminal`, `stdin` is the terminal that a new session gets.
     """
@@ -201,7 +201,7 @@ def serve(requests: socket.socket) -> None:
 
 
 def become(args: Sequence[str], env: Mapping[str, str], cwd: str, streams: Sequence[int], terminal: bool) -> None:
-    """Be as a process that Python has just started to run the file `args[0]`."""
+    """Be as a process that Python has just started with these arguments."""
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
@@ -213,7 +213,7 @@ def become(args: Sequence[str], env: Mapping[str, str], cwd: str, streams: Seque
     time.tzset()
     os.chdir(cwd)
     sys.argv = list(args)
-    sys.path[0] = os.path.dirname(args[0])
+    sys.path[0] = os.getcwd() if args[0] == "-m" else os.path.dirname(args[0])
     sys.stdin = sys.__stdin__ = _stream(0, "r", sys.stdin)
     sys.stdout = sys.__stdout__ = _stream(1, "w", sys.stdout)
     sys.stderr = sys.__stderr__ = _stream(2, "w", sys.stderr)
@@ -247,4 +247,8 @@ if __name__ == "__main__":
         boto3.Session("x", "x", region_name="us-east-1").client(service)  # type: ignore[call-overload]
     gc.freeze()  # what is shared stays shared
     serve(socket.socket(fileno=int(sys.argv[1])))
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    if sys.argv[0] == "-m":
+        del sys.argv[0]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(sys.argv[0], run_name="__main__")

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
-from support.world import PATIENCE, ROOT, free_port
+from support.world import PATIENCE, ROOT, Program, free_port, start
 
 
 class Project:
@@ -24,15 +22,13 @@ class Project:
         (home / "underbase").symlink_to(ROOT / "underbase")
         self.env = os.environ | {"GATEWAY_PORT": str(self.port), "PYTHONUNBUFFERED": "1"}
 
-    def start(self, *args: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, *args, "--local"], cwd=self.home, env=self.env, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+    def start(self, program: str, *args: str) -> Program:
+        return start([str(self.home / program), *args, "--local"], self.env, self.home)
 
     def run(self, *args: str) -> tuple[int, str, str]:
         process = self.start(*args)
         output, errors = process.communicate(timeout=3 * PATIENCE)
+        assert process.returncode is not None
         return process.returncode, output, errors
 
     def up(self) -> bool:

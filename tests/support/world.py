@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +43,14 @@ def until(claim: Callable[[], Any], patience: float = PATIENCE) -> Any:
 def tries_of_a_refused_call() -> int:
     """Return how often a hot call of SQS is made that is refused: the transport leaves it to boto3 to make again."""
     return 1 if os.environ.get("LAB2_TRANSPORT") == "boto3" else 2
+
+
+def start(command: Sequence[str], env: Mapping[str, str], home: Path, **options: Any) -> Program:
+    """Start a program, given as to Python: forked if it can be; its streams are pipes, if not said otherwise."""
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    if options.keys() <= streams.keys() and (forked := fork_server.start(command, env, home, **(streams | options))):
+        return forked
+    return subprocess.Popen([sys.executable, *command], env=env, cwd=home, text=True, **(streams | options))
 
 
 def free_port() -> int:
@@ -163,13 +171,6 @@ class World:
 
     def start(self, program: str, *args: str, env: dict[str, str] | None = None, **options: Any) -> Program:
         """Start a program of the project in this world; it is killed at the end of the test if it still runs."""
-        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        command, environment = [str(ROOT / program), *args], self.env | (env or {})
-        process: Program | None = None
-        if options.keys() <= streams.keys():
-            process = fork_server.start(command, environment, self.home, **(streams | options))
-        process = process or subprocess.Popen(
-            [sys.executable, *command], env=environment, cwd=self.home, text=True, **(streams | options)
-        )
+        process = start([str(ROOT / program), *args], self.env | (env or {}), self.home, **options)
         self.processes.append(process)
         return process

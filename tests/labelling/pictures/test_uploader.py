@@ -15,6 +15,7 @@ import pytest
 from support.labeller import terminal
 from support.pictures import bomb, drawing, encoded, turned
 from support.proxy import Fault, Proxy
+from support.terminal import Terminal
 from support.world import PATIENCE, ROOT, World
 
 from lab2.cli.hotdog import program
@@ -270,7 +271,8 @@ def test_an_interrupted_upload_says_what_is_done_and_can_be_started_again(proxie
         (folder / f"{number}.png").write_bytes(encoded(".png", drawing(40 + number)))
     network = threading.Event()
     stall = proxy.on("PutObject", Fault(before=lambda: network.wait(PATIENCE)), nth=8, times=10**9)
-    child = pexpect.spawn(sys.executable, [str(ROOT / "hotdog.py")], env=proxied.env, timeout=PATIENCE, encoding="utf8")
+    child = Terminal(sys.executable, [str(ROOT / "hotdog.py")], env=proxied.env, cwd=proxied.home, timeout=PATIENCE,
+                     encoding="utf8", dimensions=(24, 80))  # fmt: skip
     child.sendline("upload")
     child.expect("File or folder: ")
     child.sendline(str(folder))
