@@ -1,4 +1,4 @@
-"""`python -m lab2`: the stack on AWS; which programs there are."""
+"""`python -m lab2`: deploys, checks and deletes the stack on AWS."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from lab2.terminal import printable
 MAX_TRACEBACK_BYTES = 1_000_000  # that one process writes
 
 _traceback_file = ""  # of this process, once it has one
-_tracebacks: list[Callable[[str, str], object]] = []  # who takes a sentence and its traceback, in the place of a file
+_tracebacks: list[Callable[[str, str], object]] = []  # what takes sentence and traceback, if not a file
 
 
 class UserError(Exception):
@@ -21,7 +21,7 @@ class UserError(Exception):
 
 
 class TryLater(UserError):
-    """An error that passes by itself: the same call may succeed later."""
+    """A transient error: the same call may succeed later."""
 
 
 class InvalidInput(ValueError):
@@ -29,13 +29,13 @@ class InvalidInput(ValueError):
 
 
 def hand_tracebacks_to(record: Callable[[str, str], object]) -> None:
-    """From now on hand an unforeseen error's sentence and traceback to `record`, and write no files of them."""
+    """From now on pass unexpected errors, each a sentence and a traceback, to `record`, and write no files."""
     _tracebacks[:] = [record]
 
 
 def internal_error(error: BaseException) -> str:
-    """Write the traceback of an error that nobody foresaw to a file or the log; return a sentence that names both."""
-    import traceback
+    """Write the traceback of an unexpected error to a file or the log; return a sentence that says where it is."""
+    import traceback  # not at the top: the first prompt waits for that
 
     name = type(error).__name__
     reason = printable(traceback.format_exception_only(type(error), error)[-1].strip())[:200]
@@ -51,7 +51,7 @@ def internal_error(error: BaseException) -> str:
 
 
 def _write_traceback(text: str) -> str:
-    """Append to the file that this process keeps its tracebacks in; return its path."""
+    """Append to the traceback file of this process; return its path."""
     global _traceback_file
     import tempfile
     from datetime import datetime, timezone

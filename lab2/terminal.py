@@ -1,4 +1,4 @@
-"""Text for terminals: strangers' text made safe to print, aligned tables, a progress bar."""
+"""Text for terminals: untrusted text made safe to print, aligned tables, a progress bar."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ _quiet = False
 
 
 def be_quiet() -> None:
-    """From now on print no remarks and draw no progress: results, questions, warnings and errors only."""
+    """From now on print results, questions, warnings and errors only: no remarks, no progress."""
     global _quiet
     _quiet = True
 
 
 def remark(sentence: str, stream: TextIO | None = None) -> None:
-    """Say on stderr, or on `stream`, what is neither a result nor a question, warning or error; nothing where quiet."""
+    """Print a remark on stderr, or on `stream`: it is no result, question, warning or error, and left out if quiet."""
     if not _quiet:
         print(sentence, file=stream or sys.stderr, flush=True)
 
 
 def escape_unencodable() -> None:
-    """Let stdout and stderr write as an escape what their encoding lacks (ASCII, Windows code pages), not raise."""
+    """Let stdout and stderr write characters that their encoding lacks (ASCII, Windows code pages) as escapes."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def printable(text: str) -> str:
-    """Return the text with every character that a terminal could obey, or can't show, written out as an escape.
+    """Return the text with escapes for all characters that a terminal would obey or can't show.
 
-    These are control characters, line ends, what turns the direction of text, and what Unicode does not define.
-    Letters, marks, emoji and spaces of all widths are left as they are.
+    These are control characters, line ends, changes of direction, and what Unicode does not define. Letters, marks,
+    emoji and spaces of all widths are left as they are.
     """
     return "".join(char if is_shown(char) else ascii(char)[1:-1] for char in text)
 
@@ -52,27 +52,27 @@ def is_shown(char: str) -> bool:
 
 
 def counted(count: int, what: str) -> str:
-    """Return a count with what it counts, in the plural unless it is one: 1 file, 2,000 files."""
+    """Return a count and what is counted: 1 file, 2,000 files."""
     return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def harmless_cell(cell: str) -> str:
-    """Return a cell of CSV so that no spreadsheet takes it for a formula; one that looks so gets a ' before it."""
+    """Return a CSV cell with a ' before it if a spreadsheet would take it for a formula."""
     return f"'{cell}" if cell.lstrip("'").startswith(FORMULA_STARTS) else cell
 
 
 def column_widths(rows: Iterable[Sequence[str]]) -> list[int]:
-    """Return the width of each column: that of its longest cell."""
+    """Return the width of each column, which is that of its longest cell."""
     return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
 def align(cells: Sequence[str], widths: Sequence[int], gap: int = 2) -> str:
-    """Return a line of cells, each at the right end of its column."""
+    """Return a line of cells, aligned to the right."""
     return (" " * gap).join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
 
 
 def draws_over(stream: TextIO) -> bool:
-    """Return whether a stream is a terminal on which a line can be drawn over, and colours can be."""
+    """Return whether a stream is a terminal that can overwrite a line and show colours."""
     unknown = "" if sys.platform == "win32" else "dumb"
     return stream.isatty() and os.environ.get("TERM", unknown) != "dumb"
 
@@ -89,7 +89,7 @@ class Progress:
         self.clock = clock
         self._due = clock() + SILENT_S if draws_over(sys.stderr) and not _quiet else float("inf")
         self._drawn = False
-        self._past: list[tuple[float, int]] = []  # when how many were done, once a second
+        self._past: list[tuple[float, int]] = []  # (time, how many were done), once a second
 
     def __enter__(self) -> Progress:
         return self

@@ -1,4 +1,4 @@
-"""Which encoding a text file has, by its byte order mark or by where its zero bytes are."""
+"""The encoding of a text file, detected by its byte order mark or its zero bytes."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def mark_of(head: bytes) -> bytes:
 
 
 def encoding_of(head: bytes) -> str:
-    """Return the encoding of the file that starts with `head`: UTF-8 unless its mark or its zeros say otherwise."""
+    """Return the encoding of the file that starts with `head`: UTF-8 unless mark or zeros tell otherwise."""
     mark = mark_of(head)
     return BYTE_ORDER_MARKS[mark] if mark else _ZEROS.get(tuple(byte == 0 for byte in head[:4]), UTF_8)

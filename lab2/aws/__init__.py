@@ -1,1 +1,1 @@
-"""AWS, and nothing of our two jobs."""
+"""AWS, as both the statistics and the labelling use it."""

@@ -1,7 +1,7 @@
-"""What every call of a boto3 client gets on its way out, and what its reply is checked for on its way in.
+"""What every boto3 call is given on its way out, and what its reply is checked for on its way in.
 
 Out: S3's integrity check, and the account that the bucket must belong to. In: that the reply has what its operation
-promises. What comes from a sign-in page of the network or a broken proxy lacks it, and is met like an outage.
+promises. The reply of a sign-in page of the network, or of a broken proxy, has not, and is treated like an outage.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
-# The account is in the name that aws.yaml gives the bucket, so that nobody else's bucket of that name gets our data.
+# aws.yaml gives the bucket a name with the account in it: nobody else's bucket of that name gets our data.
 _OWNED = re.compile(r"lab2-(\d{12})-.+")
 
-_STATUS_OF_PROXIES = {301, 302, 303, 307, 308, 407, 511}  # and of sign-in pages, if AWS says nothing of itself
+_STATUS_OF_PROXIES = {301, 302, 303, 307, 308, 407, 511}  # and of sign-in pages, if there is no sign of AWS
 _HTML = re.compile(rb"<!doctype html|<html", re.IGNORECASE)
 
 _PROMISED = {
@@ -35,7 +35,7 @@ _PROMISED = {
 
 
 class UnexpectedReply(BotoCoreError):
-    """A reply that is not one of AWS, to a call about `subject`."""
+    """A reply that did not come from AWS, to a call about `subject`."""
 
     fmt = "{reason}"
 
@@ -45,7 +45,7 @@ class UnexpectedReply(BotoCoreError):
 
 
 class Border:
-    """The border of one client; `owned` says whether S3 is told whose bucket it must be."""
+    """The border of one client. `owned`: S3 is told whose bucket it must be."""
 
     def __init__(self, client: Any, owned: bool) -> None:
         self.owned = owned
@@ -76,7 +76,7 @@ class Border:
                 params.setdefault("ExpectedSourceBucketOwner", owner[1])
 
     def _check(self, parsed: dict[str, Any], model: Any, context: dict[str, Any], http_response: Any, **_: Any) -> None:
-        """Say what an error is about; UnexpectedReply if the reply is none of AWS."""
+        """Add to an error what it is about; UnexpectedReply if the reply did not come from AWS."""
         subject = context.get("lab2_subject", f"the call {model.name}")
         if reason := _foreign(parsed, model, http_response):
             raise UnexpectedReply(reason, subject)
@@ -88,7 +88,7 @@ class Border:
             params["headers"].pop("Expect", None)
 
     def _retry_without_expect(self, response: Any, request_dict: dict[str, Any], **_: object) -> float | None:
-        """Return the seconds after which a call is made again: at once without Expect, if that was refused."""
+        """Return after how many seconds the call is repeated: at once, without Expect, if that was refused."""
         if response and response[0].status_code == 417 and request_dict["headers"].pop("Expect", None):
             self._refuses_expect = True
             return 0.0
@@ -96,9 +96,9 @@ class Border:
 
 
 def _add_md5(params: dict[str, Any], **_: object) -> None:
-    """Add the checksum that a bucket with Object Lock demands, and that every store knows.
+    """Add the checksum that a bucket with Object Lock demands and every store knows.
 
-    A CRC is not sent: S3 refuses a part that has one if the upload declared none.
+    It is not a CRC, for S3 refuses a part that has one if the upload declared none.
     """
     body = params.get("Body")
     if isinstance(body, bytes):
@@ -111,13 +111,13 @@ def _follow_no_redirect(params: dict[str, Any], **_: object) -> None:
 
 
 def _foreign(parsed: dict[str, Any], model: Any, response: Any) -> str:
-    """Return why a reply is none of AWS, nor of a store or queue server like it; '' if it may be one."""
+    """Return why a reply can't be from AWS or a compatible store or queue server; '' if it can."""
     is_error = "Error" in parsed
     if not is_error and (lacking := _lacking(parsed, _PROMISED.get(model.name, ""))):
         return f"there is no {lacking} in it"
     is_object = model.has_streaming_output and not is_error  # which may be a web page itself, and is not read here
     if is_object and not any(name in response.headers for name in ("Content-Length", "Transfer-Encoding")):
-        return "it does not say how long it is"  # so that nobody would notice if it was cut short
+        return "it does not say how long it is"  # nobody would notice if it was cut short
     content = b"" if is_object else response.content.strip()
     if not is_error and model.service_model.service_name == "sqs" and content and not _is_json(content):
         return "it is no JSON"
@@ -139,7 +139,7 @@ def _is_json(content: bytes) -> bool:
 
 
 def _lacking(parsed: dict[str, Any], promised: str) -> str:
-    """Return the first name on the way to a promised value that is not there, '' if all are."""
+    """Return the first name that is missing on the path to a promised value, '' if none is."""
     value: Any = parsed
     for name in filter(None, promised.split(".")):
         value = value.get(name)

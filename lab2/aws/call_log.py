@@ -1,4 +1,4 @@
-"""With --verbose: every reply of AWS, with its request id, which is what AWS's support asks for, and odd replies."""
+"""With --verbose: every reply of AWS with its request id, which AWS's support asks for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab2.terminal import printable
 
 
 def watch(client: Any) -> None:
-    """Log the replies to a boto3 client, if replies are logged at all."""
+    """Log the replies to a boto3 client, with --verbose."""
     if LOGGER.isEnabledFor(logging.DEBUG):
         client.meta.events.register("after-call", _log_parsed)
 
@@ -24,7 +24,7 @@ def log_reply(service: str, operation: str, status: int, request_id: str, retrie
 
 
 def log_left_to_boto3(service: str, operation: str, reason: str) -> None:
-    """Log that a call that was tried without boto3 is made again by it, and why."""
+    """Log that a call is repeated by boto3, and why it failed without."""
     sentence = f"{service} {operation} again, by boto3: {reason}"
     log_event("left_to_boto3", sentence, logging.DEBUG, service=service, operation=operation, reason=reason)
 

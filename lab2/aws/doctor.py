@@ -1,4 +1,4 @@
-"""What stands between this machine and lab2 on AWS, looked at piece by piece."""
+"""Whether this machine can use lab2 on AWS, checked piece by piece."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab2.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at, whether it is in order, and what was found: a value, or a sentence with the cure."""
+    """What was checked, whether it is all right, and what was found: a value, or a sentence with the remedy."""
 
     what: str
     well: bool
@@ -23,7 +23,7 @@ class Finding:
 
 
 def examine(aws: AwsSession) -> Iterator[Finding]:
-    """Yield a finding for each thing that lab2 needs; nothing is changed. Without credentials the rest is left out."""
+    """Yield a finding for each thing that lab2 needs, changing nothing; without credentials, only that."""
     caller = _look("credentials", lambda: _caller(aws))
     yield caller
     if not caller.well:
@@ -61,7 +61,7 @@ def _stack(aws: AwsSession) -> str:
 
 
 def _bucket(aws: AwsSession) -> str:
-    """Return whose the bucket is: S3 refuses the call if it is not this account's."""
+    """Return the bucket's name and owner; S3 refuses the call if that is another account."""
     with user_errors(f"bucket {aws.bucket}"):
         aws.s3.get_bucket_location(Bucket=aws.bucket, ExpectedBucketOwner=aws.account)
     return f"{aws.bucket}, of this account"

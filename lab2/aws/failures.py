@@ -1,8 +1,7 @@
-"""An AWS error in a sentence for the user: what happened, then what to do.
+"""AWS errors as sentences for the user: what happened, then what to do.
 
-`FAILURES` is the one table: a row has what AWS calls a failure or which class botocore raises, the sentence, and for
-how long trying again may help. Classes are looked up by name, so that a botocore that lacks one of them is no trouble,
-and botocore is not imported for this.
+`FAILURES` is the only table. A row has AWS's codes for a failure or the classes that botocore raises, the sentence, and
+for how long trying again may help. Classes are looked up by name: a botocore may lack some, and is not imported here.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from lab2.aws.resources import DEPLOY
 from lab2.errors import UserError
 
 MISSING_QUEUE_CODES = {"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"}
-# What S3 says to a conditional write: the object exists, or is another one than we knew; another write is under way.
+# Replies to a conditional write: the object exists, or is not the one we know; another write is under way.
 EXISTS_CODES = {"PreconditionFailed", "412"}
 RACE_CODES = {"ConditionalRequestConflict", "409"}
 MISSING_BUCKET_CODES = {"NoSuchBucket", "404"}
@@ -29,12 +28,12 @@ REFUSED_WRITE_CODES = EXISTS_CODES | RACE_CODES | MISSING_KEY_CODES  # of a cond
 DENIED_CODES = {"AccessDenied", "AccessDeniedException", "403"}
 
 MAX_SKEW = timedelta(minutes=4)  # AWS accepts a signature that is 5 minutes off (S3: 15)
-OURS = ("botocore", "lab2.aws")  # whose exceptions are looked up by their class
+OURS = ("botocore", "lab2.aws")  # modules whose exceptions are looked up by class
 
-FOREVER_S = math.inf  # it may pass: AWS is busy, the network is down, somebody signs in again
+FOREVER_S = math.inf  # a transient error: AWS is busy, the network is down, somebody signs in again
 POLICY_S = 10.0  # AWS takes some seconds to learn of a new policy
 RECREATED_S = 60.0  # a queue that was deleted can be made again after a minute
-SETTINGS_S = 60.0  # how this machine is set up, which somebody may be mending
+SETTINGS_S = 60.0  # a setting of this machine, which somebody may be correcting
 
 NOT_SIGNED_IN = "The AWS sign-in has expired. Sign in again: aws sso login{profile_option}"
 STALE_CREDENTIALS = "The AWS credentials can't be fetched: {error}. To renew a sign-in: aws sso login{profile_option}"
@@ -226,7 +225,7 @@ REFUSED_SIGNATURES = {UNKNOWN_CREDENTIALS, WRONG_SECRET, EXPIRED}
 
 
 class user_errors:
-    """Context in which what botocore raises comes out as a UserError: one sentence for the user."""
+    """Context that turns what botocore raises into a UserError: one sentence for the user."""
 
     def __init__(self, what: str = "") -> None:
         self.what = what
@@ -240,7 +239,7 @@ class user_errors:
 
 
 def explain(error: BaseException, what: str = "") -> str | None:
-    """Say in one sentence what went wrong with `what` and what to do; None if it is not AWS's doing."""
+    """Return one sentence on what went wrong with `what`, and what to do; None if it is not an AWS error."""
     failure = failure_of(error)
     if failure is None:
         return None
@@ -256,29 +255,29 @@ def speak_of_the_emulator() -> None:
 
 
 def failure_of(error: BaseException) -> Failure | None:
-    """Return the kind of failure that an error of AWS, of the network or of the settings is, None for any other."""
+    """Return the kind of failure of an error of AWS, the network or the settings; None for any other error."""
     if code := error_code(error):
         return BY_NAME.get(code) or Failure(code, REFUSED, SETTINGS_S if _is_refusal(error) else FOREVER_S)
-    if not isinstance(error, Exception):  # Ctrl-C or a signal, wherever botocore was just then
+    if not isinstance(error, Exception):  # Ctrl-C or a signal, which may come anywhere in botocore
         return None
     names = [base.__name__ for base in type(error).__mro__ if base.__module__.startswith(OURS)]
     if found := next((BY_NAME[name] for name in names if name in BY_NAME), None):
         return found
     if _was_raised_in(error, "botocore.parsers"):  # a web page in the place of a reply of STS is a KeyError there
         return BY_NAME["ResponseParserError"]
-    # Any class too: RuntimeError for renewed ones that are expired still, ValueError or KeyError for what a
-    # `credential_process` prints, OSError if there is no such program.
+    # Of any class: RuntimeError for refreshed credentials that are still expired, ValueError or KeyError for the output
+    # of a `credential_process`, OSError if there is no such program.
     fetching = _was_raised_in(error, "botocore.credentials", "botocore.tokens")
     return BY_NAME["CredentialRetrievalError"] if fetching else None
 
 
 def is_refused_input(error: BaseException) -> bool:
-    """Return whether AWS refused what was sent in this call, and not who sent it or where to."""
+    """Return whether AWS refused the content of the call, and not its sender or its target."""
     return _is_refusal(error) and error_code(error) not in BY_NAME
 
 
 def sentence(template: str, error: BaseException | None = None, what: str = "") -> str:
-    """Return one of the sentences above, on one line, with what is known of the error filled in."""
+    """Return one of the sentences above, on one line, filled in with what is known of the error."""
     return " ".join(template.format_map(_facts(error, what)).split())
 
 
@@ -296,7 +295,7 @@ def error_code(error: BaseException | None) -> str:
 
 
 def refused_object(error: BaseException) -> str:
-    """Return why S3 refuses a single object, in its own words, such as one that is archived; "" if that is not it."""
+    """Return S3's words on why it refuses a single object, such as an archived one; "" if that is not the reason."""
     code = error_code(error)
     of_the_object = code in DENIED_CODES or "KMS" in code.upper() or code not in BY_NAME
     if not code or not of_the_object or not _is_refusal(error):
@@ -306,13 +305,13 @@ def refused_object(error: BaseException) -> str:
 
 
 def was_refused(error: BaseException | None) -> bool:
-    """Return whether AWS has surely not done what was asked: it said so at the only try that was made."""
+    """Return whether AWS has certainly not carried out a call: it refused the only attempt."""
     metadata = _reply(error).get("ResponseMetadata", {})
     return 400 <= metadata.get("HTTPStatusCode", 0) < 500 and not metadata.get("RetryAttempts")
 
 
 def clock_skew(error: BaseException | None) -> timedelta:
-    """Return by how much AWS's clock, as its reply tells it, is ahead of this machine's; 0 if it doesn't tell."""
+    """Return by how much AWS's clock, as in its reply, is ahead of this machine's; 0 if the reply has no time."""
     headers = _reply(error).get("ResponseMetadata", {}).get("HTTPHeaders", {})
     with suppress(ValueError, TypeError):
         return parsedate_to_datetime(headers.get("date")) - datetime.now(timezone.utc)
@@ -320,7 +319,7 @@ def clock_skew(error: BaseException | None) -> timedelta:
 
 
 def _is_refusal(error: BaseException) -> bool:
-    """Return whether AWS says that the request is at fault, so that the same one will be refused again."""
+    """Return whether AWS says that the request is at fault: it would be refused again."""
     status = int(_reply(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     return 400 <= status < 500
 
@@ -340,12 +339,12 @@ def _template(error: BaseException, usual: str, what: str) -> str:
 
 
 def _what(error: BaseException | None, what: str) -> str:
-    """Return what an error is about: what its caller says, else what the call that failed was for."""
+    """Return what an error is about: what the caller says, or else the subject of the failed call."""
     return what or str(_reply(error).get("Error", {}).get("Subject") or getattr(error, "subject", "") or "this account")
 
 
 def _facts(error: BaseException | None, what: str) -> dict[str, Any]:
-    """Return what the sentences may name."""
+    """Return the values for the fields of the sentences."""
     facts: dict[str, Any] = getattr(error, "kwargs", None) or {}
     answer: dict[str, Any] = _reply(error).get("Error", {})
     message = str(answer.get("Message", "")).rstrip(".")
@@ -375,7 +374,7 @@ def _facts(error: BaseException | None, what: str) -> dict[str, Any]:
 
 
 def _right_region(error: BaseException | None, answer: dict[str, Any], message: str) -> str:
-    """Return the region that S3 names in its answer to a request that came to a wrong one, '' if it names none."""
+    """Return the right region, which S3 names in its reply to a request in a wrong one; '' if it names none."""
     headers = _reply(error).get("ResponseMetadata", {}).get("HTTPHeaders", {})
     expected = re.search(r"expecting '([a-z0-9-]+)'|^The ([a-z0-9-]+) location constraint", message)
     host = re.search(r"s3[.-](?:dualstack\.)?([a-z]{2}(?:-[a-z]+)+-\d)\.", str(answer.get("Endpoint", "")))
@@ -389,7 +388,7 @@ def _right_region(error: BaseException | None, answer: dict[str, Any], message: 
 
 
 def _reply(error: BaseException | None) -> dict[str, Any]:
-    response = getattr(error, "response", None)  # which errors of the connection have too, and it is no dict
+    response = getattr(error, "response", None)  # that of connection errors is no dict
     return response if isinstance(response, dict) else {}
 
 

@@ -1,4 +1,4 @@
-"""A network for the server's machines: the default VPC, or subnets that somebody named; whether machines work there."""
+"""The network of the server's machines: the default VPC, and whether machines work in given subnets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MACHINE = "t4g.micro"  # as aws.yaml has it; of us-east-1's six zones one does n
 
 
 def default_network(aws: AwsSession) -> dict[str, str]:
-    """Return the parameters Vpc and Subnets of aws.yaml; UserError if the account has no network that would do."""
+    """Return the parameters Vpc and Subnets of aws.yaml; UserError if the account has no suitable network."""
     with user_errors("the networks of this account"):
         ec2 = aws.client("ec2")
         vpcs = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
@@ -29,7 +29,7 @@ def default_network(aws: AwsSession) -> dict[str, str]:
 
 
 def check_subnets(aws: AwsSession, ids: Sequence[str]) -> str:
-    """Return which subnets the server's machines can work in; UserError names one in which they can't, and why."""
+    """Return that the server's machines can work in these subnets; UserError names one that they can't, and why."""
     with user_errors("the networks of this account"):
         ec2 = aws.client("ec2")
         zones = _zones(ec2)

@@ -1,4 +1,4 @@
-"""A property that is computed once, by the first thread that asks, while others wait for it.
+"""A property that the first thread to ask computes once, while others wait for it.
 
 Since Python 3.12 `functools.cached_property` has no lock: two threads would both compute it, and two boto3 sessions
 on one botocore session can make no client.
@@ -28,5 +28,5 @@ class once(cached_property[T]):
     def __get__(self, instance: object | None, owner: type[Any] | None = None) -> once[T] | T:
         if instance is None:
             return self
-        with self._lock:  # not asked for again: a value that is there is found before this is
+        with self._lock:  # only at first: Python finds the computed value before this property
             return super().__get__(instance, owner)

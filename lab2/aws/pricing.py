@@ -6,10 +6,9 @@ import threading
 from collections import Counter
 from typing import Any
 
-# US dollars per million calls, us-east-1, without the free tier (the first million SQS calls of a month) and the
-# ten cents that SQS is said to add for messages with a group. AWS's own pages could not be read here: the
-# figures are those of cloudburn.io/blog/amazon-sqs-pricing (March 2026) and c3x.dev/blog/s3-request-fees-explained
-# (2026), found on 2026-11-24.
+# US dollars per million calls in us-east-1, without the free tier (the first million SQS calls of a month) and without
+# the ten cents that SQS is said to add for messages with a group. From cloudburn.io/blog/amazon-sqs-pricing (March
+# 2026) and c3x.dev/blog/s3-request-fees-explained (2026), read on 2026-11-24, not from AWS's own pages.
 SQS_CALL = 0.40
 S3_WRITE = 5.00  # PUT, COPY, POST and LIST
 S3_READ = 0.40  # GET and all others
@@ -28,7 +27,7 @@ _S3_FREE = {"AbortMultipartUpload", "DeleteObject", "DeleteObjects"}
 
 
 class Meter:
-    """Counts the calls of boto3 clients, repetitions included, by (service, operation)."""
+    """Counts the calls of boto3 clients, retries included, by (service, operation)."""
 
     def __init__(self) -> None:
         self.calls: Counter[tuple[str, str]] = Counter()

@@ -1,4 +1,4 @@
-"""Names of queues, bucket prefixes and stack on AWS."""
+"""Names of the queues and of what is in the bucket; the files that come with lab2."""
 
 from __future__ import annotations
 

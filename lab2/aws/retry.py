@@ -1,4 +1,4 @@
-"""Failures that pass: exponential backoff with jitter, and an outage reported once."""
+"""Transient errors: exponential backoff with jitter, and one report for each outage."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from lab2.errors import TryLater, UserError, internal_error
 
 T = TypeVar("T")
 
-LONGEST_PAUSE_S = 20.0  # between two tries while AWS is away
-FEW_REJECTIONS = 10  # in a row; after more of them it is not the items that are at fault
+LONGEST_PAUSE_S = 20.0  # between two attempts during an outage
+FEW_REJECTIONS = 10  # in a row; after more it is not the items that are at fault
 
 
 class OutageReporter:
-    """Says what fails once, when it starts, and once more when it works again; paces the tries between.
+    """Reports an outage once when it begins and once when it ends, and paces the attempts between.
 
-    `say` is given the sentences; without it they go to stderr. `give_up` is called with a UserError once an error has
-    lasted that no waiting can mend, such as a denied access; without it the tries go on.
+    The sentences go to `say`, or else to stderr. A permanent error, such as denied access, goes to `give_up` as a
+    UserError once it has lasted; without `give_up` the attempts go on.
     """
 
     def __init__(
@@ -33,12 +33,12 @@ class OutageReporter:
         self.what = what
         self.say = say or _print
         self.give_up = give_up
-        self.tries = 0  # that have failed since it last worked
-        self.since = 0.0  # when the first of them failed; this and the next three are monotonic seconds
+        self.tries = 0  # attempts that failed since the last success
+        self.since = 0.0  # when the first of them failed; like the next three, in monotonic seconds
         self.rejections = 0  # items given up in a row
         self._last_failure = -math.inf
         self._recovered = -math.inf  # when the last outage ended
-        self._hopeless_since = math.inf  # when an error came that no waiting can mend
+        self._hopeless_since = math.inf  # when a permanent error first came
         self._lock = threading.Lock()
 
     @property
@@ -49,9 +49,9 @@ class OutageReporter:
         return is_outage(error)
 
     def record_failure(self, error: BaseException, started: float = math.inf) -> float:
-        """Note a failure; return the seconds to pause before the next try.
+        """Record a failure; return the seconds to pause before the next attempt.
 
-        What was `started` (monotonic seconds) before an outage ended may still fail of it: that is no new outage.
+        What was `started` (monotonic seconds) before the outage ended may still fail: that is no new outage.
         """
         now = time.monotonic()
         with self._lock:
@@ -71,10 +71,10 @@ class OutageReporter:
         return min(pause, left) if left > 0 else pause
 
     def record_rejection(self) -> float:
-        """Note that one item was given up; return the seconds to pause before the next one is.
+        """Record that one item was given up; return the seconds to pause before the next item.
 
-        The first few in a row are at fault themselves. Then it must be this machine or program: it waits, so that
-        a full disk does not send every message to the dead letters.
+        The first few in a row are poison messages. After that this machine or program must be at fault, and waits:
+        a full disk is not to send every message to the dead-letter queue.
         """
         with self._lock:
             self.rejections += 1
@@ -82,14 +82,14 @@ class OutageReporter:
             return backoff(over, 0.25, LONGEST_PAUSE_S, least=0.5) if over > 0 else 0.0
 
     def record_recovery(self, error: BaseException) -> None:
-        """Note an error that did not come again when the same items were tried in parts."""
+        """Record an error that did not recur when the same items were tried in parts."""
         self._say(f"{self.what} failed once, then worked: {describe(error)}")
         self.record_success()
 
     def record_success(self, started: float = math.inf) -> None:
-        """Note that it works again, unless what worked was `started` (monotonic seconds) before the last failure.
+        """Record a success, which ends an outage unless it was `started` (monotonic seconds) before the last failure.
 
-        If several threads work, what was under way when AWS went away may still succeed.
+        With several threads, calls that were under way when the outage began may still succeed.
         """
         if self.tries or self.rejections:
             with self._lock:
@@ -115,9 +115,9 @@ def persist(
     patience: float = math.inf,
     wait: Callable[[float], object] = time.sleep,
 ) -> T:
-    """Return the result of `work`, which is tried again for `patience` seconds while AWS fails for a while.
+    """Return the result of `work`, which is repeated for up to `patience` seconds on transient errors.
 
-    Raises at once what no waiting can mend, and at the end the last UserError. A `wait` that returns true ends it too.
+    Raises permanent errors at once, and the last transient one at the end, or as soon as `wait` returns true.
     """
     deadline = time.monotonic() + patience
     while True:
@@ -135,12 +135,12 @@ def persist(
 
 
 def give_up(reason: UserError) -> NoReturn:
-    """What an OutageReporter of the main thread does with an error that no waiting can mend: raise it."""
+    """Raise a permanent error: what an OutageReporter of the main thread does with it."""
     raise reason
 
 
 def is_passing(error: BaseException) -> bool:
-    """Return whether the error is AWS's or the network's, or a UserError about one, and waiting may mend it."""
+    """Return whether the error is a transient one of AWS or the network, or a UserError about such an error."""
     if isinstance(error, TryLater):
         return True
     failure = failure_of(_cause(error))
@@ -148,29 +148,29 @@ def is_passing(error: BaseException) -> bool:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Return whether the error is AWS's or the network's, and not that of one item or of our code."""
+    """Return whether AWS or the network is at fault, and not an item or our code."""
     return isinstance(error, UserError) or explain(error) is not None
 
 
 def backoff(attempt: int, base: float, longest: float, least: float = 0.0) -> float:
     """Return the seconds to wait after a failed attempt (1, 2, ...): exponential backoff with jitter.
 
-    It is a random share, from `least` to 1, of `base` doubled at each attempt, `longest` at most. With `least` 0 it is
+    A random share, between `least` and 1, of `base` doubled at each attempt, but of `longest` at most. `least` 0 is
     full jitter: clients that failed together spread out evenly.
     """
     return random.uniform(least, 1.0) * min(longest, base * 2.0 ** min(attempt, 32))
 
 
 def conflict_backoff(attempt: int, took: float = 0.0) -> float:
-    """Return the seconds to wait after a conditional write was refused, so that writers who met don't meet again.
+    """Return the seconds to wait after a conditional write was refused, so that the writers don't meet again.
 
-    The longer a write `took` (seconds), the longer others are in its way.
+    The longer a write `took` (seconds), the longer it has to keep out of others' way.
     """
     return backoff(attempt, 0.01, 1.0) + backoff(attempt, took, 4 * took)
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Return the error of AWS that a UserError is about, or the error itself."""
+    """Return the AWS error behind a UserError, or the error itself."""
     return error.__cause__ if isinstance(error, UserError) and error.__cause__ else error
 
 
@@ -183,9 +183,9 @@ def _patience_s(error: BaseException) -> float:
 
 
 def describe(error: BaseException) -> str:
-    """Return a sentence on any error. The traceback of one that nobody foresaw is in the file that it names."""
+    """Return a sentence on any error; for an unexpected one it names the file with the traceback."""
     return str(error) if isinstance(error, UserError) else explain(error) or internal_error(error)
 
 
 def _print(line: str) -> None:
-    print(f"{line}\n", end="", file=sys.stderr, flush=True)  # in one piece: several threads may say something
+    print(f"{line}\n", end="", file=sys.stderr, flush=True)  # in one write: several threads may print

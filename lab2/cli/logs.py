@@ -1,4 +1,4 @@
-"""Where events go: lines of text or JSON objects, results of the work to stdout, warnings and details to stderr."""
+"""How events are written: as text or JSON lines, the results of the work to stdout, all others to stderr."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from lab2.system.streams import reader_is_gone
 
 
 def set_up(quiet: bool = False, verbose: bool = False, form: str = "text") -> None:
-    """Let events be written from now on, as lines of `text` or `json`: `quiet` warnings only, `verbose` details too."""
+    """From now on write events as lines of `text` or `json`: warnings only if `quiet`, details too if `verbose`."""
     LOGGER.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
     LOGGER.propagate = False
     LOGGER.handlers = [_Lines(as_json if form == "json" else as_text)]
-    if form == "json":  # who reads these may have nothing else of this machine, and files go with it
+    if form == "json":  # a log collector sees nothing but the log, and this machine's files may not outlive it
         hand_tracebacks_to(_log_traceback)
 
 
 def log_fatal(sentence: str) -> bool:
-    """Log why the program ends, if it logs in JSON; return whether it does."""
+    """Log why the program ends if it logs in JSON; return whether it does."""
     in_json = any(isinstance(handler, _Lines) and handler.form is as_json for handler in LOGGER.handlers)
     if in_json:
         log_event("fatal", sentence, logging.CRITICAL)
@@ -42,9 +42,9 @@ def _log_traceback(sentence: str, traceback: str) -> None:
 class _Lines(logging.Handler):
     """Writes each event as a line.
 
-    A line that can't be written is lost, and nothing else: the request that it is about must not fail. Where nobody
-    reads any more it raises in the main thread, as print does. In another thread, once the reader of a pipe has gone,
-    as `head` does, the program is ended as by kill; not that of a socket, which is journald's, or of a file.
+    A line that can't be written is lost, but the request that it is about must not fail. If the reader of a pipe has
+    gone, as `head` does, the main thread gets the error, as from print; in another thread the program is ended as by
+    kill. A socket, such as journald's, or a file is no reason to end.
     """
 
     def __init__(self, form: Callable[[logging.LogRecord], str]) -> None:

@@ -1,4 +1,4 @@
-"""A program's commands, each with a parser of its own: options stand after it, those of all commands before it too."""
+"""A program's commands, each with its own options after it; options of all commands may also precede it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,11 @@ from typing import Any, NoReturn
 from lab2 import __version__
 from lab2.terminal import printable
 
-_NEGATIVE = re.compile(r"-\.?\d")  # a number, and no option
+_NEGATIVE = re.compile(r"-\.?\d")  # a number, not an option
 
 
 class Parser(argparse.ArgumentParser):
-    """The arguments of one command. An error is one sentence, safe to print, even if an argument is not.
-
-    `parents` are parsers whose arguments it takes too.
-    """
+    """The arguments of one command, and those of its `parents`. An error is one sentence that is safe to print."""
 
     def __init__(self, parents: Sequence[Parser] = (), **settings: Any) -> None:
         self._added = [action for parent in parents for action in parent.arguments]
@@ -30,7 +27,7 @@ class Parser(argparse.ArgumentParser):
         return self.record(super().add_argument(*names, **settings))
 
     def record(self, action: argparse.Action) -> argparse.Action:
-        """Note an argument that was added to a group of this parser, and return it."""
+        """Register an argument that was added to a group of this parser, and return it."""
         self._added.append(action)
         return action
 
@@ -40,11 +37,11 @@ class Parser(argparse.ArgumentParser):
 
     @property
     def arguments(self) -> list[argparse.Action]:
-        """What was added, options and others, without what --help hides."""
+        """All arguments but those that --help hides."""
         return [action for action in self._added if action.help != argparse.SUPPRESS]
 
     def add_options_like(self, other: Parser) -> None:
-        """Add options with the names, choices and values of another parser's, without what they do."""
+        """Add options with the names, choices and values of another parser's, but without their actions."""
         for action in other.arguments:
             if action.option_strings and action.nargs == 0:
                 self.add_argument(*action.option_strings, action="store_true", help=action.help)
@@ -65,10 +62,10 @@ class Parser(argparse.ArgumentParser):
 
 
 class Program:
-    """The commands of a program; one has no name, and is meant if a command line starts with no other.
+    """The commands of a program. The one without a name is used if the command line starts with no other.
 
-    What a command does comes back as `options.run`, and its parser as `options.parser`. `parents` have the options that
-    all commands take.
+    `parse` returns what a command does as `options.run`, and its parser as `options.parser`. `parents` have the options
+    of all commands.
     """
 
     def __init__(
@@ -93,7 +90,7 @@ class Program:
         self._help: dict[str, str] = {}
 
     def command(self, name: str, run: Callable[..., int], help: str) -> Parser:
-        """Add a command and return its parser, for the arguments that only this command takes."""
+        """Add a command; return its parser, for the arguments of its own."""
         parser = self._parser(f"{self.prog} {name}", run, help[:1].upper() + help[1:] + ".")
         self.commands[name] = parser
         self._help[name] = help
@@ -120,7 +117,7 @@ class Program:
         return options
 
     def parsers(self) -> list[Parser]:
-        """Return the parsers of all commands, that of the command without a name first."""
+        """Return the parsers of all commands, the one without a name first."""
         return [self.unnamed, *self.commands.values()]
 
     def _parser(self, prog: str, run: Callable[..., int], description: str, epilog: str = "") -> Parser:
@@ -136,7 +133,7 @@ class Program:
         return parser
 
     def _common_options_before(self, arguments: Sequence[str]) -> int:
-        """Return how many arguments at the start are options that all commands take, with their values."""
+        """Return how many arguments at the start are common options and their values."""
         common = Parser(add_help=False, parents=self.parents)
         at = 0
         while at < len(arguments):
@@ -159,7 +156,7 @@ class Program:
                 self.unnamed.error(f"the command stands before its options: {self.prog} {word} [options]")
 
     def _check_options(self, parser: Parser, arguments: Sequence[str]) -> None:
-        """Refuse an option that a command does not take, before its value is taken for a word (from Python 3.12 on)."""
+        """Refuse an unknown option, before its value is taken for an argument, as argparse does from Python 3.12 on."""
         is_value = False
         for argument in arguments:
             option, equals, _ = argument.partition("=")
@@ -173,7 +170,7 @@ class Program:
             is_value = not equals and parser.expects_value(option)
 
     def _unknown(self, argument: str, parser: Parser) -> str:
-        """Say what is wrong with an argument that a command does not take."""
+        """Return what is wrong with an argument that the command does not take."""
         if not argument.startswith("-"):
             return f"unexpected argument {argument!r}"
         option = argument.partition("=")[0]
@@ -183,13 +180,13 @@ class Program:
         return f"there is no option {option}{_hint(option, parser.options())}"
 
     def _print_completion(self, shell: str) -> NoReturn:
-        """Print what a shell must source to complete the command line, and end the program."""
+        """Print the completion script of a shell, and end the program."""
         try:
             import shtab
         except ImportError:
             self.unnamed.error("completion scripts are made by the package shtab; run: pip install shtab")
         tree = Parser(prog=self.prog, add_help=False)
-        tree.add_options_like(self.unnamed)  # without its words: for shtab, what is no option is a command then
+        tree.add_options_like(self.unnamed)  # options only: to shtab, anything else here would be a command
         commands = tree.add_subparsers()
         for name, parser in self.commands.items():
             commands.add_parser(name, help=self._help[name], parents=[parser], add_help=False)
@@ -202,7 +199,7 @@ class Program:
 
 
 def _refuse_empty(arguments: Sequence[str], parser: Parser) -> None:
-    """Refuse an argument that is empty: it is a variable that is not set, and would mean the folder we are in."""
+    """Refuse an empty argument: it comes from a shell variable that is not set. As a path it would be this folder."""
     for before, argument in pairwise(["", *arguments]):
         option, equals, value = argument.partition("=")
         if argument == "":
@@ -213,8 +210,8 @@ def _refuse_empty(arguments: Sequence[str], parser: Parser) -> None:
 
 
 def _hint(typed: str, names: Iterable[str]) -> str:
-    """Return a question whether the nearest of the names was meant, '' if none is near."""
-    from difflib import get_close_matches  # only for those who mistyped: it takes time at each start
+    """Return a question whether a similar name was meant, '' if there is none."""
+    from difflib import get_close_matches  # not at the top: the first prompt waits for that
 
     (nearest,) = get_close_matches(typed, list(names), 1) or [""]
     return nearest and f"; did you mean {nearest}?"

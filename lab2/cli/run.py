@@ -1,4 +1,4 @@
-"""How a program runs and ends: exit codes, signals, and the sentence on what ended it too early."""
+"""How a program runs and ends: exit codes, signals, and the sentence on why it ended early."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ INTERNAL_ERROR = 70  # exit code, as EX_SOFTWARE of sysexits.h
 
 
 def say_last(sentence: str) -> None:
-    """Say why the program ends: as an event if the program logs in JSON, else on stderr."""
+    """Report why the program ends: as an event if it logs in JSON, else on stderr."""
     logs = sys.modules.get("lab2.cli.logs")
     if not (logs and logs.log_fatal(sentence)):
         print(sentence, file=sys.stderr, flush=True)
 
 
 def run(main: Callable[[], int]) -> NoReturn:
-    """Run a program and exit with main's code; one sentence on stderr and 2 for a UserError, 70 for an error of ours.
+    """Run a program and exit with main's code; a UserError gives one sentence on stderr and 2, a bug 70.
 
-    Ctrl-C gives 130, another signal 128 and its number, a closed standard output 1. The terminal is left as it was.
+    Ctrl-C gives 130, any other signal 128 plus its number, a closed standard output 1. The terminal's mode is restored.
     """
     streams.set_up()
     escape_unencodable()
@@ -52,7 +52,7 @@ def run(main: Callable[[], int]) -> NoReturn:
 
 
 def exit_code(main: Callable[[], int]) -> int | str | None:
-    """Run `main` and return the exit code of the program; what ended it too early is said on stderr."""
+    """Run `main` and return the exit code of the program, reporting on stderr why it ended early."""
     try:
         return main()
     except UserError as problem:
@@ -73,16 +73,16 @@ def exit_code(main: Callable[[], int]) -> int | str | None:
 
 
 def _end(number: int, _: object) -> NoReturn:
-    """End the program because of a signal, undoing what is to be undone."""
-    if number == getattr(signal, "SIGHUP", None):  # the terminal is gone: what is said on the way must not fail
+    """End the program because of a signal, cleaning up."""
+    if number == getattr(signal, "SIGHUP", None):  # the terminal is gone: writing to it must not fail
         discard(*(stream for stream in (sys.stdout, sys.stderr) if stream.isatty()))
     sys.exit(128 + number)
 
 
 def _end_after_all(lost: sys.UnraisableHookArgs) -> None:
-    """Send a signal once more whose exception Python has ignored, as it does in a callback of a weak reference.
+    """Send a signal again whose exception Python has ignored, as it does in a callback of a weak reference.
 
-    Of those there are many while modules are imported.
+    There are many of these while modules are imported.
     """
     if isinstance(lost.exc_value, KeyboardInterrupt):
         number = int(signal.SIGINT)
@@ -91,7 +91,7 @@ def _end_after_all(lost: sys.UnraisableHookArgs) -> None:
     else:
         number = 0
     if number > 0:
-        again = threading.Timer(0.05, signals.send, [number])  # not now: it would be ignored here too
+        again = threading.Timer(0.05, signals.send, [number])  # later: it would be ignored here, too
         again.daemon = True
         again.start()
     else:
@@ -99,7 +99,7 @@ def _end_after_all(lost: sys.UnraisableHookArgs) -> None:
 
 
 def _die(error: BaseException) -> None:
-    """End the program because a thread of it has died: nobody would do its work. What is not done is not confirmed."""
+    """End the program because one of its threads has died. What it has not finished is not confirmed."""
     gone = isinstance(error, OSError) and reader_is_gone(error)
     try:
         if not gone:

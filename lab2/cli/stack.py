@@ -1,4 +1,4 @@
-"""Deploy lab2's stack on AWS, look what is wrong with it, delete it."""
+"""Deploy lab2's stack on AWS, find out what is wrong with it, delete it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ exit codes: 0 done or all is well, 1 doctor found a fault, 2 fatal error
 
 
 def program(prog: str | None = None) -> Program:
-    """Return the parser: without a command it says which ones there are."""
+    """Return the parser: without a command it prints the help."""
     program = Program(show_help, DESCRIPTION, EPILOG, [common_options()], prog or _name())
     parser = program.command("deploy", deploy, "create or update the stack")
     parser.add_argument(
@@ -49,7 +49,7 @@ def program(prog: str | None = None) -> Program:
 
 
 def _name() -> str:
-    """Return what the program is called: the command that pip installs, or the module of a checkout."""
+    """Return the name of the program: the command that pip installs, or the module in a checkout."""
     name = os.path.basename(sys.argv[0])
     return "python -m lab2" if name == "__main__.py" else name
 
@@ -72,7 +72,7 @@ def deploy(options: argparse.Namespace) -> int:
     if not stack.status():
         kept = bool(aws.has_bucket(aws.bucket))
         parameters.setdefault("BucketNamespace", _namespace(aws, kept))
-        # CloudFormation takes over a bucket that an earlier stack left if its name stands in the template as it is.
+        # CloudFormation imports a bucket that an earlier stack left, if the template has its literal name.
         template = re.sub("BucketName: .*", f"BucketName: {aws.bucket}", template) if kept else template
     change_set, changes = stack.plan(template, parameters)
     if not change_set:
@@ -118,7 +118,7 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def _namespace(aws: AwsSession, kept: bool) -> str:
-    """Return the namespace of the bucket of a new stack: that of the account, where S3 has it."""
+    """Return the namespace of a new stack's bucket: that of the account, in regions that have it."""
     if kept:
         return OWN if aws.bucket.endswith(OWN_NAMESPACE) else SHARED
     return OWN if aws.store_is_aws and aws.region not in WITHOUT_NAMESPACES else SHARED
@@ -136,7 +136,7 @@ def _parameters(given: list[str]) -> dict[str, str]:
 
 
 def _loss(changes: list[Change]) -> str:
-    """Return a warning if what holds data would be replaced by something new and empty."""
+    """Return a warning if a bucket or queue would be replaced by a new, empty one."""
     replaced = [change.resource for change in changes if change.replaces and change.type.startswith("AWS::S")]
     return f"{', '.join(replaced)} would be replaced by something new and empty. " if replaced else ""
 

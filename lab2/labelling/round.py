@@ -1,4 +1,4 @@
-"""A round of labelling: which pictures, and a label for each."""
+"""A round of labelling: which pictures to show, and a label for each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OUTAGE_CHECK_S = 0.2  # between two looks at whether an outage is to be reported
 
 
 def label_round(session: Session, annotator: str, useful: bool) -> None:
-    """Label a round of images, with `useful` those that need it most; then print how many labels are in S3."""
+    """Label a round of images, if `useful` those that need it most; then print how many labels are in S3."""
     decoder = session.ready_decoder()
     outbox, images = session.outbox, session.images
     candidates = session.persist("Listing the pictures", images.sample)
@@ -46,7 +46,7 @@ def label_round(session: Session, annotator: str, useful: bool) -> None:
 
 
 def pick_useful(session: Session, sample: list[Image], annotator: str) -> list[Image]:
-    """Return the images that this person has not labelled, most useful last, otherwise in random order."""
+    """Return the images that this annotator has not labelled, the most useful last, else in random order."""
     session.outbox.flush(FLUSH_TIMEOUT_S)
     given = session.votes()
     votes = by_image(given, (image.name for image in sample))
@@ -64,7 +64,7 @@ def pick_useful(session: Session, sample: list[Image], annotator: str) -> list[I
 
 
 def ask_round(session: Session, decoder: Decoder, candidates: list[Image], annotator: str) -> None:
-    """Show a round of pictures, prefetched in the background, and put a label for each answer into the outbox."""
+    """Show a round of pictures, which are prefetched in the background; put a label for each answer in the outbox."""
     screen, clock = session.screen(), Clock()
     outages = OutageReporter("Reading pictures", session.say)
 
@@ -76,11 +76,11 @@ def ask_round(session: Session, decoder: Decoder, candidates: list[Image], annot
     count = min(ROUND_PICTURES, len(candidates))
     arriving = {BackgroundTask(load).future for _ in range(count)}
     pictures: list[tuple[Image, Picture]] = []
-    given: set[int] = set()  # the pictures that have a label of this round
+    given: set[int] = set()  # numbers of the pictures that were labelled in this round
     at = 0
     try:
         while at < count:
-            if at == len(pictures):  # the first to arrive is shown first
+            if at == len(pictures):  # pictures are shown as they arrive
                 arrived, arriving = wait(arriving, OUTAGE_CHECK_S, FIRST_COMPLETED)
                 pictures += [found for future in arrived if (found := future.result())]
                 count = len(pictures) + len(arriving)
@@ -97,7 +97,7 @@ def ask_round(session: Session, decoder: Decoder, candidates: list[Image], annot
                 continue
             if answer == "q":
                 break
-            if answer == "s" and at in given:  # the person went back to a label and gives no other one
+            if answer == "s" and at in given:  # the annotator went back to a label and gives no other one
                 answer = WITHDRAWN
             if answer in BY_VALUE or answer == WITHDRAWN:
                 session.outbox.keep(Label(image.name, answer, annotator, clock.stamp(), f"{seconds:.2f}"))
@@ -110,10 +110,10 @@ def ask_round(session: Session, decoder: Decoder, candidates: list[Image], annot
 
 
 def usefulness(labels: Mapping[str, Label], annotator: str) -> int | None:
-    """Return how useful one more label of an image is, 0 for most; None if this person has labelled it.
+    """Return how useful one more label of an image is, 0 being the most; None if this annotator has labelled it.
 
-    Images without a label come first, then those with one, then ties. Two labels, and a tie-break only where they
-    disagree, give the same verdict as the majority of three.
+    Images without a label come first, then those with one, then ties. Two labels, and a tie-break if they disagree,
+    give the same verdict as the majority of three.
     """
     if annotator in labels:
         return None

@@ -1,4 +1,4 @@
-"""What a run of the labeller needs, started in the background while the menu is shown."""
+"""What the labeller needs: started in the background, while the menu is shown."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ FLUSH_TIMEOUT_S = 15.0  # for labels on their way to S3, unless that fails
 class Session:
     """Connection, outbox, window and decoder, started in the background, so that the menu appears at once.
 
-    `connect` returns the images of the bucket; `state` is the folder of the outboxes; `display` is window or
-    terminal if the user asked for one.
+    `connect` returns the images of the bucket; `state` is the folder of the outboxes; `display` is "window" or
+    "terminal" if the user has chosen one.
     """
 
-    patience = 30.0  # seconds of an outage after which the user is asked what to do
+    patience = 30.0  # seconds of an outage, after which the user decides what to do
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Session:
         self._window = Window() if labels and _wants_window(display) else None
         self.decoder = Decoder() if labels or decodes else None
         self._label_file: LabelFile | None = None
-        self._warning = ""  # what was last said of rows in it that can't be understood
+        self._warning = ""  # the last warning about rows that can't be understood
 
     @property
     def images(self) -> ImageStore:
@@ -72,8 +72,8 @@ class Session:
         return _patiently(self._outbox)
 
     def send_waiting(self) -> None:
-        """Send the labels that wait on this disk, if it can be used; what is said of that goes to the user now."""
-        _ = self.images  # without a connection there is no outbox either, and its error is raised
+        """Send the labels in the outbox, if there is one, and print what comes of it."""
+        _ = self.images  # raises the error if there is no connection, and thus no outbox
         try:
             self.outbox.flush(FLUSH_TIMEOUT_S)
         except UserError as problem:
@@ -81,11 +81,11 @@ class Session:
         self.tell()
 
     def persist(self, what: str, work: Callable[[], T]) -> T:
-        """Return the result of `work`, tried again in an outage; UserError or its own error if that lasts too long."""
+        """Return the result of `work`, repeated during an outage; raise its error if that lasts too long."""
         return persist(work, OutageReporter(what), self.patience)
 
     def votes(self) -> Votes:
-        """Return the labels in the bucket that count; only what is new since the last call is read."""
+        """Return the labels in the bucket that count; read only what is new since the last call."""
         return self._read(LabelFile.votes)
 
     def report(self, images: Iterable[str]) -> Report:
@@ -114,7 +114,7 @@ class Session:
         return TerminalScreen()
 
     def give_up_window(self) -> None:
-        """Show pictures in the terminal from now on; UserError if the user asked for a window."""
+        """From now on show pictures in the terminal; UserError if the user asked for a window."""
         cure = HEADLESS if self._window and self._window.is_headless else ""
         if self.display == "window":
             raise UserError(f"No window can be opened on this display. {cure or 'Try: --display terminal'}")
@@ -124,13 +124,13 @@ class Session:
             self.say(f"No window can be opened here, so pictures are shown in the terminal. {cure}".rstrip())
 
     def ready_decoder(self) -> Decoder:
-        """Return the decoder once it can decode; UserError if OpenCV can't be used."""
+        """Return the decoder when it is ready; UserError if OpenCV can't be used."""
         self.decoder = self.decoder or Decoder()
         self.decoder.check_opencv()
         return self.decoder
 
     def say(self, sentence: str) -> None:
-        """Keep a sentence until `tell`, when the user is not busy with a picture."""
+        """Keep a sentence until `tell` prints it, when the user is not busy with a picture."""
         self._news.append(sentence)
 
     def tell(self) -> None:
@@ -138,9 +138,9 @@ class Session:
             print(self._news.pop(0), file=sys.stderr, flush=True)
 
     def close(self) -> int:
-        """Send the labels that can still be sent; return 1 if labels wait on this disk, otherwise 0."""
+        """Send the labels that can still be sent; return 1 if any are left in the outbox, otherwise 0."""
         with suppress(KeyboardInterrupt, UserError):
-            # Where there is no connection, the user has waited for it already.
+            # Without a connection, the user has waited long enough.
             if not self._images.failed() and (self._outbox.result() or self.local or labels_wait(self.state)):
                 self._outbox.get().flush(FLUSH_TIMEOUT_S)
         outbox = self._outbox.result()
@@ -167,6 +167,6 @@ def _patiently(work: BackgroundTask[T]) -> T:
 
 
 def _wants_window(display: str | None) -> bool:
-    """Return whether to try a window: not if answers are piped into standard input."""
+    """Return whether to try a window: not if the answers come from a pipe."""
     desktop = sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY"))
     return display == "window" or (display is None and desktop and sys.stdin.isatty())

@@ -1,1 +1,1 @@
-"""AWS on this machine, for who has no account: the emulator, and what is started and stopped with it."""
+"""AWS on this machine, for those who have no account: the emulator, and what is started and stopped with it."""

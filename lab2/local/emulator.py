@@ -1,7 +1,7 @@
 """AWS on this machine: an emulator on 127.0.0.1 with `aws.yaml` deployed to it, kept in `.local/`.
 
-Programs that use it hold a shared lock, `users`. The first to come starts what is missing; the last to
-leave stops what was started. A lock ends with its process, so a program that was killed does not count.
+Programs that use it share a lock, `users`. The first one starts what is missing, the last one stops what was started. A
+lock ends with its process, so a program that was killed does not count.
 """
 
 from __future__ import annotations
@@ -44,22 +44,22 @@ HOST = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 DEPLOYED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
-BESIDE = "LAB2_BESIDE_EMULATOR"  # set for the process that runs beside the emulator, and for nobody else
-JOIN_TIMEOUT_S = 5  # in which an emulator that runs already must answer, if its port is the right one
+BESIDE = "LAB2_BESIDE_EMULATOR"  # set for the process that runs beside the emulator only
+JOIN_TIMEOUT_S = 5  # for an emulator that runs already to answer, if its port is the right one
 START_TIMEOUT_S = 60  # for the emulator to start or to stop; on a quiet machine it takes about a second
 
 
 @contextmanager
 def running(service: str | None = None) -> Iterator[Endpoint]:
-    """Context in which the emulator of this machine runs; `service` is a module to run beside it with --local, if any.
+    """Context in which the local emulator runs, and beside it the module `service` with --local, if there is one.
 
-    The emulator's endpoint is all that a program needs. The environment is left as it is, and nothing in it counts.
+    The endpoint is all that a program needs: it reads nothing from the environment, which is left as it is.
     """
     port = _port()
     speak_of_the_emulator()
     endpoint = Endpoint(f"http://{HOST}:{port}", REGION, ACCOUNT, "local", HOME)
     if os.environ.get(BESIDE):
-        yield endpoint  # it runs already, and the program that started this process stops both
+        yield endpoint  # the program that started this process also runs the emulator, and stops both
         return
     with _folder_errors():
         HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -78,14 +78,14 @@ def running(service: str | None = None) -> Iterator[Endpoint]:
             yield endpoint
         finally:
             with _folder_errors(), locked(HOME / "starting.lock"):
-                if lock(users.fileno()):  # alone: we are the last
+                if lock(users.fileno()):  # alone, so we are the last
                     server.stop(START_TIMEOUT_S)
                     emulator.stop(START_TIMEOUT_S)
 
 
 @contextmanager
 def serving() -> Iterator[None]:
-    """Context in which this process is a server of the emulator, so that clients start none."""
+    """Context in which this process serves the emulator's queues, so that clients start no server."""
     with locked(Daemon(HOME, "server").lock, shared=True):
         yield
 
@@ -99,7 +99,7 @@ def _port() -> int:
 
 @contextmanager
 def _folder_errors() -> Iterator[None]:
-    """Context in which the folder of the emulator is used: what is wrong with it is said as a UserError."""
+    """Context that turns errors of the emulator's folder into a UserError."""
     try:
         yield
     except OSError as error:
@@ -126,8 +126,8 @@ _REMEDIES = {
 def _bring_up(emulator: Daemon, port: int, aws: AwsSession) -> None:
     """Start the emulator unless it runs, and deploy aws.yaml to it.
 
-    A killed emulator has kept every object, but what it last wrote of its state may be missing or damaged. If it
-    doesn't come up with that, it starts again without it, and the stack is made anew around the bucket that is there.
+    An emulator that was killed has kept every object, but the state it last wrote may be missing or damaged. If it does
+    not start with that, it starts without, and the stack is created again around the bucket.
     """
     if emulator.is_running():
         if not _becomes_healthy(emulator, port, JOIN_TIMEOUT_S):
@@ -149,13 +149,13 @@ def _bring_up(emulator: Daemon, port: int, aws: AwsSession) -> None:
 
 @contextmanager
 def _without_state() -> Iterator[None]:
-    """Context in which the emulator's state is set aside as `state.1` or so; it is put back if the context fails."""
+    """Context in which the emulator's state is set aside, as `state.1` or so; it is put back if the context fails."""
     aside = next(path for number in count(1) if not (path := HOME / f"state.{number}").exists())
     STATE.rename(aside)
     try:
         yield
     except BaseException:
-        shutil.rmtree(STATE, ignore_errors=True)  # it's of this context
+        shutil.rmtree(STATE, ignore_errors=True)  # made in this context
         aside.rename(STATE)
         raise
 
@@ -178,7 +178,7 @@ def _check_port_and_package(port: int) -> None:
                 f"Port {port} is taken by {owner}. Stop it, or choose a port: export GATEWAY_PORT={port % 65535 + 1}"
             )
     try:
-        import ministack  # noqa: F401 - only to say so early where it is missing
+        import ministack  # noqa: F401 - to notice early that it is missing
     except ImportError:
         raise UserError(f"The local emulator is not installed. Try: pip install {REQUIREMENT}") from None
 
@@ -187,7 +187,7 @@ def _start(emulator: Daemon, port: int) -> None:
     emulator.start(
         "ministack",
         BIND_HOST=HOST,  # the default is every interface
-        # These listen on every interface whatever BIND_HOST says, where the packages that they need are installed.
+        # If the packages that these need are installed, they listen on every interface, whatever BIND_HOST is.
         IOT_MTLS_ENABLED="0",
         SFTP_ENABLED="0",
         GATEWAY_PORT=str(port),
@@ -214,7 +214,7 @@ def _becomes_healthy(emulator: Daemon, port: int, patience: float) -> bool:
 
 
 def _healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=5)  # which knows of no proxy, as urllib does
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)  # unlike urllib, it uses no proxy
     with suppress(OSError, http.client.HTTPException):
         connection.request("GET", "/_ministack/health")
         return connection.getresponse().status == 200
@@ -222,7 +222,7 @@ def _healthy(port: int) -> bool:
 
 
 def _deploy(aws: AwsSession) -> None:
-    """Deploy aws.yaml, unless this very text is deployed already."""
+    """Deploy aws.yaml unless this very text is deployed."""
     template = bundled("aws.yaml").read_text("utf-8")
     digest = hashlib.sha256(template.encode()).hexdigest()
     deployed = HOME / "deployed"
@@ -232,18 +232,18 @@ def _deploy(aws: AwsSession) -> None:
         with user_errors("the local emulator"):
             deploy(aws, template)
     except UserError as problem:
-        raise UserError(str(problem)) from None  # without its cause it is no outage that a program waits for
+        raise UserError(str(problem)) from None  # without its cause it is a permanent error, and no outage
     if not _is_complete(aws):
         raise UserError(f"The local emulator deployed aws.yaml in part only. Its log is {HOME / 'emulator.log'}")
     deployed.write_text(digest, "ascii")
 
 
 def deploy(aws: AwsSession, template: str) -> None:
-    """Create the stack `lab2` from `template`, around the bucket if that is there already, or bring it up to date."""
+    """Create the stack `lab2` from `template`, around the bucket if there is one, or update it."""
     stacks = aws.cloudformation
     request: dict[str, Any] = {"StackName": "lab2", "TemplateBody": template, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
     if _stack_status(aws):
-        with suppress(stacks.exceptions.ClientError):  # that there is nothing to update
+        with suppress(stacks.exceptions.ClientError):  # there is nothing to update
             stacks.update_stack(**request)
     elif aws.has_bucket(aws.bucket):
         _import_bucket(aws)
@@ -254,7 +254,7 @@ def deploy(aws: AwsSession, template: str) -> None:
 
 
 def _import_bucket(aws: AwsSession) -> None:
-    """Create the stack of the bucket alone, with all that is in it."""
+    """Create a stack of the existing bucket alone."""
     bucket = {"Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain", "Properties": {"BucketName": aws.bucket}}
     aws.cloudformation.create_change_set(
         StackName="lab2",
@@ -274,7 +274,7 @@ def _import_bucket(aws: AwsSession) -> None:
 
 
 def _wait_for_stack(aws: AwsSession) -> None:
-    """Return as soon as the stack is deployed; UserError if it can't be."""
+    """Return as soon as the stack is deployed; UserError if that fails."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while (status := _stack_status(aws)) not in DEPLOYED:
         if time.monotonic() > deadline or not status.endswith("_IN_PROGRESS"):

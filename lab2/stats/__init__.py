@@ -1,1 +1,1 @@
-"""Statistics over queues."""
+"""Statistics over queues: requests with numbers, answers with their summary."""

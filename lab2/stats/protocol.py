@@ -16,15 +16,15 @@ from lab2.stats.summary import Summary, summarise
 
 MAX_CHARACTERS = 10_000  # of a request; ten numbers take some 250
 
-# Integers become doubles at once: as Python's integers, a million digits would take minutes.
+# Integers are decoded as doubles: a Python integer of a million digits would take minutes.
 _decode = json.JSONDecoder(parse_int=float).decode
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The server's answer to the request `id`: the numbers and their summary, or an `error` in plain words.
+    """The answer to the request `id`: the numbers and their summary, or an `error` in plain words.
 
-    `summary` has the fields of `Summary` by name; one that another version of the server does not know is missing.
+    `summary` has the fields of `Summary` by name, but for those that a server of another version does not know.
     """
 
     id: str
@@ -36,7 +36,7 @@ class Answer:
 def new_id() -> str:
     """Return a new id, the idempotency key of a request.
 
-    It starts with the time at which it was made (UTC): a server need not look for the id in what was logged before.
+    It starts with the current time (UTC): a server need not look for it in what was logged before.
     """
     return f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}-{os.urandom(10).hex()}"
 
@@ -86,7 +86,7 @@ def decode_answer(body: str) -> Answer:
 
 
 def decode_answer_fields(fields: Any) -> Answer:
-    """Return the answer that is this JSON value; InvalidInput if it is not an answer."""
+    """Return the answer in a decoded JSON value; InvalidInput if it is not one."""
     try:
         if error := fields.get("error"):
             return Answer(_text(fields["id"]), error=_text(error))

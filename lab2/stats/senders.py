@@ -1,4 +1,4 @@
-"""Bodies as other programs send them: what each is, and what its sender has to change."""
+"""Message bodies that other programs send by mistake: what they are, and what the sender has to change."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-# Byte order mark, zero-width and direction marks, spaces: what editors and tools put around a body, and nobody sees.
+# Byte order mark, zero-width and direction marks, spaces: what editors and tools put invisibly around a body.
 INVISIBLE = (
     "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069 \t\r\n\xa0"
 )
-TASKS = (  # the fields by which a task of each is known
+TASKS = (  # fields that identify a task of each
     ("body", "headers", "properties"),  # celery, version 2
     ("task", "args"),  # celery, version 1
     ("actor_name", "args"),  # dramatiq
@@ -23,14 +23,14 @@ TASKS = (  # the fields by which a task of each is known
 
 
 class Kind(NamedTuple):
-    """A kind of foreign body: whether a decoded body is of it, and what its sender is told."""
+    """A kind of foreign body: whether a decoded body is of this kind, and the advice for its sender."""
 
     matches: Callable[[Any], bool]
     advice: str
 
 
 def advice_on(body: str) -> str:
-    """Return what the sender of a body should change, '' if it is of no kind that is known."""
+    """Return what the sender of a body should change, '' if its kind is not known."""
     value = _json(body)
     decoded = _from_base64(value if isinstance(value, str) else body)
     inner = None if decoded is None else _json(decoded)
@@ -44,7 +44,7 @@ def _advice(value: Any) -> str:
 
 
 def _has(*names: str) -> Callable[[Any], bool]:
-    """Return a condition: that a value is an object with all of these fields."""
+    """Return a predicate: whether a value is an object with all of these fields."""
     return lambda value: isinstance(value, dict) and all(name in value for name in names)
 
 
@@ -56,7 +56,7 @@ def _is_event_of_s3(value: Any) -> bool:
 
 
 def _is_pointer(value: Any) -> bool:
-    """Return whether this is a pointer, alone or behind the name of its class."""
+    """Return whether this is a pointer to S3, alone or after the name of its class."""
     pointer = value[1] if isinstance(value, list) and len(value) == 2 else value
     return _has("s3BucketName", "s3Key")(pointer) or _has("S3Payload")(pointer)
 

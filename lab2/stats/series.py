@@ -15,7 +15,7 @@ _COMMA_DECIMAL = re.compile(r"[+-]?\d*,\d+", re.ASCII)
 
 
 def parse_number(text: str) -> float:
-    """Return the number that was typed; InvalidInput unless it is a finite decimal number >= 0."""
+    """Return the number in a text; InvalidInput unless it is a finite decimal number >= 0."""
     text = text.strip()
     if _COMMA_DECIMAL.fullmatch(text):
         raise InvalidInput("use a point for decimals, like 3.5")
@@ -37,7 +37,7 @@ def check_series(numbers: Sequence[object]) -> list[float]:
 
 def check_number(number: object) -> float:
     """Return the number as a double; InvalidInput unless it is a finite number >= 0."""
-    if type(number) is float and 0 <= number < math.inf:  # as nearly all are
+    if type(number) is float and 0 <= number < math.inf:  # nearly always
         return abs(number)  # -0 is 0
     if type(number) is not float and type(number) is not int:  # to isinstance a bool is an int
         raise InvalidInput("a series holds numbers only, like [3, 5.5]")
@@ -55,7 +55,7 @@ def check_number(number: object) -> float:
 
 
 def plain(number: float) -> float | int:
-    """Return the number so that it prints in its shortest exact form: 4, not 4.0."""
+    """Return the number as an integer if it is one: 4, not 4.0."""
     return int(number) if abs(number) < 1e16 and number.is_integer() else number
 
 
@@ -65,5 +65,5 @@ def shortest(number: float) -> str:
 
 
 def plainly(numbers: Sequence[float]) -> str:
-    """Return the numbers as they may be typed on a command line."""
+    """Return the numbers as on a command line."""
     return " ".join(map(shortest, numbers))

@@ -1,6 +1,6 @@
 """The exact summary of a series: the doubles nearest to the true values.
 
-Answers, tables, CSV, JSON and the log have the fields of `Summary`, in their order: a statistic is added here alone.
+Answers, tables, CSV, JSON and the log have the fields of `Summary`, in this order: a statistic is added only here.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple
 
-_SMALL = 2.0**49  # ten integers below it add up to less than 2**53, exactly
+_SMALL = 2.0**49  # ten integers below this have an exact sum, below 2**53
 
 
 class Summary(NamedTuple):
@@ -40,7 +40,7 @@ def _median(ordered: Sequence[float]) -> float:
 def _midpoint(low: float, high: float) -> float:
     """Return the double nearest to the mean of two numbers.
 
-    The sum alone rounds, for halving is exact; if halving is not, below 2**-1022, the sum is.
+    Only the sum rounds, for halving is exact; below 2**-1022, where halving is not, the sum is exact.
     """
     total = low + high
     return total / 2 if total < inf else low / 2 + high / 2
@@ -49,8 +49,8 @@ def _midpoint(low: float, high: float) -> float:
 def _mean(numbers: Sequence[float]) -> float:
     """Return the double nearest to the mean of numbers in ascending order, 10 at most.
 
-    A double is an integer over a power of two, and dividing two Python integers rounds once, correctly. The sum of
-    integers below 2**49 is exact as a double, so that the division alone rounds: a third of the time.
+    A double is an integer over a power of two, and the division of two Python integers rounds once, correctly. The
+    sum of integers below 2**49 is exact as a double, so that only the division rounds, in a third of the time.
     """
     if numbers[-1] < _SMALL and all(map(float.is_integer, numbers)):
         return sum(numbers) / len(numbers)

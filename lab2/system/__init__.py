@@ -1,1 +1,1 @@
-"""What differs between Linux, macOS and Windows: each module has the way of each."""
+"""What differs between Linux, macOS and Windows: one feature a module, on all three systems."""

@@ -1,4 +1,4 @@
-"""Locks on open files, seen by all processes of this machine: the system drops one when its process ends, however."""
+"""Locks on open files, among all processes of this machine; the system drops a lock when its process ends."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ RETRY_S = 0.02  # a blocking lock of Windows can't be interrupted by Ctrl-C
 
 
 def lock(file: int, *, shared: bool = False, wait: bool = False) -> bool:
-    """Lock an open file, alone or `shared`; False where another process has it and this one does not `wait`.
+    """Lock an open file, alone or `shared`; return False if another process has it and this one does not `wait`.
 
-    A lock that is held on this very file already is exchanged. OSError where the file system has no locks.
+    It replaces a lock that this file object has already. OSError if the file system has no locks.
     """
     if sys.platform != "win32":
         try:
@@ -40,14 +40,14 @@ def lock(file: int, *, shared: bool = False, wait: bool = False) -> bool:
 
 
 def _lock_on_windows(file: int, shared: bool) -> bool:
-    """Lock the first byte, whether there is one or not: nobody else can read or write it, so lock files stay empty."""
+    """Lock the first byte, which need not exist: nobody else can read or write it, so lock files stay empty."""
     if sys.platform == "win32":  # msvcrt.locking knows no shared locks
         fail_immediately, exclusive, lock_violation = 1, 2, 33
         kernel = ctypes.WinDLL("kernel32", use_last_error=True)
         handle = ctypes.c_void_p(msvcrt.get_osfhandle(file))
-        place = ctypes.create_string_buffer(32)  # an OVERLAPPED of zeros
-        kernel.UnlockFileEx(handle, 0, 1, 0, place)
-        if not kernel.LockFileEx(handle, fail_immediately | (0 if shared else exclusive), 0, 1, 0, place):
+        first = ctypes.create_string_buffer(32)  # an OVERLAPPED of zeros
+        kernel.UnlockFileEx(handle, 0, 1, 0, first)
+        if not kernel.LockFileEx(handle, fail_immediately | (0 if shared else exclusive), 0, 1, 0, first):
             if ctypes.get_last_error() == lock_violation:
                 return False
             raise ctypes.WinError(ctypes.get_last_error())
@@ -56,7 +56,7 @@ def _lock_on_windows(file: int, shared: bool) -> bool:
 
 @contextmanager
 def locked(path: Path, *, shared: bool = False) -> Iterator[IO[bytes]]:
-    """Context in which this process holds the lock of a file that is there for nothing else; waits for it."""
+    """Context in which this process holds the lock of a lock file; it waits for the lock."""
     with path.open("ab") as file:
         lock(file.fileno(), shared=shared, wait=True)
         yield file

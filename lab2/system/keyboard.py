@@ -1,4 +1,4 @@
-"""The keyboard: lines that are asked for, edited by arrow keys where readline is there, and what was typed ahead."""
+"""The keyboard: lines that are asked for, edited with readline if there is one, and what was typed ahead."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _standing = ""
 
 
 def nothing() -> None:
-    """What is done while a line is waited for, unless there is something to do."""
+    """Do nothing while waiting for a line."""
 
 
 def ask(question: str, meanwhile: Callable[[], object] = nothing) -> str:
-    """Return the line that is typed; EOFError at the end of the input. `meanwhile` is called several times a second."""
+    """Return the line that is typed; EOFError at the end of the input. Call `meanwhile` several times a second."""
     global _standing
     try:
         if sys.stdin.isatty():
@@ -33,27 +33,27 @@ def ask(question: str, meanwhile: Callable[[], object] = nothing) -> str:
 
 
 def standing() -> str:
-    """Return the question that waits for a line at the terminal, "" if none does."""
+    """Return the question that is waiting for a line at the terminal, "" if there is none."""
     return _standing
 
 
 def ask_again() -> None:
-    """Put the question that waits for a line on the screen again, with what was typed so far."""
+    """Print the question that is waiting for a line again, with what has been typed."""
     if question := _standing:
         readline = sys.modules.get("readline")
         print(question + (readline.get_line_buffer() if readline else ""), end="", flush=True)
 
 
 def edit_lines(complete: Callable[[str], list[str]] | None = None) -> None:
-    """From now on arrow keys edit what is typed at prompts and Up brings back earlier lines; Tab calls `complete`.
+    """From now on arrow keys edit the line at a prompt, Up brings back earlier lines, and Tab calls `complete`.
 
-    Nothing changes where there is no terminal. On Windows the console edits lines by itself, without Tab.
+    Nothing changes without a terminal. On Windows the console itself edits lines, without Tab.
     """
     if sys.platform == "win32" or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return
     try:
         import readline
-    except ImportError:  # a Python that was built without it
+    except ImportError:  # Python was built without it
         return
 
     def match(text: str, number: int) -> str | None:
@@ -69,7 +69,7 @@ def edit_lines(complete: Callable[[str], list[str]] | None = None) -> None:
 
 
 def typed_ahead() -> bool:
-    """Return whether something was typed at the terminal that has not been read."""
+    """Return whether there is unread input at the terminal."""
     if not sys.stdin.isatty():
         return False
     if sys.platform == "win32":
@@ -78,7 +78,7 @@ def typed_ahead() -> bool:
 
 
 def drop_typed_ahead() -> None:
-    """Forget what was typed at the terminal and not read."""
+    """Discard unread input at the terminal."""
     if sys.platform == "win32":
         while msvcrt.kbhit():
             msvcrt.getwch()

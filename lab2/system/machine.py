@@ -1,4 +1,4 @@
-"""This machine: its name, and where a user's programs keep their files on it."""
+"""This machine: its name, its user, and the folders for a program's files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def host() -> str:
 
 
 def user() -> str:
-    """Return the user's login name; the number where there is none, as in a container."""
+    """Return the user's login name, or the number if there is no name, as in a container."""
     try:
         return getpass.getuser()
     except (ImportError, KeyError, OSError):
@@ -28,7 +28,7 @@ def user() -> str:
 
 
 def state_folder() -> Path:
-    """Return where programs keep what outlives them: locks, labels that wait to be sent."""
+    """Return the folder for what outlives a program: locks, labels in the outbox."""
     from pathlib import Path
 
     chosen = os.environ.get("XDG_STATE_HOME")
@@ -36,7 +36,7 @@ def state_folder() -> Path:
 
 
 def data_folder() -> Path:
-    """Return where the emulator of an installed lab2 keeps its data."""
+    """Return the folder for the emulator's data, if lab2 is installed."""
     return _folder("share")
 
 
@@ -48,6 +48,6 @@ def _folder(name: str) -> Path:
         return (Path(local) if local else Path.home() / "AppData" / "Local") / "lab2" / name
     try:
         home = Path.home()
-    except RuntimeError:  # no HOME, and a user whom the system doesn't know: as in containers, where it is /
+    except RuntimeError:  # no HOME, and an unknown user, as in a container
         home = Path("/")
     return home / ".local" / name / "lab2"

@@ -1,4 +1,4 @@
-"""Signals: a handler for those that the system has, but none for one that was ignored when the program started."""
+"""Signals: handled if the system has them, and not if they were ignored when the program started."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-ENDING = ("SIGTERM", "SIGHUP", "SIGBREAK")  # kill, a terminal that is closed; Ctrl-Break and `taskkill` on Windows
-NOTICED_S = 0.2  # seconds until a signal is, at most, while input is waited for
+ENDING = ("SIGTERM", "SIGHUP", "SIGBREAK")  # kill, a closed terminal; Ctrl-Break and `taskkill` on Windows
+NOTICED_S = 0.2  # within which a signal is noticed while waiting for input
 
 
 def handle(handler: Callable[[int, object], object], *names: str) -> None:
-    """Have `handler` called for the signals of these names. One that nohup, say, had ignored stays ignored."""
+    """Have `handler` called for these signals. One that was ignored, as by nohup, stays ignored."""
     for name in names:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
@@ -32,11 +32,11 @@ def send(number: int) -> None:
 
 @contextmanager
 def noticed(meanwhile: Callable[[], object]) -> Iterator[None]:
-    """While the main thread waits for input in here, call `meanwhile` and the handler of any signal again and again.
+    """Context in which the main thread waits for input: signals are handled, and `meanwhile` is called repeatedly.
 
-    Python calls a handler when a signal interrupts the wait. One that comes a moment before it, or to another thread,
-    would be handled at the next key; a timer interrupts the wait again and again, and `meanwhile` is called by the main
-    thread. Windows has no such timer, and needs none for signals: a thread calls `meanwhile` there.
+    Python calls a handler when a signal interrupts the wait. A signal just before the wait, or to another thread, would
+    be handled at the next key only, so a timer keeps interrupting the wait; its handler calls `meanwhile`, in the main
+    thread. Windows has no such timer, and signals need none: there a thread calls `meanwhile`.
     """
     if sys.platform == "win32":
         over = threading.Event()

@@ -1,4 +1,4 @@
-"""Standard output and error: written line by line, and what to do when their reader has gone."""
+"""Standard output and error: flushed line by line, and what to do once their reader has gone."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import os
 import sys
 from typing import Any, Literal, TextIO
 
-_failures: list[OSError] = []  # of writing to standard output or error
+_failures: list[OSError] = []  # errors of writing to standard output or error
 
 
 class _Output(io.FileIO):
-    """A stream that notes the errors of writing to it, so that they are told from all other errors of files."""
+    """A stream that records its write errors, to tell them from errors of other files."""
 
     def write(self, data: Any) -> int:
         try:
@@ -23,20 +23,20 @@ class _Output(io.FileIO):
 
 
 def set_up() -> None:
-    """Give the program all three standard streams, also if it was started with some of them closed.
+    """Give the program all three standard streams, even if some were closed when it started.
 
-    From a closed input nothing comes, and writing to a closed output fails: what was to be read there is not there.
+    A closed input is empty. Writing to a closed output fails, for nobody would see what was written.
     """
     sys.stdin = sys.stdin or _opened(0, os.O_RDONLY, "r")
     sys.stdout = sys.stdout or _opened(1, os.O_RDONLY, "w")
     sys.stderr = sys.stderr or _opened(2, os.O_WRONLY, "w")
-    if sys.platform != "win32":  # where a console is no file
+    if sys.platform != "win32":  # there, a console is no file
         sys.stdout = _watched(sys.stdout)
         sys.stderr = _watched(sys.stderr)
 
 
 def _opened(number: int, mode: int, kind: Literal["r", "w"]) -> TextIO:
-    """Return a stream to nowhere in the place of a standard stream."""
+    """Return a stream on the null device in place of a standard stream."""
     nowhere = os.open(os.devnull, mode)
     if nowhere != number:
         os.dup2(nowhere, number)
@@ -64,18 +64,18 @@ def is_of_output(error: BaseException) -> bool:
 
 
 def flush_each_line() -> None:
-    """Write each line of standard output at once, into a pipe too."""
+    """Flush each line of standard output, into a pipe too."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
 
 
 def reader_is_gone(error: OSError) -> bool:
-    """Return whether the reader of our output has gone, as `head` does; Windows calls that an invalid argument."""
+    """Return whether the reader of our output has gone, as `head` does; on Windows that is an invalid argument."""
     return isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == errno.EINVAL)
 
 
 def is_broken(stream: TextIO) -> bool:
-    """Return whether nothing can be written to a stream any more."""
+    """Return whether a stream can no longer be written."""
     try:
         stream.flush()
     except OSError:
@@ -84,7 +84,7 @@ def is_broken(stream: TextIO) -> bool:
 
 
 def discard(*streams: TextIO) -> None:
-    """Drop what is written to these streams from now on."""
+    """From now on discard what is written to these streams."""
     with open(os.devnull, "wb") as nowhere:
         for stream in streams:
             os.dup2(nowhere.fileno(), stream.fileno())

@@ -1,6 +1,6 @@
-"""The terminal's mode: as it was at the start when the program ends, and while Ctrl-Z has it stopped.
+"""The terminal's mode, restored when the program ends and while Ctrl-Z has stopped it.
 
-readline reads keys in a mode of its own, in which the shell, or whatever comes next, would not echo them.
+readline reads keys in a mode of its own, in which the shell or the next program would not echo them.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ else:
 
 STDIN = 0
 
-_at_start: list[Any] | None = None  # the mode, as termios has it; None: no terminal
-_when_stopped: list[Any] | None = None  # the mode to go on in
+_at_start: list[Any] | None = None  # the mode, as of termios; None: no terminal
+_when_stopped: list[Any] | None = None  # the mode to continue in
 
 
 def keep() -> None:
-    """Note the terminal's mode, for `restore`, and restore it also while Ctrl-Z has stopped the program.
+    """Save the terminal's mode for `restore`, and restore it also while Ctrl-Z has stopped the program.
 
-    On Windows the console is told to obey escape sequences, as terminals do elsewhere.
+    On Windows, make the console obey escape sequences, as terminals do elsewhere.
     """
     if sys.platform == "win32":
         _obey_escape_sequences()
@@ -42,7 +42,7 @@ def keep() -> None:
 
 
 def restore() -> None:
-    """Give the terminal the mode that it had at the start."""
+    """Restore the mode that the terminal had at the start."""
     if _at_start:
         _set(_at_start)
 
@@ -54,13 +54,13 @@ def _stop(*_: object) -> None:
             _when_stopped = termios.tcgetattr(STDIN)
         restore()
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        signal.raise_signal(signal.SIGTSTP)  # returns when the program goes on
+        signal.raise_signal(signal.SIGTSTP)  # returns when the program continues
         signal.signal(signal.SIGTSTP, _stop)
-        _go_on()  # where the system did not stop it: nobody could have continued it
+        _go_on()  # needed if the system did not stop it, as nobody could have continued it
 
 
 def _go_on(*_: object) -> None:
-    """Go on as before the stop once we have the terminal; in the background that is later, at the next SIGCONT."""
+    """Continue as before the stop once we have the terminal; in the background, that is at the next SIGCONT."""
     global _when_stopped
     if _when_stopped and _set(_when_stopped):
         _when_stopped = None
@@ -68,7 +68,7 @@ def _go_on(*_: object) -> None:
 
 
 def _set(mode: list[Any]) -> bool:
-    """Set the terminal's mode; False where another program has the terminal, and we would be stopped for it."""
+    """Set the terminal's mode; return False if another program has the terminal: we would be stopped for it."""
     if sys.platform != "win32":
         with suppress(OSError, termios.error):
             if os.tcgetpgrp(STDIN) == os.getpgrp():

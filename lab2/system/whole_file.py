@@ -1,4 +1,4 @@
-"""A file that is written whole or not at all."""
+"""Files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def write_whole(path: Path, data: bytes, new: Path) -> None:
-    """Write the file by way of `new`, a name in the same file system that nothing else has; OSError if it can't be."""
+    """Write the file by way of `new`, an unused name in the same file system; OSError if that fails."""
     try:
         new.write_bytes(data)
         new.replace(path)
-    except OSError:  # a full disk is not to stay full
+    except OSError:  # as on a full disk, which is not to stay full
         new.unlink(missing_ok=True)
         raise

@@ -1,7 +1,7 @@
-"""A module of ours run as a process of its own, so that what crashes or swamps it takes nothing else along.
+"""A module of ours in a process of its own, so that a crash or a lack of memory harms nothing else.
 
-OpenCV lives in such processes alone: decoders crash on strangers' bytes, and a dead display makes Qt abort.
-Both sides send frames: a small JSON object, and bytes with it.
+OpenCV decodes and opens windows in such processes only: decoders crash on untrusted bytes, and a dead display makes Qt
+abort. Both sides send frames: a small JSON object, and bytes with it.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 Frame = tuple[dict[str, Any], bytes]
 
-_spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe in a program that has threads
+_spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe in a program with threads
 _starting = threading.Lock()
 
 
-@atexit.register  # after multiprocessing.util, so that it is called before that ends all processes
+@atexit.register  # registered after multiprocessing.util, and so called before that ends all processes
 def _end() -> None:
-    """Start no process any more: one that is half started would say on stderr that its parent is gone."""
+    """Start no more processes: one that is half started would print on stderr that its parent is gone."""
     _starting.acquire()
 
 
@@ -42,15 +42,15 @@ class ProcessDied(Exception):
 
 
 class NoReply(ProcessDied):
-    """The process at the other end is still there, and took longer to answer than anybody should wait."""
+    """The process at the other end is still there, but has not answered in time."""
 
 
 class Channel:
-    """One end of the line between two processes."""
+    """One end of a connection between two processes."""
 
     def __init__(self, end: Connection) -> None:
         self._end = end
-        self._in_use = threading.Lock()  # by one thread: a line that is closed meanwhile raises anything
+        self._in_use = threading.Lock()  # by one thread: if it is closed meanwhile, it may raise anything
 
     def send(self, head: dict[str, Any], data: bytes | memoryview = b"") -> None:
         try:
@@ -61,7 +61,7 @@ class Channel:
             raise ProcessDied from None
 
     def receive(self) -> Frame:
-        """Return the next frame, waiting for it."""
+        """Return the next frame; wait for it."""
         try:
             with self._in_use:
                 return json.loads(self._end.recv_bytes()), self._end.recv_bytes()
@@ -69,7 +69,7 @@ class Channel:
             raise ProcessDied from None
 
     def ready(self, timeout: float = 0.0) -> bool:
-        """Return whether there is something to receive, or nothing more to come, within `timeout` seconds."""
+        """Return whether, within `timeout` seconds, a frame comes or the other end is closed."""
         try:
             with self._in_use:
                 return self._end.poll(timeout)
@@ -82,9 +82,9 @@ class Channel:
 
 
 class WorkerProcess(Channel):
-    """The line to a new process that runs the module's `main`; it ends when the line is closed.
+    """The connection to a new process that runs the module's `main`, and ends when the connection is closed.
 
-    It is deaf to Ctrl-C, and what native libraries say on its way is not shown.
+    The process ignores Ctrl-C, and the output of native libraries is not shown.
     """
 
     def __init__(self, module: str) -> None:
@@ -103,19 +103,19 @@ class WorkerProcess(Channel):
                 raise NoReply
             return self.receive()
         except ProcessDied:
-            if self._closed:  # it did not crash: the program ends, and this thread in the background is to be silent
+            if self._closed:  # no crash: the program is ending, and this background thread must not report one
                 threading.Event().wait()
             raise
 
     def close(self) -> None:
         self._closed = True
-        self.process.kill()  # first: it ends the waiting of a thread that uses the line
+        self.process.kill()  # first: this ends the wait of a thread that uses the connection
         self.process.join()
         super().close()
 
 
 def _start(process: multiprocessing.process.BaseProcess) -> None:
-    """Start a process without its running our program's main module again, as it would: boto3 takes 0.3 s to import."""
+    """Start a process that, unlike usual, does not import our main module again: boto3 takes 0.3 s."""
     with _starting:
         main = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
@@ -123,7 +123,7 @@ def _start(process: multiprocessing.process.BaseProcess) -> None:
             if sys.platform == "win32":
                 process.start()
             else:
-                # A Ctrl-C that comes before the process can ignore it does not end it either: masks are inherited.
+                # A Ctrl-C before the process ignores it must not end it either: masks are inherited.
                 before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
                 try:
                     process.start()
@@ -134,7 +134,7 @@ def _start(process: multiprocessing.process.BaseProcess) -> None:
 
 
 def _run(module: str, line: Connection) -> None:
-    """Run the module's `main` in this process until the other end of the line is closed."""
+    """Run the module's `main` in this process until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with open(os.devnull, "r+b", buffering=0) as nowhere:
         for stream in (0, 1, 2):
@@ -153,5 +153,5 @@ def limit_memory(size: int) -> None:
 
 
 def quiet_opencv() -> None:
-    """Set what OpenCV reads when it is imported."""
+    """Set the variables that OpenCV reads when it is imported."""
     os.environ |= {"OPENCV_LOG_LEVEL": "SILENT", "OPENBLAS_NUM_THREADS": "1", "QT_LOGGING_RULES": "*=false"}

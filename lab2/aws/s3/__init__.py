@@ -1,1 +1,1 @@
-"""S3: one object that many append to, and keys that may be missing."""
+"""S3: an object that many writers append to, and keys that may be missing."""

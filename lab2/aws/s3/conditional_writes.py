@@ -1,7 +1,7 @@
-"""Whether a store honours the conditions of a write, asked before anything is entrusted to it.
+"""Whether a store honours conditional writes, which is tried before anything is written to it.
 
-AWS does, and is not asked. Of the others some ignore If-Match, or If-None-Match too: of two writers both are told that
-they succeeded, and one has lost what it wrote.
+AWS does, and is not tried. Some other stores ignore If-Match, or If-None-Match too: two writers are both told that they
+succeeded, and one has lost what it wrote.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from lab2.errors import UserError
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-BODY = b"Do conditional writes work? This key is removed at once.\n"  # some stores fail on an empty one
-NOBODYS_ETAG = f'"{"0" * 32}"'  # the MD5 of no content that anybody knows
+BODY = b"Do conditional writes work? This key is removed at once.\n"  # some stores fail on an empty body
+NOBODYS_ETAG = f'"{"0" * 32}"'  # no known content has this MD5
 
 
 def check_conditional_writes(s3: S3Client, bucket: str, prefix: str) -> None:
     """UserError if the store ignores a condition; raises what botocore raises.
 
-    It takes four calls, on a key of its own under `prefix`. A store where we may not write that key is trusted.
+    It takes four calls, on a key of its own under `prefix`. A store that does not let us write that key is trusted.
     """
     key = f"{prefix}.conditions-{uuid4().hex[:12]}"
     conditions = {"If-None-Match": {"IfNoneMatch": "*"}, "If-Match": {"IfMatch": NOBODYS_ETAG}}
@@ -46,10 +46,10 @@ def check_conditional_writes(s3: S3Client, bucket: str, prefix: str) -> None:
         )
 
 
-def _is_written(s3: S3Client, condition: dict[str, Any], **place: Any) -> bool:
-    """Return whether a write is carried out though its condition does not hold."""
+def _is_written(s3: S3Client, condition: dict[str, Any], **target: Any) -> bool:
+    """Return whether a write is carried out although its condition does not hold."""
     try:
-        s3.put_object(**place, Body=BODY, **condition)
+        s3.put_object(**target, Body=BODY, **condition)
     except ClientError as error:
         if error_code(error) in REFUSED_WRITE_CODES:
             return False

@@ -1,4 +1,4 @@
-"""Whether a key is in a bucket, asked in a way that tells "missing" from "not allowed"."""
+"""Whether a key is in a bucket, told apart from whether we may read it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def find_key(s3: S3Client, bucket: str, key: str) -> ObjectTypeDef | None:
-    """Return the entry (ETag, Size, LastModified) of a key, None where it is missing. Raises what botocore raises."""
+    """Return the entry (ETag, Size, LastModified) of a key, None if it is missing. Raises what botocore raises."""
     entries, _ = list_page(s3, bucket, key, count=1)
     return next((entry for entry in entries if entry["Key"] == key), None)
 
@@ -20,23 +20,23 @@ def find_key(s3: S3Client, bucket: str, key: str) -> ObjectTypeDef | None:
 def list_page(
     s3: S3Client, bucket: str, prefix: str, after: str = "", count: int = 1_000
 ) -> tuple[list[ObjectTypeDef], bool]:
-    """Return up to `count` entries behind the key `after`, and whether more follow. Raises what botocore raises.
+    """Return up to `count` entries after the key `after`, and whether more follow. Raises what botocore raises.
 
-    A page without keys is not the end: some stores leave keys out after they have cut the page.
+    An empty page is not the end: some stores drop keys after they have cut the page.
     """
-    place: Any = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": count} | ({"StartAfter": after} if after else {})
+    request: Any = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": count} | ({"StartAfter": after} if after else {})
     while True:
-        reply = s3.list_objects_v2(**place)
+        reply = s3.list_objects_v2(**request)
         entries = reply.get("Contents") or []
         if entries or not reply["IsTruncated"] or not reply.get("NextContinuationToken"):
             return entries, reply["IsTruncated"]
-        place["ContinuationToken"] = reply["NextContinuationToken"]
+        request["ContinuationToken"] = reply["NextContinuationToken"]
 
 
 def is_missing(s3: S3Client, bucket: str, key: str, error: BaseException) -> bool:
     """Return whether a call failed because the key is missing.
 
-    To a caller who may list only a part of the bucket, as the policies of aws.yaml have it, S3 answers 403 and not 404.
+    If the caller may list only part of the bucket, as the policies of aws.yaml allow, S3 answers 403 and not 404.
     """
     code = error_code(error)
     return code in MISSING_KEY_CODES or (code in DENIED_CODES and find_key(s3, bucket, key) is None)

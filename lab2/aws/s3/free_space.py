@@ -1,6 +1,6 @@
-"""Room on the disk under an S3 of this machine.
+"""Free space on the disk of the local emulator.
 
-ministack 1.5.33 acknowledges an object that a full disk does not take, keeps it in memory, and loses it at its end.
+On a full disk ministack 1.5.33 acknowledges an object all the same, keeps it in memory, and loses it when it ends.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-KEPT_FREE_BYTES = 200_000_000  # for the largest object, and for the queues, which are written when the emulator ends
+KEPT_FREE_BYTES = 200_000_000  # for the largest object, and the queues, which are written when the emulator ends
 
 
 def lack_of_space(folder: Path) -> str:
-    """Return a sentence if the disk of the folder has no room for what comes next, "" if it has."""
+    """Return a sentence if too little of the folder's disk is free, "" if there is enough."""
     free = shutil.disk_usage(folder).free
     if free >= KEPT_FREE_BYTES:
         return ""

@@ -1,4 +1,4 @@
-"""One key of a bucket: read in parts, and written on the condition that nobody else has written meanwhile."""
+"""One S3 object: read in parts, and written if nobody else has written meanwhile."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ CONTENT_TYPES = {"csv": "text/csv", "jsonl": "application/x-ndjson"}  # by what 
 
 
 class Content(NamedTuple):
-    """Bytes of an object, all or some, and the ETag of the object they are of."""
+    """Bytes of an object, all or some, and the ETag of the object."""
 
     body: bytes
     etag: str
 
 
 class StoredObject:
-    """One key of a bucket. Raises what botocore raises.
+    """The object under one key of a bucket. Raises what botocore raises.
 
-    If the store composes objects `in_parts` under a condition, as AWS does, a large object is not sent again. Others
-    were seen to let several writers complete the same object, so there it is put whole, however large.
+    `in_parts`: the store, like AWS, composes an object of parts on a condition, so that a large object is not sent
+    again. Other stores were seen to let several writers complete the same object, which is put whole there.
     """
 
     def __init__(self, s3: S3Client, bucket: str, key: str, in_parts: bool = True) -> None:
@@ -44,7 +44,7 @@ class StoredObject:
         self.key = key
         self.in_parts = in_parts
         self.whole_below = COPY_FROM_BYTES if in_parts else LARGEST_WHOLE_BYTES  # bytes
-        self._place: Any = {"Bucket": bucket, "Key": key}
+        self._target: Any = {"Bucket": bucket, "Key": key}
         self._kind: Any = {"ContentType": CONTENT_TYPES.get(key.rpartition(".")[2], "binary/octet-stream")}
 
     def find(self) -> ObjectTypeDef | None:
@@ -52,17 +52,17 @@ class StoredObject:
         return find_key(self.s3, self.bucket, self.key)
 
     def read_whole(self) -> Content:
-        reply = self.s3.get_object(**self._place)
+        reply = self.s3.get_object(**self._target)
         return Content(reply["Body"].read(), reply["ETag"])
 
     def read_in_parts(self) -> Iterator[bytes]:
-        """Yield the bytes of the object in parts: a large one is never in memory as a whole."""
-        yield from self.s3.get_object(**self._place)["Body"].iter_chunks(PART_BYTES)
+        """Yield the object in parts, so that a large one is never in memory as a whole."""
+        yield from self.s3.get_object(**self._target)["Body"].iter_chunks(PART_BYTES)
 
     def read_if_changed(self, start: int, etag: str) -> Content | None:
         """Return the bytes from `start` on, None if the object still has this ETag."""
         try:
-            reply = self.s3.get_object(**self._place, Range=f"bytes={start}-", IfNoneMatch=etag)
+            reply = self.s3.get_object(**self._target, Range=f"bytes={start}-", IfNoneMatch=etag)
         except ClientError as error:
             if error_code(error) in UNCHANGED_CODES:
                 return None
@@ -73,7 +73,7 @@ class StoredObject:
         """Return the bytes from `start` to `end` (exclusive; None: all), b'' if there are none."""
         try:
             span = f"bytes={start}-{'' if end is None else end - 1}"
-            body: bytes = self.s3.get_object(**self._place, Range=span)["Body"].read()
+            body: bytes = self.s3.get_object(**self._target, Range=span)["Body"].read()
         except ClientError as error:
             if error_code(error) in RANGE_CODES or is_missing(self.s3, self.bucket, self.key, error):
                 return b""
@@ -81,22 +81,22 @@ class StoredObject:
         return body
 
     def put(self, body: bytes, etag: str | None) -> str:
-        """Write the whole object if it has this ETag (None: if there is none); return its new ETag."""
-        return str(self.s3.put_object(**self._place, **self._kind, Body=body, **_condition(etag))["ETag"])
+        """Write the whole object if it still has this ETag (None: if there is no object); return the new ETag."""
+        return str(self.s3.put_object(**self._target, **self._kind, Body=body, **_condition(etag))["ETag"])
 
     def put_behind(self, addition: bytes, etag: str) -> str:
-        """Add bytes to the object if it has this ETag, without sending it: S3 copies what it has (5 GiB at most).
+        """Append bytes to the object if it still has this ETag: S3 itself copies what is there, 5 GiB at most.
 
-        UserError on a store where that is not safe.
+        UserError if that is not safe on this store.
         """
         if not self.in_parts:
             raise UserError(
                 f"{self.key} in bucket {self.bucket} has reached {LARGEST_WHOLE_BYTES // 2**20} MiB, the most that is "
                 "appended to on a store other than AWS. Move its older rows to another file."
             )
-        upload = self._place | {"UploadId": self.s3.create_multipart_upload(**self._place, **self._kind)["UploadId"]}
+        upload = self._target | {"UploadId": self.s3.create_multipart_upload(**self._target, **self._kind)["UploadId"]}
         try:
-            copied = self.s3.upload_part_copy(**upload, PartNumber=1, CopySource=self._place, CopySourceIfMatch=etag)
+            copied = self.s3.upload_part_copy(**upload, PartNumber=1, CopySource=self._target, CopySourceIfMatch=etag)
             added = self.s3.upload_part(**upload, PartNumber=2, Body=addition)
             parts: list[CompletedPartTypeDef] = [
                 {"PartNumber": 1, "ETag": copied["CopyPartResult"]["ETag"]},

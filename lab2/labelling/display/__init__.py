@@ -1,1 +1,1 @@
-"""Pictures and keys; OpenCV lives here."""
+"""Showing pictures and taking answers: in a window, by OpenCV, or in the terminal; what is drawn."""

@@ -20,11 +20,11 @@ from lab2.system.worker_process import Channel
 
 TITLE = "Hot dog or not"
 GROUND = 32  # the grey behind picture and text
-LONGEST_REPEAT_DELAY_S = 0.7  # after which a key that is held starts to repeat, at most
+LONGEST_REPEAT_DELAY_S = 0.7  # until a key that is held starts to repeat
 DEFAULT_WORK_AREA = 0, 0, 1280, 800  # x, y, width, height in pixels, if there is no X server to ask
 PAINT_TIMEOUT_S = 0.7  # for a window to be painted
-MAX_OPENINGS = 5  # of a window, until it is painted
-KEY_POLL_MS = 10  # between two looks at keys and orders
+MAX_OPENINGS = 5  # of the window, until it is painted
+KEY_POLL_MS = 10  # between two checks of keys and orders
 TOO_SOON = "Too soon to count."
 MODIFIED = "Not with Ctrl or Alt."
 
@@ -37,15 +37,15 @@ class Canvas:
         self.x11 = x11
         self.layout = layout(*x11.work_area() if x11 else DEFAULT_WORK_AREA)
         self.picture: Picture | None = None  # None: nothing to answer
-        self.brightness = 0  # which of GAMMAS it is shown with
+        self.brightness = 0  # index in GAMMAS
         self.place = ""  # of the picture in its round
         self.status = ""  # of the labels
         self.refusal = ""  # why the last key was no answer
         self.is_open = False
-        self.is_attached = False  # whether the X server tells of the window's keys
-        self.appeared_s = 0.0  # when the picture did
+        self.is_attached = False  # the X server reports the window's keys
+        self.appeared_s = 0.0  # when the picture appeared
         self.guard = KeyGuard()
-        self.last_key = -1  # of those that OpenCV tells of
+        self.last_key = -1  # of those that OpenCV reports
         self.last_key_s = 0.0
 
     def run(self) -> None:
@@ -53,7 +53,7 @@ class Canvas:
             if self.picture is None:
                 if not self.channel.ready(0.02):
                     if self.is_open:
-                        cv2.pollKey()  # keeps the window alive; the key answers nothing
+                        cv2.pollKey()  # keeps the window alive; there is nothing to answer
                     continue
             else:
                 self._wait_for_key()
@@ -86,7 +86,7 @@ class Canvas:
                 self._open()
                 if self._painted():
                     break
-            # again, now that there is a title bar: before, its height may not be counted, and it may be off the screen
+            # Again, now that there is a title bar, which may have been left out and be off the screen.
             cv2.moveWindow(TITLE, self.layout.x, self.layout.y)
         self._draw()
         while cv2.pollKey() != -1:  # painted now
@@ -94,7 +94,7 @@ class Canvas:
         if self.x11:
             self.x11.sync()
         self.appeared_s = time.monotonic()
-        for event in self._events(-1):  # what was typed so far is not for this picture
+        for event in self._events(-1):  # keys so far are not for this picture
             if isinstance(event, FocusCame):
                 self.guard.focus_came(self.appeared_s)
             else:
@@ -116,7 +116,7 @@ class Canvas:
         self.is_attached = self.x11 is not None and self.x11.attach()
 
     def _painted(self) -> bool:
-        """Return whether what was drawn is on the screen, as far as the X server can say.
+        """Return whether the drawing is on the screen, as far as the X server knows.
 
         On a busy machine one window in fifty was never painted and got no keys (OpenCV 5.0 with its Qt, 2026-11).
         """
@@ -162,9 +162,9 @@ class Canvas:
                 break
 
     def _events(self, key: int) -> list[KeyPress | FocusCame]:
-        """Return what has happened to the window; `key` is what OpenCV says, which counts if the X server says nothing.
+        """Return the events of the window; OpenCV's `key` counts only if the X server does not report keys.
 
-        OpenCV does not say whether a key repeats; what it does within the longest delay of a keyboard is held.
+        OpenCV does not say whether a key repeats: the same key within a keyboard's longest delay does.
         """
         if self.x11 and self.is_attached:
             return list(self.x11.events())
@@ -177,7 +177,7 @@ class Canvas:
         return [KeyPress(key, is_repeat=is_repeat)]
 
     def _press(self, press: KeyPress) -> None:
-        """Answer by a key, or say on the window why it is no answer."""
+        """Take a key as the answer, or show on the window why it is none."""
         now = time.monotonic()
         if self.guard.is_too_soon(now):
             self._refuse(TOO_SOON)
@@ -207,7 +207,7 @@ class Canvas:
         self.channel.send({"answer": answer, "seconds": time.monotonic() - self.appeared_s})
 
     def _visible(self) -> bool:
-        """Return whether the window is there: asked about one that was closed, OpenCV raises or says less than 1."""
+        """Return whether the window is open: of a closed one, OpenCV raises an error or returns less than 1."""
         try:
             return bool(cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) >= 1)
         except cv2.error:

@@ -1,4 +1,4 @@
-"""Which key is which answer: by the character it types, or by its place where a layout has other letters there."""
+"""Which key gives which answer: by its character, or by its position on layouts with other letters."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ SILENT = {*range(0xFFE1, 0xFFEF), 0xFF7F, 0xFE03, 0xFE08, 0xFE0A}  # Shift, Num 
 
 @dataclass(frozen=True)
 class KeyPress:
-    """A key that went down, or repeats while it is held; `place` is its X keycode, None where there is no X server.
+    """A key that went down, or repeats while it is held; `place` is its X keycode, None without an X server.
 
-    It is modified if it was pressed with Control, Alt or their like: Shift and locks are none of these.
+    It is modified if it was pressed with Control, Alt or the like, but not with Shift or a lock.
     """
 
     keysym: int
@@ -50,9 +50,9 @@ class FocusCame:
 
 
 def answer_of_key(keysym: int, place: int | None) -> str:
-    """Return the answer that a key gives, or BRIGHTER, "" for none; `place` is its X keycode, None if it is not known.
+    """Return the answer that a key gives, or BRIGHTER, "" for none; `place` is its X keycode, None if not known.
 
-    Latin letters and digits count as what they are: on a French keyboard A stands in the place of q.
+    Latin letters and digits count by their character: a French keyboard has A in the position of q.
     """
     if keysym in BY_KEYSYM:
         return BY_KEYSYM[keysym]
@@ -65,12 +65,12 @@ def answer_of_key(keysym: int, place: int | None) -> str:
 
 
 def answer_of_character(typed: str) -> str:
-    """Return the answer that a typed character gives, whatever layout it is of; "" for none."""
+    """Return the answer that a typed character gives on any layout; "" for none."""
     return BY_CHARACTER.get(typed.lower(), "")
 
 
 def character_of(keysym: int) -> str:
-    """Return the character that an X keysym names, as far as it says so by its number; "" where it does not."""
+    """Return the character of an X keysym whose number tells it; "" for others."""
     if 0x20 <= keysym <= 0x7E or 0xA0 <= keysym <= 0xFF:
         return chr(keysym)
     return chr(keysym - 0x1000000) if 0x1000100 <= keysym <= 0x110FFFF else ""

@@ -20,7 +20,7 @@ SHEET_CAPTION = 34
 
 @dataclass(frozen=True)
 class Layout:
-    """Pixels of the window and its place on the screen; `scale` is how large text is, 1 for a line of TEXT pixels."""
+    """Position and size of the window in pixels; `scale` is the size of text, 1 for lines of TEXT pixels."""
 
     x: int
     y: int
@@ -30,7 +30,7 @@ class Layout:
 
     @property
     def bar(self) -> int:
-        """Pixels at the bottom that are not the picture's."""
+        """Height of the bar of text below the picture, in pixels."""
         return self.scaled(BAR)
 
     def scaled(self, length: int) -> int:
@@ -40,8 +40,8 @@ class Layout:
 def layout(x: int, y: int, width: int, height: int) -> Layout:
     """Return the layout of a window for this work area of a screen, with room for a title bar.
 
-    It takes three quarters of the area, so that text grows with the pixels of a screen of high density; more where
-    that is small, less where it is large.
+    It takes three quarters of the area, so that text is large enough on dense screens; more of a small area, less of a
+    large one.
     """
     wide = min(int(0.98 * width), max(WIDTH, min(LARGEST_SCALE * WIDTH, 3 * width // 4)))
     high = min(int(0.92 * height), max(HEIGHT, min(LARGEST_SCALE * HEIGHT, 3 * height // 4)))

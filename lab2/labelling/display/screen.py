@@ -1,4 +1,4 @@
-"""Where pictures are shown and answered: in a window, or else in the terminal, which may be a pipe."""
+"""What shows pictures and takes answers: a window, or else the terminal, which may be a pipe."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Protocol
 
 from lab2.labelling.pictures.picture import Picture
 
-REFLEX_S = 0.15  # nobody sees a picture and answers it faster
-BRIGHTER = "b"  # what a key gives that is no answer: the picture is shown with the next of GAMMAS
+REFLEX_S = 0.15  # nobody answers a picture faster
+BRIGHTER = "b"  # not an answer: show the picture with the next of GAMMAS
 GAMMAS = 1.0, 2.0, 4.0
 
 

@@ -1,4 +1,4 @@
-"""Pictures as half blocks in the terminal."""
+"""Pictures in the terminal, as half blocks, with answers that are typed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from lab2.system.keyboard import ask, drop_typed_ahead
 from lab2.terminal import draws_over
 
 HELP = ", ".join(f"{choice.value} {choice.title}" for choice in CHOICES) + ", u back, s skip, b brighter, q end"
-STATUS_WIDTH = 50  # characters of the line below a picture, at most
+STATUS_WIDTH = 50  # of the line below a picture, in characters, at most
 
 
 class TerminalScreen:
-    """Pictures as half blocks, two pixels a character; answers are typed. Where there are no colours, names."""
+    """Pictures as half blocks, two pixels a character; their names if the terminal has no colours."""
 
     def __init__(self) -> None:
         self.draws = _draws()
@@ -40,7 +40,7 @@ class TerminalScreen:
         print(f"Picture {place}{name and f': {name}'}   ({status()})", flush=True)
         started = time.monotonic()
         brightness = 0
-        if sys.stdin.isatty():  # what was typed before the picture was there is no answer to it
+        if sys.stdin.isatty():  # what was typed before the picture appeared is no answer to it
             time.sleep(REFLEX_S)
             drop_typed_ahead()
         while True:
@@ -90,7 +90,7 @@ def _true(red: int, green: int, blue: int) -> str:
 
 
 def _indexed(red: int, green: int, blue: int) -> str:
-    """Return the nearest colour of the 6 x 6 x 6 cube that terminals of 256 colours have."""
+    """Return the nearest colour of the 6 x 6 x 6 cube of terminals with 256 colours."""
     red, green, blue = (0 if value < 48 else 1 if value < 115 else (value - 35) // 40 for value in (red, green, blue))
     return f"5;{16 + 36 * red + 6 * green + blue}"
 
@@ -107,6 +107,6 @@ def _draws() -> bool:
 
 
 def _few_colours() -> bool:
-    """Return whether the terminal is one of those that still know 256 colours only."""
+    """Return whether the terminal has 256 colours only."""
     screen = os.environ.get("TERM", "").startswith("screen") and "TMUX" not in os.environ
     return screen or os.environ.get("TERM_PROGRAM") == "Apple_Terminal"

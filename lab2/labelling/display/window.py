@@ -1,4 +1,4 @@
-"""A window that shows a picture and takes one key for an answer, as the program sees it."""
+"""The window that shows a picture and takes a key as the answer, as the program sees it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ PATIENCE_S = 20.0  # for the window to open
 
 
 class Window:
-    """The window as the program sees it. ProcessDied where it can't be opened, or has died."""
+    """The window, in a process of its own. ProcessDied if it can't be opened, or has died."""
 
     def __init__(self) -> None:
         self._process = WorkerProcess("lab2.labelling.display.window_process")
         self._box = 0, 0  # pixels; none: not ready yet
-        self.is_headless = False  # whether OpenCV is known to have no windows
+        self.is_headless = False  # OpenCV is known to have no windows
 
     @property
     def box(self) -> tuple[int, int]:
@@ -26,7 +26,7 @@ class Window:
         return self._box
 
     def wait_until_ready(self) -> None:
-        """Return when a window can be opened; ProcessDied: no display; UserError: no OpenCV."""
+        """Return when a window can be opened; ProcessDied if there is no display, UserError if no OpenCV."""
         if not any(self._box):
             if not self._process.ready(PATIENCE_S):
                 raise ProcessDied
@@ -40,7 +40,7 @@ class Window:
             self._box = width, height
 
     def ask(self, picture: Picture, name: str, place: str, status: Callable[[], str]) -> tuple[str, float]:
-        """Show the picture, not its name, which may give the answer away; return the answer and its seconds."""
+        """Show the picture, but not its name, which may give the answer away; return the answer and its seconds."""
         shown = status()
         self._process.ask(
             {"width": picture.width, "height": picture.height, "place": place, "status": shown},

@@ -14,14 +14,14 @@ def main(channel: Channel) -> None:
     quiet_opencv()
     x11 = None
     if sys.platform == "linux":
-        os.environ["QT_QPA_PLATFORM"] = "xcb"  # OpenCV's Qt has no other, and aborts where one is asked for
-        os.environ["QT_XCB_NO_XI2_MOUSE"] = "1"  # so that the wheel is buttons, which can be kept from it
+        os.environ["QT_QPA_PLATFORM"] = "xcb"  # OpenCV's Qt has no other, and aborts if one is set
+        os.environ["QT_XCB_NO_XI2_MOUSE"] = "1"  # so that the wheel is buttons, which X11Display can take away
         try:
             x11 = X11Display()
         except OSError:
             return None  # there is no display, and Qt would abort
     os.environ |= {"QT_ENABLE_HIGHDPI_SCALING": "0", "QT_AUTO_SCREEN_SCALE_FACTOR": "0", "QT_SCALE_FACTOR": "1"}
-    os.environ.pop("QT_SCREEN_SCALE_FACTORS", None)  # pixels are those of the screen: text is drawn here, and sharp
+    os.environ.pop("QT_SCREEN_SCALE_FACTORS", None)  # draw in pixels of the screen, so that text is sharp
     if problem := problem_of_opencv():
         return channel.send({"problem": problem})
     import cv2

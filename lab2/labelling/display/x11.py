@@ -1,6 +1,6 @@
-"""What only the X server knows: each key press with its place and modifiers, the focus, the screen, what is painted.
+"""What only the X server knows: key presses with position and modifiers, the focus, the screen, what is painted.
 
-OpenCV says neither whether a key repeats nor where the focus is, and it zooms by the wheel.
+OpenCV reports neither whether a key repeats nor which window has the focus, and the wheel makes it zoom.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from lab2.labelling.display.keys import FocusCame, KeyPress
 
 Area = tuple[int, int, int, int]  # x, y, width, height in pixels
 
-CONNECTING_S = 4.0  # a display that accepts and does not answer counts as none
-REPEAT_GAP_MS = 3  # a server says of a key that repeats that it is released and pressed at the same time
+CONNECTING_S = 4.0  # for a display that accepts a connection to answer
+REPEAT_GAP_MS = 3  # a server reports a repeating key as released and pressed at the same time
 KEY_PRESS, KEY_RELEASE, FOCUS_IN, KEYMAP_NOTIFY, MAPPING_NOTIFY = 2, 3, 9, 11, 34  # events
 EVENTS = 1 << 0 | 1 << 1 | 1 << 14 | 1 << 21  # the masks of KeyPress, KeyRelease, KeymapNotify, FocusIn
 MODIFIERS = 1 << 2 | 1 << 3 | 1 << 5 | 1 << 6 | 1 << 7  # Control, Alt, Super, AltGr; not Shift, Caps Lock, Num Lock
@@ -24,7 +24,7 @@ WHEEL_BUTTONS = range(4, 8)
 ANY_MODIFIER, GRAB_ASYNC = 1 << 15, 1
 ANY_TYPE, Z_PIXMAP = 0, 2
 ALL_PLANES = 2**32 - 1
-DEPTH = 3  # frames of a window manager around a window, and the root
+MAX_DEPTH = 3  # of our window below the root: window managers put frames around it
 
 
 class _KeyEvent(ctypes.Structure):
@@ -79,21 +79,21 @@ class _Monitor(ctypes.Structure):
 
 
 class X11Display:
-    """The display that DISPLAY names, over a connection of its own. OSError if there is none."""
+    """The display in DISPLAY, over a connection of its own. OSError if there is none."""
 
     def __init__(self) -> None:
         self._xlib = ctypes.CDLL("libX11.so.6")
         self._ignore = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(lambda *_: 0)
-        self._xlib.XSetErrorHandler(self._ignore)  # the default one ends the process; what fails here returns nothing
+        self._xlib.XSetErrorHandler(self._ignore)  # the default one ends the process
         self._xlib.XOpenDisplay.restype = ctypes.c_void_p
         self._display: ctypes.c_void_p = self._connect()
         self._root = self._call("XDefaultRootWindow", restype=ctypes.c_ulong)
         self._window = 0  # ours; 0: none yet
         self._down: set[int] = set()  # keycodes of keys that are held
-        self._released_ms: dict[int, int] = {}  # of those that seem to have been released: when, by the server's clock
+        self._released_ms: dict[int, int] = {}  # keycode → when it was released, or seems so, by the server's clock
 
     def work_area(self) -> Area:
-        """Return where windows should be: on the primary monitor, without panels and docks, as far as is known."""
+        """Return the area for windows: the primary monitor without panels and docks, as far as that is known."""
         x, y, width, height = self._geometry(self._root)
         area = x, y, width, height
         for part in (self._monitor(), self._property(self._root, "_NET_WORKAREA")[:4]):
@@ -105,7 +105,7 @@ class X11Display:
         return area
 
     def attach(self) -> bool:
-        """Hear of keys and focus of this process's window from now on, and keep the wheel from it.
+        """From now on get the keys and the focus of this process's window, and keep the wheel from it.
 
         Return whether the window was found.
         """
@@ -113,7 +113,7 @@ class X11Display:
         if not self._window:
             return False
         self._call("XSelectInput", ctypes.c_ulong(self._window), ctypes.c_long(EVENTS))
-        for button in WHEEL_BUTTONS:  # OpenCV's Qt would zoom, and show the next pictures in part
+        for button in WHEEL_BUTTONS:  # it would make OpenCV's Qt zoom, and cut off the next pictures
             self._call(
                 "XGrabButton",
                 ctypes.c_uint(button),
@@ -130,13 +130,13 @@ class X11Display:
         return True
 
     def events(self) -> Iterator[KeyPress | FocusCame]:
-        """Yield what has happened to our window since the last call: presses of keys, and that the focus came."""
+        """Yield the key presses in our window since the last call, and when the focus came."""
         event = _Event()
         while self._call("XPending"):
             self._call("XNextEvent", ctypes.byref(event))
             if event.type == MAPPING_NOTIFY:
                 self._xlib.XRefreshKeyboardMapping(ctypes.byref(event))
-            elif event.type == KEYMAP_NOTIFY:  # follows the focus, and says nothing to clients that are not trusted
+            elif event.type == KEYMAP_NOTIFY:  # comes after the focus, and is empty for untrusted clients
                 keys = int.from_bytes(bytes(event.keymap.keys), "little")
                 self._down |= {key for key in range(256) if keys >> key & 1}
             elif event.key.window != self._window:
@@ -150,11 +150,11 @@ class X11Display:
                 yield self._press(event.key)
 
     def sync(self) -> None:
-        """Return when the server has done all that was asked of it, so that `events` has all until now."""
+        """Return when the server has handled all requests, so that `events` has everything until now."""
         self._call("XSync", 0)
 
     def pixel(self, x: int, y: int) -> tuple[int, int, int] | None:
-        """Return blue, green, red at (x, y) of our window; None if it can't be said."""
+        """Return blue, green, red at (x, y) of our window; None if that is not known."""
         self._xlib.XGetPixel.restype = ctypes.c_ulong
         place = ctypes.c_int(x), ctypes.c_int(y), ctypes.c_uint(1), ctypes.c_uint(1)
         image = self._call(
@@ -181,10 +181,10 @@ class X11Display:
         return ctypes.c_void_p(found[0])
 
     def _release(self, event: _KeyEvent) -> None:
-        """Note that a key was released, unless it is pressed at the same time.
+        """Record that a key was released, unless it is pressed again at the same time.
 
-        So a server says that a key repeats; and the second client that hears of a window's keys, as we are beside Qt,
-        is told so of each press (Xorg 21).
+        That is how a server reports a repeating key, and to the second client of a window, as we are beside Qt, every
+        press (Xorg 21).
         """
         if event.keycode in self._released_ms:
             self._down.discard(event.keycode)
@@ -203,8 +203,8 @@ class X11Display:
     def _monitor(self) -> tuple[int, ...]:
         """Return the primary monitor, or else the first; () if the extension RandR or its library is missing.
 
-        A server without the extension, or one that hides it from untrusted clients as `ssh -X` makes them, ends the
-        connection of who uses it.
+        A server without the extension, or one that hides it from untrusted clients, as those of `ssh -X` are, closes
+        the connection of a client that uses it.
         """
         numbers = [ctypes.byref(ctypes.c_int()) for _ in range(3)]
         if not self._call("XQueryExtension", b"RANDR", *numbers):
@@ -227,12 +227,12 @@ class X11Display:
         """Yield the windows on the screen, the newest first if a window manager lists them."""
         yield from reversed(self._property(self._root, "_NET_CLIENT_LIST"))
         level = [self._root]
-        for _ in range(DEPTH):
+        for _ in range(MAX_DEPTH):
             level = [child for window in level for child in reversed(self._children(window))]
             yield from level
 
     def _is_ours(self, window: int) -> bool:
-        """Return whether this is a window of this process's, and not the one of 1 x 1 pixels that Qt keeps unseen."""
+        """Return whether this is a window of this process, but not the hidden one of 1 x 1 pixels that Qt has."""
         return self._property(window, "_NET_WM_PID")[:1] == (os.getpid(),) and self._geometry(window)[2] > 1
 
     def _geometry(self, window: int) -> Area:
@@ -270,7 +270,7 @@ class X11Display:
         return self._taken(numbers, count.value if bits.value == 32 else 0)
 
     def _taken(self, numbers: Any, count: int) -> tuple[int, ...]:
-        """Return numbers that Xlib allocated, and free them."""
+        """Return numbers that Xlib has allocated, and free them."""
         if not numbers:
             return ()
         taken = tuple(numbers[number] for number in range(count))

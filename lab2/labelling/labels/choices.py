@@ -1,4 +1,4 @@
-"""The choices that a label can be: to add one is to add a line to CHOICES.
+"""The choices for a label. To add one, add it to CHOICES.
 
 Keys, screens, label file, report, contact sheet, export and Label Studio iterate over them.
 """
@@ -15,11 +15,11 @@ Colour = tuple[int, int, int]  # blue, green, red
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One choice. `value` is the digit that stands for it in the label file and on the keyboard.
+    """One choice. `value` is its digit, in the label file and on the keyboard.
 
-    `title` is what people read, `folder` the class in exports and reports, `colour` that of captions. `keys` are the
-    other characters that the digit's key types on some keyboards; `words` are what people and spreadsheets write for
-    the choice, in lower case and without spaces, hyphens and underscores.
+    `title` is for people, `folder` the class in exports and reports, `colour` for captions. `keys` are the other
+    characters that the key of the digit types on some keyboards; `words` are what people and spreadsheets write for the
+    choice, in lower case and without spaces, hyphens and underscores.
     """
 
     value: str
@@ -30,8 +30,8 @@ class Choice:
     words: str = ""
 
 
-# & and à are the digit row without Shift on French keyboards, + on Czech and Slovak ones, whose 0 is é, the French 2.
-# The words are also what spreadsheets in other languages make of TRUE and FALSE.
+# Without Shift, the digit row types & and à on French keyboards, + on Czech and Slovak ones; their 0 is é, the French
+# 2. The words include what spreadsheets in other languages make of TRUE and FALSE.
 CHOICES = (
     Choice(
         value="1",
@@ -51,9 +51,9 @@ CHOICES = (
     ),
 )
 BY_VALUE = {choice.value: choice for choice in CHOICES}
-WITHDRAWN = "withdrawn"  # in the place of a value: the annotator takes the label back and gives no other
+WITHDRAWN = "withdrawn"  # instead of a value: the annotator has taken the label back and given no other
 
-_NUMBER = re.compile(r"0*(\d)([.,]0*)?", re.ASCII)  # 1.0 is what pandas writes of a column that had gaps
+_NUMBER = re.compile(r"0*(\d)([.,]0*)?", re.ASCII)  # 1.0 is how pandas writes a column with gaps
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
 
 
@@ -67,7 +67,7 @@ _VALUE_OF_WORD = {WITHDRAWN: WITHDRAWN} | {
 
 
 def value_meant(cell: str) -> str | None:
-    """Return the value that people and spreadsheets mean by a cell, or WITHDRAWN; None for anything else."""
+    """Return the value that a cell means, or WITHDRAWN; None for anything else."""
     if cell in BY_VALUE:
         return cell
     number = _NUMBER.fullmatch(cell.strip())
@@ -77,7 +77,7 @@ def value_meant(cell: str) -> str | None:
 
 
 def majority(values: Iterable[str]) -> str | None:
-    """Return the value that was given more often than each of the others; None for a tie, or if none was given."""
+    """Return the value that was given more often than any other; None for a tie, or if there is none."""
     leading = Counter(values).most_common(2)
     if not leading or (len(leading) == 2 and leading[0][1] == leading[1][1]):
         return None

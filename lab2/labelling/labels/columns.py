@@ -1,7 +1,7 @@
-"""The straight path for a large label file all of whose rows are as we write them: labels in columns of numbers.
+"""The fast path for a large label file whose rows are all as we write them: labels in columns of numbers.
 
-A `Label` takes some 300 bytes and 10 microseconds, a row here 21 bytes and one microsecond. Any other file is for
-`LabelIndex`, and of a file that both read, both count the same labels.
+A `Label` takes some 300 bytes and 10 microseconds, a row here 21 bytes and one microsecond. `LabelIndex`
+reads all other files; from a file that both can read, both get the same labels.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CELLS = len(COLUMNS) + 1  # of a row, with its line end
 
 @dataclass
 class Tallied:
-    """What one annotator did: labels, the median seconds of one, and how often like the majority of the others."""
+    """What one annotator did: number of labels, median seconds, and how often the majority of the others agreed."""
 
     name: str
     labels: int
@@ -46,7 +46,7 @@ class Tallied:
 
 @dataclass
 class Tally:
-    """The votes on each image that is asked for, one number for each of CHOICES, and what each annotator did."""
+    """The votes on each image, a number for each of CHOICES, and what each annotator did."""
 
     votes: dict[str, list[int]]
     annotators: list[Tallied]
@@ -54,9 +54,9 @@ class Tally:
 
 @dataclass
 class Columns:
-    """The labels that count: of label n, its image is images[image[n]], and so on.
+    """The labels that count: the image of label n is images[image[n]], and so on.
 
-    `choice` is an index of CHOICES; `seconds` is NaN if they are not known.
+    `choice` is an index of CHOICES; `seconds` is NaN if not known.
     """
 
     images: list[str]
@@ -99,9 +99,9 @@ class _Rows:
 
 
 def read_columns(parts: Iterable[bytes], names: Iterable[str]) -> Columns | None:
-    """Return the labels that count in a file that comes in parts, under the names that its images have.
+    """Return the labels that count in a file that comes in parts, under the names of the images in the bucket.
 
-    None if a row is not as we write it, whether or not it could be understood.
+    None if any row is not as we write it, even if it could be understood.
     """
     try:
         rows = _read(parts)
@@ -149,7 +149,7 @@ def _milliseconds(times: list[bytes]) -> Numbers:
 
 
 def _whole_lines(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the file below its header in parts that end with a line; what is not ended, or no header, is one line."""
+    """Yield the file without its header in parts of whole lines; an empty line if header or last end is missing."""
     rest, header = b"", f"{HEADER}\n".encode()
     for part in parts:
         rest += part
@@ -192,7 +192,7 @@ def _count(rows: _Rows, images: list[str], annotators: list[str], names: set[str
 
 
 def _last_of_each(image: Numbers, annotator: Numbers, time: Numbers) -> Numbers:
-    """Return where the label with the latest time of each image and annotator is; of equal times, the last one."""
+    """Return the index of the label with the latest time of each image and annotator; of equal times, the last one."""
     order: Numbers = numpy.lexsort((time, annotator, image))  # stable
     changes = (numpy.diff(image[order]) != 0) | (numpy.diff(annotator[order]) != 0)
     last: Numbers = order[numpy.append(changes, True)[: len(order)]]  # there may be none
@@ -214,7 +214,7 @@ def _median(seconds: Numbers) -> float | None:
 
 
 def _compare(columns: Columns, counts: Numbers, is_wanted: Numbers) -> tuple[Numbers, Numbers]:
-    """Return of each annotator how often the others have a majority on an image, and how often it is the same."""
+    """Return how often each annotator agreed with the majority of the others, and on how many images they had one."""
     agrees, differs = (numpy.zeros(counts.shape, bool) for _ in range(2))  # whether a vote does so on an image
     for choice in range(len(CHOICES)):
         others = counts.copy()

@@ -23,21 +23,21 @@ COLUMNS = ("image", "label", "annotator", "timestamp", "seconds")
 HEADER = ",".join(COLUMNS)
 ANSI = "cp1252"  # what Excel on Windows saves as "CSV"
 
-_PART = 2**16  # characters of a file that are split into lines at once: StringIO takes four bytes for each
-_MAX_LINES = 20  # of one row: a name may hold line ends, and a quote that somebody left open spoils no more rows
+_PART_CHARACTERS = 2**16  # that are split into lines at once: StringIO takes four bytes for each
+_MAX_LINES = 20  # of one row: a name may contain line ends, and a quote that was left open spoils no more rows
 
 _FORMULA = re.compile(r"^'(?='*[=+\-@\t\r])")
 
 
 @dataclass(frozen=True, slots=True)
 class CsvDialect:
-    """How a label file writes its rows: spreadsheets change the order, the delimiter, line ends and encoding."""
+    """How a label file writes its rows: spreadsheets change column order, delimiter, line ends and encoding."""
 
     columns: tuple[str, ...] = COLUMNS
     delimiter: str = ","
     end: str = "\n"
     encoding: str = UTF_8
-    marked: bool = False  # whether the file starts with a byte order mark, so that its encoding is certain
+    marked: bool = False  # it starts with a byte order mark, so that its encoding is certain
 
     @staticmethod
     def detect(head: bytes) -> CsvDialect:
@@ -50,7 +50,7 @@ class CsvDialect:
         end = next(iter(re.findall(r"\r\n|\r|\n", text)), "\n")
         lines = [line for line in re.split(r"\r\n|\r|\n", text) if line.strip()]
         if lines and re.match(r'"?sep=', lines[0], re.IGNORECASE):
-            del lines[0]  # Excel's own hint
+            del lines[0]  # Excel's hint
         if not lines:
             return CsvDialect(end=end, encoding=encoding, marked=marked)
         for delimiter in ",;\t":
@@ -63,14 +63,14 @@ class CsvDialect:
         )
 
     def encode(self, label: Label) -> bytes:
-        """Return the row of a label, without a line end; UserError if the file can't hold it."""
+        """Return the row of a label, without a line end; UserError if the file has no way to write it."""
         if missing := [name for name in COLUMNS[:4] if name not in self.columns]:
             raise UserError(
                 f"{LABEL_KEY} in the bucket has no column {' and no column '.join(missing)}, so no label can be added. "
                 f"Make its first line: {self.delimiter.join(COLUMNS)} (the rows below may stay as they are)"
             )
         text = io.StringIO()
-        writer = csv.writer(text, delimiter=self.delimiter, lineterminator="\r\n")  # a cell with one of these is quoted
+        writer = csv.writer(text, delimiter=self.delimiter, lineterminator="\r\n")  # so cells with \r or \n are quoted
         values = dict(zip(COLUMNS, astuple(label), strict=True))
         writer.writerow([harmless_cell(values.get(name, "")) for name in self.columns])
         try:
@@ -86,15 +86,15 @@ class CsvDialect:
             ) from None
 
     def join(self, rows: list[bytes], last: bytes) -> bytes:
-        """Return rows as they are appended to a file that ends with the bytes `last`."""
+        """Return the bytes that append rows to a file which ends with `last`."""
         end = self.end.encode(self.encoding)
         ended = last.endswith(("\n".encode(self.encoding), "\r".encode(self.encoding)))
         return (b"" if ended else end) + b"".join(row + end for row in rows)
 
     def rows(self, text: str) -> Iterator[tuple[int, list[str]]]:
-        """Yield each row that is not blank: how many line ends are before it, and its cells.
+        """Yield each row that is not blank: the number of line ends before it, and its cells.
 
-        A line with an open quote goes on to the next line with one if that gives the cells that the header names.
+        A line with an open quote continues up to the next such line if that makes as many cells as the header has.
         """
         lines = _lines(text.replace("\0", ""))
         ahead: deque[str] = deque()
@@ -114,7 +114,7 @@ class CsvDialect:
                 yield start, cells
 
     def label(self, cells: list[str]) -> Label | None:
-        """Return the label in the cells of a row, None if it can't be understood."""
+        """Return the label in the cells of a row, None if they can't be understood."""
         if self.columns != COLUMNS or len(cells) != len(COLUMNS):
             values = dict(zip(self.columns, cells, strict=False))
             cells = [values.get(name, "") for name in COLUMNS]
@@ -127,7 +127,7 @@ class CsvDialect:
         return Label(intern(image), meant, annotator, timestamp.strip(), seconds.strip())
 
     def is_header(self, cells: list[str]) -> bool:
-        """Return whether a row is the header, or that of another file put behind this one."""
+        """Return whether a row is the header, or that of a file that was appended to this one."""
         return tuple(cell.strip().lower() for cell in cells)[: len(self.columns)] == self.columns
 
 
@@ -137,9 +137,9 @@ def _without_quote(cell: str) -> str:
 
 
 def decode(data: bytes, encoding: str) -> tuple[str, set[str]]:
-    """Return the text of rows and the encodings in them: none if all is ASCII, two if rows differ.
+    """Return the text of rows and their encodings: none if all is ASCII, two if rows differ.
 
-    A line that is not UTF-8 although that is expected is taken for ANSI; what that lacks becomes U+FFFD.
+    A line that should be UTF-8 and is not is read as ANSI; bytes that ANSI lacks become U+FFFD.
     """
     if encoding != UTF_8:
         return data.decode(encoding, "replace"), {encoding}
@@ -161,7 +161,7 @@ def _lines(text: str) -> Iterator[str]:
     """Yield the lines with their ends, which are \\n, \\r or \\r\\n, one at a time: a file may be large."""
     start = 0
     while start < len(text):
-        end = text.find("\n", start + _PART) + 1 or len(text)
+        end = text.find("\n", start + _PART_CHARACTERS) + 1 or len(text)
         yield from io.StringIO(text[start:end], newline="")
         start = end
 

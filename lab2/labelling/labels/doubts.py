@@ -1,4 +1,4 @@
-"""What a person should look at in a label file: rows that can't be read, and names that another program changed."""
+"""What somebody should check in a label file: rows that can't be read, and names that a program has changed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab2.labelling.labels.label import Label
 from lab2.terminal import printable
 
 MAX_NAMED = 10  # rows that are named by their lines
-MAX_EXAMPLE = 60  # characters of a row that are shown
+MAX_EXAMPLE_LENGTH = 60  # characters of a row that are shown
 
 _MISSING = {"na", "n/a", "nan", "<na>", "#n/a", "#na", "null", "none", "nil"}  # to pandas, R and DuckDB
 _TRUTHS = {"t": "true", "true": "true", "yes": "true", "f": "false", "false": "false", "no": "false"}
@@ -28,13 +28,13 @@ _OUR_SECONDS = re.compile(r"(\d+\.\d\d)?", re.ASCII)
 
 
 def is_changeable(name: str) -> bool:
-    """Return whether spreadsheets or data frames take a name for a number, a date, a truth value or nothing."""
+    """Return whether spreadsheets or data frames take a name for a number, a date, a truth value or a missing one."""
     word = name.casefold()
     return word in _MISSING or word in _TRUTHS or bool(_NUMBER.fullmatch(word) or _DATE.fullmatch(word))
 
 
 def same_to_a_spreadsheet(names: Iterable[str]) -> list[list[str]]:
-    """Return the groups of different names of which a spreadsheet makes the same number or truth value."""
+    """Return the groups of different names that a spreadsheet turns into the same number or truth value."""
     groups: dict[str | float, list[str]] = {}
     for name in sorted(names):
         if word := _TRUTHS.get(name.casefold()):
@@ -47,7 +47,7 @@ def same_to_a_spreadsheet(names: Iterable[str]) -> list[list[str]]:
 
 @dataclass
 class Rows:
-    """Rows that a sentence names: how many, the lines of the first, and what one of them holds."""
+    """The rows that a sentence is about: how many, the first line numbers, and an example."""
 
     count: int = 0
     lines: list[int] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Rows:
 
     def add(self, line: int, example: str) -> None:
         if not self.count:
-            self.example = printable(example[:MAX_EXAMPLE])
+            self.example = printable(example[:MAX_EXAMPLE_LENGTH])
         self.count += 1
         if self.count <= MAX_NAMED:
             self.lines.append(line)
@@ -65,7 +65,7 @@ class Rows:
         return f"line{'s' * (self.count > 1)} {', '.join(map(str, self.lines))}{more}"
 
     def verb(self, one: str, several: str) -> str:
-        """Return the form of a verb that goes with so many rows."""
+        """Return the form of a verb for this number of rows."""
         return one if self.count == 1 else several
 
 
@@ -78,15 +78,15 @@ class Doubts:
     tied: Rows = field(default_factory=Rows)
     nameless: Rows = field(default_factory=Rows)
     changed: Rows = field(default_factory=Rows)
-    _is_changeable: dict[str, bool] = field(default_factory=dict)  # annotator → whether the name may be changed
+    _is_changeable: dict[str, bool] = field(default_factory=dict)  # annotator → whether a program may change the name
 
     def know(self, name: str) -> None:
-        """Look at the name of an annotator."""
+        """Take in the name of an annotator."""
         if name:
             self._may_change(name)
 
     def note(self, line: int, label: Label, is_tied: bool = False) -> None:
-        """Look at a row that was understood; `is_tied` if it has the time of a row above that says something else."""
+        """Take in a row that was understood; `is_tied`: a row above has the same time and another label."""
         name = label.annotator
         if label.timestamp and not label.time:
             self.untimed.add(line, label.timestamp)

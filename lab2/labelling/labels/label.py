@@ -1,4 +1,4 @@
-"""A label: a person's judgement of an image."""
+"""A label, which is one annotator's judgement of an image; which labels count."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab2.terminal import is_shown
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A judgement: `label` is a choice's value; `timestamp` is ISO 8601 in UTC with ms; `seconds` what it took."""
+    """A judgement: `label` is the value of a choice, `timestamp` ISO 8601 in UTC with ms, `seconds` what it took."""
 
     image: str
     label: str
@@ -28,12 +28,12 @@ class Label:
 
     @property
     def time(self) -> datetime | None:
-        """The time in the timestamp, in UTC; None if that is missing or can't be read."""
+        """The timestamp as a time in UTC; None if it is missing or can't be read."""
         return parse_time(self.timestamp)
 
     @property
     def duration(self) -> float | None:
-        """The seconds that the picture was on the screen, None if they are not a number."""
+        """The seconds that the picture was on the screen, None if that is not a number."""
         text = self.seconds.replace(",", ".")  # Excel saves a decimal comma in many locales
         return float(text) if text.replace(".", "", 1).isdecimal() else None
 
@@ -42,10 +42,10 @@ Votes = dict[str, dict[str, Label]]  # image → annotator → the label that co
 
 
 class LabelOrder:
-    """Which label of an image and annotator counts: the one with the latest timestamp, of equal ones the later row.
+    """Which label of an image and annotator counts: the one with the latest timestamp; of equal ones, the later row.
 
-    A label that was made offline and sent later is thus never mistaken for the newest. A row without a readable
-    timestamp, such as one that was typed into a spreadsheet, counts as being as new as the newest row above it.
+    So a label that was given offline and sent later is not taken for the newest. A row without a readable timestamp,
+    such as one typed into a spreadsheet, counts as being as new as the newest row above it.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class LabelOrder:
         self._assumed: dict[tuple[str, str], datetime] = {}  # (image, annotator) → time of a label without one
 
     def count(self, votes: Votes, label: Label) -> bool:
-        """Enter the next row of the file into `votes` if it counts; return whether only its place says that it does."""
+        """Enter the next row of the file into `votes` if it counts; return whether that is only because it is lower."""
         known = label.time
         time = known or self._newest
         self._newest = max(self._newest, time)
@@ -78,10 +78,10 @@ def without_withdrawn(votes: Votes) -> Votes:
 
 
 def by_image(votes: Votes, images: Iterable[str]) -> Votes:
-    """Return the votes under the names that the images have.
+    """Return the votes under the names of the images.
 
-    A label file that went through a spreadsheet or a Mac may write a name with composed or decomposed accents, and
-    without the spaces round it; if no image has the very name, the one that differs in this only is meant.
+    Spreadsheets and Macs may compose or decompose accents in the label file, and drop spaces around a name. If no image
+    has exactly that name, the one that differs only in these ways is meant.
     """
     exact = set(images)
     if votes.keys() <= exact:
@@ -102,6 +102,6 @@ def plain_name(name: str) -> str:
 
 
 def clean_name(name: str) -> str:
-    """Return a person's name fit for a row: one line of at most 100 shown characters, accents composed."""
+    """Return a name for a row: one line of at most 100 printable characters, accents composed."""
     shown = "".join(char if is_shown(char) else " " for char in unicodedata.normalize("NFC", name))
     return " ".join(shown.split())[:100].strip()

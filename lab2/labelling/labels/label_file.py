@@ -1,4 +1,4 @@
-"""The CSV file of labels: a row a judgement; of one image and annotator the row with the latest time counts."""
+"""The CSV file of labels, a row for each judgement. The latest row of an image and annotator counts."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from lab2.text_encodings import UTF_8
 if TYPE_CHECKING:
     from lab2.labelling.labels.columns import Columns
 
-HEAD_BYTES = 4096  # in which the header of a label file is looked for
+HEAD_BYTES = 4096  # of a label file, among which its header is
 _BLANK = b"\xef\xbb\xbf\xff\xfe\0\r\n "
 
 
 @dataclass
 class LabelIndex:
-    """The labels that the label file is known to have, and how it writes them. `head` reads its first bytes.
+    """The labels that are known to be in the label file, and its dialect. `head` reads its first bytes.
 
-    `identities`, by which a label is appended once, are kept if labels are to be appended: a third of the memory.
+    `identities`, by which a label is appended only once, are kept only if it `appends`: they are a third of the memory.
     """
 
     head: Callable[[], bytes]
     appends: bool = True
-    blank: bool = False  # whether the file is known to hold a byte order mark and line ends at most
+    blank: bool = False  # the file is known to have no more than a byte order mark and line ends
     dialect: CsvDialect | None = None
     identities: set[tuple[str, str, str]] = field(default_factory=set)
     votes: Votes = field(default_factory=dict)
     doubts: Doubts = field(default_factory=Doubts)
     _order: LabelOrder = field(default_factory=LabelOrder)
-    _encodings: set[str] = field(default_factory=set)  # of the rows with more than ASCII
-    _ends: int = 0  # line ends in what was read
+    _encodings: set[str] = field(default_factory=set)  # of the rows that are not ASCII
+    _ends: int = 0  # line ends so far
     _unread: list[bytes | Label] = field(default_factory=list)  # parts of the file, and labels of ours
 
     def replace(self, body: bytes) -> None:
@@ -78,7 +78,7 @@ class LabelIndex:
         return dialect.join(rows, end if size else b"\n")
 
     def read(self) -> CsvDialect:
-        """Take note of the rows that were added; return the dialect of the file. UserError if it has none."""
+        """Read the rows that were added; return the dialect of the file. UserError if it has no header."""
         if self.dialect is None or not all(isinstance(part, Label) for part in self._unread):
             # Somebody else wrote: perhaps the whole file, in another dialect.
             self.dialect = CsvDialect.detect(self.head())
@@ -125,25 +125,25 @@ class LabelFile:
         return self._object.took
 
     def look(self) -> None:
-        """Look at the file if that was never done: what is there now can't be a label that is made from now on."""
+        """Look at the file if that was never done: labels from now on can't be in it yet."""
         if not self._object.known:
             self._object.refresh()
 
     def refresh(self) -> None:
-        """Read what was appended since we last looked."""
+        """Read what was appended since the last look."""
         self._object.refresh()
 
     def read_all(self) -> None:
-        """Know every label in the file, however large it is."""
+        """Read every label in the file, however large it is."""
         self._object.read_all()
 
     def append(self, labels: Sequence[Label]) -> None:
-        """Return when all labels are durable in the file, each once; UserError if the store can't be trusted."""
+        """Return when all labels are durable in the file, each once; UserError if the store is not safe."""
         self._aws.check_conditional_writes(LABEL_KEY)
         self.look()
         plain = all("".join(label.identity).isascii() for label in labels)
         if not (plain or self._object.complete):
-            self.read_all()  # the encoding of a large file, before the first row that depends on it
+            self.read_all()  # for the encoding of a large file, on which these rows depend
         self._object.append(labels)
 
     def votes(self) -> Votes:
@@ -153,9 +153,9 @@ class LabelFile:
         return without_withdrawn(self._index.votes)
 
     def columns(self, names: Iterable[str]) -> Columns | None:
-        """Return the labels that count now under the names that the images have, in columns.
+        """Return the labels that count now, in columns, under the names of the images.
 
-        None if the file is small or not as we write it, or was read otherwise before; then ask `votes`.
+        None if the file is small, not as we write it, or was read before: then use `votes`.
         """
         self.look()
         if self._object.complete:
@@ -167,7 +167,7 @@ class LabelFile:
         return found
 
     def warning(self) -> str:
-        """Return sentences on rows that a person should look at, '' if there are none."""
+        """Return sentences on rows that somebody should check, '' if there are none."""
         return "\n".join((self._doubts or self._index.doubts).sentences())
 
     def _head(self) -> bytes:

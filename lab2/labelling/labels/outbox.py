@@ -1,4 +1,4 @@
-"""The outbox: a label is on disk first, and then in S3, exactly once, many in one write (group commit)."""
+"""The outbox: labels go to disk first, then to S3, exactly once, many in one write (group commit)."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ LINGER_FACTOR = 3
 
 
 class Outbox:
-    """The labels of one bucket; `folder` is where they wait on disk, `say` is told of failures in sentences.
+    """The labels for one bucket, which wait on disk in `folder`. `say` gets sentences on failures.
 
-    Several programs may share a folder. Each sends whatever waits there, so none depends on another one's network.
+    Several programs may share a folder. Each sends everything in it, so none depends on the network of another.
     """
 
     def __init__(self, aws: AwsSession, folder: Path, say: Callable[[str], None]) -> None:
@@ -35,36 +35,36 @@ class Outbox:
         self.saved = 0  # labels of this run that are safe in S3
         self.file = OutboxFile(folder)
         self._label_file = LabelFile(aws)
-        self._in_doubt = False  # labels that only this run can have sent may be there, and not be known
+        self._in_doubt = False  # the label file may have labels of this run that we don't know of
         self._kept: set[Label] = set()  # labels of this run that are not known to be safe
-        self._found = set(self.file.labels())  # the same of earlier runs
-        self._has_given_up = False  # whether it was said that no waiting mends what fails
-        self._may_work_now = threading.Event()  # set since the last try by a new label, and by the end
+        self._found = set(self.file.labels())  # those of earlier runs
+        self._has_given_up = False  # a permanent error has been reported
+        self._may_work_now = threading.Event()  # set by a new label since the last attempt, and at the end
         self._saving = BatchWorker(OutageReporter("Saving labels", say, self._give_up), self._save, size=1_000)
         self._saving.put(self._found)
 
     @property
     def waiting(self) -> int:
-        """The labels, of this run and of earlier ones, that are not known to be safe in S3."""
+        """The number of labels, of this run and earlier ones, that are not known to be safe in S3."""
         return len(self._kept) + len(self._found)
 
     def status(self) -> str:
         return f"{self.saved} saved, {self.waiting} on their way"
 
     def keep(self, label: Label) -> None:
-        """Return when the label is on disk, on its way to S3; UserError if it can't be kept."""
+        """Return when the label is on disk, and on its way to S3; UserError if it can't be kept."""
         try:
             self.file.add(label)
         except UserError:
             raise
         except Exception as error:
             raise UserError(f"This label was not saved: {internal_error(error)}") from error
-        self._kept.add(label)  # only now: `_save` takes what is no longer in the file for saved
+        self._kept.add(label)  # not before: `_save` takes labels that are not in the file for saved
         self._may_work_now.set()
         self._saving.put([label])
 
     def flush(self, seconds: float) -> bool:
-        """Wait up to `seconds` for all labels to be safe in S3, not if that fails; return whether they are."""
+        """Wait up to `seconds` until all labels are safe in S3, or saving fails; return whether they are."""
         deadline = time.monotonic() + seconds
         while not self._saving.flush(0.05):
             if self._saving.outages.tries or time.monotonic() > deadline:
@@ -78,20 +78,20 @@ class Outbox:
         self.file.close()
 
     def _give_up(self, reason: UserError) -> None:
-        """Say what no waiting mends, and let the thread that saves labels wait for the next one."""
+        """Report a permanent error, and let the thread that saves labels wait for the next one."""
         if not self._has_given_up:
             self._has_given_up = True
             self.say(f"{reason} Labels stay on this disk, and are tried again with the next one and at the next start.")
         self._may_work_now.wait()
 
     def _save(self, _: list[Label]) -> None:
-        """Save all labels that wait on disk, this run's or not."""
+        """Save all labels on disk, those of other runs too."""
         self._may_work_now.clear()
         try:
             with user_errors(f"{LABEL_KEY} in bucket {self.aws.bucket}"):
                 labels = self._append()
         except BaseException as error:
-            if not is_outage(error):  # what this object knows may be half the truth: the next one reads it again
+            if not is_outage(error):  # what it knows of the file may be incomplete: a new one reads it again
                 self._label_file = LabelFile(self.aws)
                 self._in_doubt = True
             raise
@@ -106,7 +106,7 @@ class Outbox:
         self._found &= waiting
 
     def _append(self) -> list[Label]:
-        """Return the labels that wait on disk when they are in the label file."""
+        """Append all labels on disk to the label file; return them."""
         self._label_file.look()
         labels, maybe_there = self.file.take()
         if maybe_there or self._in_doubt:

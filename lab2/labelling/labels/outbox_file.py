@@ -1,4 +1,4 @@
-"""Labels on disk until they are safe in S3: a SQLite file, which all programs of a user share."""
+"""Labels on disk until they are safe in S3: a SQLite file that all programs of a user share."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from lab2.labelling.labels.label import Label
 NAME = "outbox.sqlite3"
 ANY_RUN = ""
 BUSY_TIMEOUT_S = 10.0  # while another program writes to the file
-# `sender` is the only run that may have sent the label to S3, ANY_RUN if others may have, too. A run that wants to
-# send a label of another one marks it so first, and reads the whole label file: see `take`.
+# `sender` is the only run that may have sent the label to S3; ANY_RUN: others may have, too. A run that is to send a
+# label of another run first marks it so, and reads the whole label file: see `take`.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS waiting (
     timestamp TEXT, image TEXT, annotator TEXT, label TEXT, seconds TEXT, sender TEXT,
     PRIMARY KEY (timestamp, image, annotator)
 ) WITHOUT ROWID;
 """
-# SQLite's write-ahead log (WAL) needs memory that all processes at the file share, and two machines share none. In a
-# home on the network the rollback journal is used instead, which needs locks only; without them opening the file fails.
+# SQLite's write-ahead log (WAL) needs memory that all processes with the file share, which two machines can't. In a
+# home on the network the rollback journal is used instead. It needs locks; without them opening the file fails.
 NETWORK = ("nfs", "cifs", "smb", "afs", "9p", "fuse.sshfs")
 
 
 class OutboxFile:
-    """The outbox file in a folder, open; any thread may use it. UserError if no label can be kept there."""
+    """The open outbox file in a folder. Thread-safe. UserError if no labels can be kept there."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
         self._sender = os.urandom(8).hex()
         self._lock = threading.Lock()
         self._closed = False
-        self._removed: set[Label] = set()  # safe in S3, but a full disk kept us from removing them
+        self._removed: set[Label] = set()  # safe in S3, but not removed yet, as on a full disk
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA synchronous = FULL")  # a label is on disk before the next picture is shown
             if not _is_on_network(folder):
-                with suppress(sqlite3.OperationalError):  # another program at the file is just changing it
+                with suppress(sqlite3.OperationalError):  # another program is changing the mode
                     self._db.execute("PRAGMA journal_mode = WAL")
             self._db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT")
         except (OSError, sqlite3.Error) as error:
@@ -52,21 +52,21 @@ class OutboxFile:
             ) from None
 
     def add(self, label: Label) -> None:
-        """Return when the label is on disk; UserError if it can't be: then it is not kept at all."""
+        """Return when the label is on disk; UserError if that fails: then it is not kept at all."""
         try:
             self._insert(label)
         except sqlite3.Error as error:
             raise UserError(f"This label was not saved: {self.path} can't be written ({_reason(error)}).") from None
 
     def labels(self) -> list[Label]:
-        """Return all labels that wait, of any program, in the order of their time."""
+        """Return the labels of all programs, in the order of their times."""
         return [label for label, _ in self._select()]
 
     def take(self) -> tuple[list[Label], bool]:
-        """Return the labels to send in the order of their time, and whether any may be in the label file already.
+        """Return the labels to send, in the order of their times, and whether any may be in the label file already.
 
-        Call it only once the label file has been looked at: what this run alone may have sent can't have been there
-        before. The others are marked for good: also this run, should it fail, must look again before it sends them.
+        Call it after a look at the label file, which can't have had labels then that only this run may have sent. The
+        other labels are marked for good: this run, too, must look again if it fails before it sends them.
         """
         found = self._select()
         senders = {sender for _, sender in found}
@@ -74,12 +74,12 @@ class OutboxFile:
             try:
                 with self._lock:
                     self._db.execute("UPDATE waiting SET sender = ? WHERE sender <> ?", (ANY_RUN, self._sender))
-            except sqlite3.Error:  # a full disk: others' labels wait until there is room
+            except sqlite3.Error:  # a full disk: labels of other runs wait until there is room
                 return [label for label, sender in found if sender == self._sender], False
         return [label for label, _ in found], bool(senders - {self._sender})
 
     def remove(self, labels: Iterable[Label]) -> None:
-        """Remove labels that are safe in S3; those that can't be removed now are found there at the next start."""
+        """Remove labels that are safe in S3; the next start deals with those that can't be removed now."""
         with self._lock:
             self._removed.update(labels)
             if self._closed:
@@ -94,7 +94,7 @@ class OutboxFile:
                 self._removed.clear()
 
     def close(self) -> None:
-        """Close the file; labels that wait stay in it."""
+        """Close the file; its labels stay in it."""
         with self._lock:
             self._closed = True
             self._db.close()
@@ -121,7 +121,7 @@ class OutboxFile:
 
 
 def labels_wait(state: Path) -> bool:
-    """Return whether labels wait for any bucket below the folder `state`."""
+    """Return whether the outbox of any bucket, below the folder `state`, has labels."""
     for path in state.glob(f"*/{NAME}"):
         with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as db:
             if db.execute("SELECT 1 FROM waiting").fetchone():
@@ -130,7 +130,7 @@ def labels_wait(state: Path) -> bool:
 
 
 def _is_on_network(folder: Path) -> bool:
-    """Return whether the folder is on a file system of another machine, as far as Linux and Windows say so."""
+    """Return whether the folder is on a network file system, as far as Linux and Windows tell."""
     if folder.drive.startswith("\\\\"):  # \\server\share
         return True
     try:

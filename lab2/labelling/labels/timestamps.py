@@ -1,4 +1,4 @@
-"""When a label was given: the timestamps of ours, and what other programs make of them."""
+"""Timestamps of labels: how we write them, and how other programs do."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _FORMS = [
 
 
 def parse_time(text: str) -> datetime | None:
-    """Return the time that a timestamp names, in UTC; None if it names none, or could name two.
+    """Return a timestamp as a time in UTC; None if it is none, or ambiguous.
 
-    It may be in the form of any program that saves CSV: ISO 8601 with up to nine digits of a second and any form of
-    offset (without one it is UTC), or a spreadsheet's day and month, whose order must be clear from the numbers.
+    It may have any form that programs write: ISO 8601 with up to nine digits of a second and any form of offset
+    (without one it is UTC), or a spreadsheet's day and month, if the numbers make their order clear.
     """
     for form in _FORMS:
         if match := form.fullmatch(text.strip()):
@@ -39,7 +39,7 @@ def _time_of(part: dict[str, str | None]) -> datetime | None:
     if "first" in number:
         first, then = number["first"], number["then"]
         if first <= 12 and then <= 12 and first != then:
-            return None  # day and month, or month and day
+            return None  # day and month, or month and day?
         number["day"], number["month"] = (first, then) if then <= 12 else (then, first)
     hour = number.get("hour", 0)
     if half := part["half"]:
@@ -62,12 +62,12 @@ def _time_of(part: dict[str, str | None]) -> datetime | None:
 
 
 def format_time(time: datetime) -> str:
-    """Return the timestamp of a time, as the label file has it: ISO 8601 in UTC with milliseconds."""
+    """Return a time as a timestamp of the label file: ISO 8601 in UTC with milliseconds."""
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Clock:
-    """Timestamps that never repeat, so that a row can be told by image, annotator and timestamp."""
+    """Timestamps that never repeat, so that image, annotator and timestamp identify a row."""
 
     def __init__(self) -> None:
         self._last = BEFORE_ALL

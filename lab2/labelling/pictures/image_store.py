@@ -32,13 +32,14 @@ from lab2.terminal import JOINERS, printable
 from lab2.workers import BackgroundTask
 
 _OUR_NAME = re.compile(r"([0-9a-f]{12})-")
-_BETWEEN_OURS = ("9~", "f~")  # our names start with 0 to 9 and a to f; capitals and the other letters sort behind these
-_CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # but for tabs and line ends, which CSV can quote
+# Our names start with 0 to 9 or a to f; capitals and all other letters sort after these two.
+_BETWEEN_OURS = ("9~", "f~")
+_CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # except tabs and line ends, which CSV can quote
 PAGE_KEYS = 1_000  # that S3 lists at a time, at most
 SKIPPED_PAGES = 10
 MAX_NAME_LENGTH = 100  # characters
-MAX_REFUSED = 20  # images in a row before any came: then it is not they that are refused, but we
-MAX_PUTS = 5  # of a PUT while another one of the same key is under way
+MAX_REFUSED = 20  # images, if none was fetched: then we are refused, not the images
+MAX_PUTS = 5  # attempts, while another PUT of the same key is under way
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,54 +51,55 @@ class Image:
 
 
 class ImageStore:
-    """The images of one bucket. Thread-safe. `state` is a folder of this machine in which the walk is remembered."""
+    """The images of one bucket. Thread-safe. `state` is a folder on this machine that remembers the walk."""
 
     def __init__(self, aws: AwsSession, state: Path | None = None) -> None:
         self.aws = aws
         self.state = state
         self.previews = Previews(aws)
         self._first: list[Image] = []  # the first page, as it was when last listed
-        self._large = False  # whether there are more than a page lists
-        self._place: str | None = None  # the name after which the walk goes on; None: it has not started
-        self._between: list[Image] = []  # before that: images whose names sort between ours
-        self._has_fetched = False  # whether any image came
+        self._large = False  # there is more than one page
+        self._after: str | None = None  # the name after which the walk continues; None: it has not started
+        self._between: list[Image] = []  # until it starts: images whose names sort between ours
+        self._has_fetched = False  # an image was fetched
         self._refused = 0  # images that S3 refused
-        self._same = defaultdict[str, threading.Lock](threading.Lock)  # by hash: looked for and stored in one go
+        # By hash: held while an image is looked for and stored.
+        self._same = defaultdict[str, threading.Lock](threading.Lock)
 
     def open(self) -> None:
-        """Look whether the images can be listed, and list what the first `sample` needs; UserError if they can't."""
+        """List what the first `sample` needs; UserError if the images can't be listed."""
         self._first, after = self._page("")
         self._large = after is not None
         if self._large:
-            self._place = self._remembered()
-            if self._place is None:
+            self._after = self._remembered()
+            if self._after is None:
                 self._between = [image for after in _BETWEEN_OURS for image in self._page(after, 1)[0]]
 
     def sample(self) -> list[Image]:
-        """Return up to 1,000 images in random order: all that there are, or the next page of a walk round all names.
+        """Return up to 1,000 images in random order: all images, or the next page of a walk through all names.
 
-        The walk goes on where the last one on this machine stopped, so that whatever the names are, any two images
-        have been offered equally often, give or take one. It costs one LIST, however many images there are. The
-        first walk of a machine starts at a random hash, where every page of names that upload gave is a random
-        sample. If there are other names, for which `open` looks with two LISTs of one name, it skips up to 9 pages.
+        The walk continues where the last one on this machine stopped, so that any two images are offered equally
+        often, give or take once, whatever their names are. It costs one LIST, however many images there are. The first
+        walk on a machine starts at a random hash, where every page of uploaded names is a random sample. If there are
+        other names, which `open` finds out with two LISTs of one name each, it skips up to 9 pages.
         """
         if not self._large:
             self.open()
         if not self._large:
             return random.sample(self._first, len(self._first))
-        page = self._next_page() if self._place is not None else self._start_walk()
+        page = self._next_page() if self._after is not None else self._start_walk()
         self._remember()
         return random.sample(page, len(page))
 
     def all(self) -> Iterator[Image]:
-        """Yield every image, in the order of names, from a LIST for each thousand."""
+        """Yield all images in the order of their names, with a LIST for each thousand."""
         after: str | None = ""
         while after is not None:
             page, after = self._page(after)
             yield from page
 
     def _start_walk(self) -> list[Image]:
-        self._place = f"{random.getrandbits(48):012x}"
+        self._after = f"{random.getrandbits(48):012x}"
         page = self._next_page()
         if not all(_OUR_NAME.match(image.name) for image in (*self._first, *page, *self._between)):
             for _ in range(random.randrange(SKIPPED_PAGES)):
@@ -105,12 +107,12 @@ class ImageStore:
         return page
 
     def _next_page(self) -> list[Image]:
-        """Return the images of the next page of the walk; at the end of all names it goes on at their start."""
-        page, after = self._page(self._place or "")
-        if after is None:  # the first images may have changed since, which does no harm: see `fetch`
+        """Return the images of the next page of the walk, which wraps around at the end."""
+        page, after = self._page(self._after or "")
+        if after is None:  # the first images may have been deleted since, which does no harm: see `fetch`
             page = list(dict.fromkeys(page + self._first))[:PAGE_KEYS]
             after = page[-1].name if page else ""
-        self._place = after
+        self._after = after
         return page
 
     def _remembered(self) -> str | None:
@@ -120,15 +122,15 @@ class ImageStore:
         return None
 
     def _remember(self) -> None:
-        with suppress(OSError):  # a walk that is forgotten starts again
+        with suppress(OSError):  # a walk that is not remembered starts again
             if self.state:
                 self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-                (self.state / f"{self.aws.bucket}.walk").write_bytes((self._place or "").encode())
+                (self.state / f"{self.aws.bucket}.walk").write_bytes((self._after or "").encode())
 
     def fetch(self, image: Image) -> bytes:
-        """Return the bytes of an image; UnreadableImage if S3 refuses it or it should not be shown.
+        """Return the bytes of an image; UnreadableImage if S3 refuses it or it must not be shown.
 
-        UserError if S3 refuses whatever is asked for.
+        UserError if S3 refuses everything.
         """
         _check(image)
         s3, bucket, key = self.aws.s3, self.aws.bucket, IMAGE_PREFIX + image.name
@@ -152,9 +154,9 @@ class ImageStore:
         shrink: Callable[[bytes], bytes],
         outages: OutageReporter,
     ) -> tuple[Image, Picture] | None:
-        """Take images off the end of the list until one can be shown; None if none can. An outage is waited for.
+        """Pop images from the list until one can be shown, waiting through outages; return None if none can.
 
-        `shrink` returns a preview of an image; one that has none yet gets it.
+        `shrink` returns the preview of an image, which is stored if there is none yet.
         """
         while images:
             image = images.pop()
@@ -164,7 +166,7 @@ class ImageStore:
                 outages.say(f"{printable(image.name)} can't be shown: {reason}.")
             except UserError:
                 raise
-            except BaseException as error:  # one picture's trouble must not be the others'
+            except BaseException as error:  # one bad picture must not spoil the others
                 outages.say(f"{printable(image.name)} can't be shown: {internal_error(error)}.")
         return None
 
@@ -175,7 +177,7 @@ class ImageStore:
         shrink: Callable[[bytes], bytes],
         outages: OutageReporter,
     ) -> Picture:
-        """Return an image as a picture: its preview, or else itself, and then it gets a preview in the background."""
+        """Return the preview of an image, or the image itself, which then gets a preview in the background."""
         _check(image)
         if image.size > SMALL_BYTES:
             preview = persist(partial(self.previews.fetch, image.name, image.size), outages)
@@ -189,10 +191,9 @@ class ImageStore:
         return picture
 
     def store(self, name: str, data: bytes, shrink: Callable[[bytes], bytes | None]) -> bool:
-        """Store an image under its name, and its preview; False if it is there already, whatever its name.
+        """Store an image and its preview; return False if the image is there already, under any name.
 
-        `shrink` returns the preview, or None for an image that is small. What it raises, such as UnreadableImage,
-        leaves the image out.
+        `shrink` returns the preview, or None for a small image. If it raises, as UnreadableImage, nothing is stored.
         """
         hash = digest(data)
         with self._same[hash], user_errors(f"bucket {self.aws.bucket}"):
@@ -207,7 +208,7 @@ class ImageStore:
         return True
 
     def _put(self, key: str, data: bytes) -> None:
-        """Put an image where there is none; what is there has the same bytes, for its key has their hash."""
+        """Put an image unless the key exists: that has the same bytes, for the key has their hash."""
         kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
         for attempt in count(1):
             try:
@@ -217,21 +218,21 @@ class ImageStore:
                     time.sleep(conflict_backoff(attempt))
                     continue
                 if error_code(error) not in EXISTS_CODES:
-                    raise  # else it is ours after a lost reply, or another program's
+                    raise  # otherwise it is ours, after a lost reply, or another program's
             return
 
     def _page(self, after: str, count: int | None = None) -> tuple[list[Image], str | None]:
-        """Return the images of one LIST behind the name `after`, and the name to go on after: None at the end."""
+        """Return the images of one LIST after the name `after`, and the name to continue after: None at the end."""
         with user_errors(f"bucket {self.aws.bucket}"):
-            place = self.aws.s3, self.aws.bucket, IMAGE_PREFIX
-            listed, more = list_page(*place, IMAGE_PREFIX + after if after else "", count or PAGE_KEYS)
+            start = IMAGE_PREFIX + after if after else ""
+            listed, more = list_page(self.aws.s3, self.aws.bucket, IMAGE_PREFIX, start, count or PAGE_KEYS)
         entries = [Image(entry["Key"][len(IMAGE_PREFIX) :], entry["Size"]) for entry in listed]
         images = [image for image in entries if image.name and not image.name.endswith("/")]
         return images, entries[-1].name if more and entries else None
 
 
 def _check(image: Image) -> None:
-    """Raise UnreadableImage for an image that should not be shown."""
+    """Raise UnreadableImage for an image that must not be shown."""
     if _CONTROL.search(image.name):
         raise UnreadableImage("its name has control characters")
     if image.size > MAX_BYTES:
@@ -243,12 +244,12 @@ def digest(data: bytes) -> str:
 
 
 def stored_name(name: str, hash: str) -> str:
-    """Return the name that a file gets within `underbase/`: its hash, and of its own name what is harmless.
+    """Return the name of a file in `underbase/`: its hash, and the harmless characters of its own name.
 
-    Letters, marks and digits of all scripts stay, and so do emoji; other characters become underscores. Windows can't
-    store a file whose name ends with a dot or a space, so such ends are cut.
+    Letters, marks and digits of all scripts are kept, and emoji; other characters become underscores. Dots and spaces
+    at the end are cut, since Windows can't store such names.
     """
-    name = name.removeprefix(f"{hash}-")  # a file that was stored, and has come back
+    name = name.removeprefix(f"{hash}-")  # the file comes from `underbase/`
     name = "".join(char if _is_kept(char) else "_" for char in unicodedata.normalize("NFC", name))
     return f"{hash}-{name.rstrip(' .')[-MAX_NAME_LENGTH:] or '_'}"
 
@@ -260,7 +261,7 @@ def original_name(name: str) -> str:
 
 
 def named_digest(file_name: str) -> str:
-    """Return the content's digest in a file name that has it, else ''."""
+    """Return the digest of the content in a file name, '' if it has none."""
     match = _OUR_NAME.match(file_name)
     return match[1] if match else ""
 

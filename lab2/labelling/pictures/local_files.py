@@ -1,4 +1,4 @@
-"""Files on this disk: the paths that a user means, the files of a folder, their bytes."""
+"""Files on this disk: the paths that the user means, the files of a folder, the bytes of a file."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ PICTURE_SUFFIXES = set(
 
 
 def typed_paths(text: str) -> list[Path]:
-    """Return the path that was typed, or the paths as a terminal writes them where files are dropped on it.
+    """Return the path that was typed, or the paths that a terminal writes when files are dropped on it.
 
-    A path that is not there is returned as it was typed, so that reading it says so.
+    A path that does not exist is returned as typed, so that reading it reports that.
     """
-    with suppress(ValueError):  # of a quote that is not closed, or a character that no path has
+    with suppress(ValueError):  # an open quote, or a character that no path has
         if found := _meant(text):
             return found
         words = [_meant(word) for word in (windows_words(text) if sys.platform == "win32" else shlex.split(text))]
@@ -40,7 +40,7 @@ def typed_paths(text: str) -> list[Path]:
 
 
 def given_paths(word: str) -> list[Path]:
-    """Return the paths that an argument means, if the shell did not expand it; UserError if it is empty."""
+    """Return the paths that an argument means, even if the shell did not expand it; UserError if it is empty."""
     if not word:
         raise UserError("A path is empty; if it is a variable, it is not set.")
     with suppress(ValueError):
@@ -49,7 +49,7 @@ def given_paths(word: str) -> list[Path]:
 
 
 def _meant(word: str) -> list[Path]:
-    """Return the existing paths that are meant by a path, a file:// URL or a pattern with wildcards."""
+    """Return the existing paths that a path, a file:// URL or a pattern with wildcards means."""
     if word.lower().startswith("file:"):
         word = path_of_url(word)
     path = os.path.expanduser(word)
@@ -64,7 +64,7 @@ def _meant(word: str) -> list[Path]:
 
 
 def path_of_url(url: str, windows: bool = sys.platform == "win32") -> str:
-    """Return the path that a file:// URL names: of a drive or another machine too, on Windows."""
+    """Return the path in a file:// URL; on Windows, of a drive or another machine too."""
     parts = urlsplit(url.partition("?")[0].partition("#")[0])
     path = unquote(parts.path)
     if windows and parts.netloc not in ("", "localhost"):
@@ -73,21 +73,21 @@ def path_of_url(url: str, windows: bool = sys.platform == "win32") -> str:
 
 
 def windows_words(text: str) -> list[str]:
-    """Return the paths in a line as Windows terminals write them: in quotes if they have spaces, with backslashes."""
+    """Return the paths in a line, as Windows terminals write them: with backslashes, in quotes if they have spaces."""
     return ["".join(groups) for groups in re.findall(r"""(?:^|(?<=\s))(?:"([^"]*)"|'([^']*)'|(\S+))""", text)]
 
 
 def completions(text: str) -> list[str]:
-    """Return what a path that was typed in part may become, for the Tab key; folders end with a slash."""
+    """Return the completions of a path, for the Tab key; folders end with a slash."""
     quote = text[:1] if text[:1] in ("'", '"') else ""
     start = os.path.expanduser(text[len(quote) :].replace("\\ ", " "))
     return [f"{quote}{name}{'/' * os.path.isdir(name)}" for name in sorted(glob.glob(glob.escape(start) + "*"))]
 
 
 def files_of(path: Path) -> tuple[list[Path], list[Path], int]:
-    """Return the file, or the files of the folder; the folders in it; and how many entries are of the system.
+    """Return the file, or the files of the folder; the folders in it; and the number of entries that are passed over.
 
-    These, such as .DS_Store, and hidden files are no pictures of the user's.
+    Those are hidden files and files of the system, such as .DS_Store.
     """
     try:
         if not stat.S_ISDIR(path.stat().st_mode):
@@ -107,14 +107,14 @@ def is_picture_name(path: Path) -> bool:
 
 
 def _open_at_once(name: str, flags: int) -> int:
-    """Open a file, and don't wait for a writer where it is a named pipe."""
+    """Open a file, without waiting for a writer if it is a named pipe."""
     if sys.platform != "win32":
         flags |= os.O_NONBLOCK
     return os.open(name, flags)
 
 
 def read_file(path: Path) -> bytes:
-    """Return the bytes of a file; UnreadableImage where it can't be read or is no file of bearable size."""
+    """Return the bytes of a file; UnreadableImage if it can't be read, is not a regular file, or is too large."""
     try:
         with open(path, "rb", opener=_open_at_once) as file:
             found = os.fstat(file.fileno())

@@ -1,4 +1,4 @@
-"""A decoded picture, and the error for bytes that are none."""
+"""A decoded picture, and the error for bytes that can't be shown as one."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ class Picture:
     pixels: bytes
 
     def brightened(self, gamma: float) -> Picture:
-        """Return the picture with its dark parts brighter, by a gamma above 1; black and white stay."""
+        """Return the picture with its dark parts brighter, by a gamma above 1; black and white don't change."""
         table = bytes(round(255 * (value / 255) ** (1 / gamma)) for value in range(256))
         return Picture(self.width, self.height, self.pixels.translate(table))

@@ -1,4 +1,4 @@
-"""Previews: small JPEGs of large pictures, under a prefix of their own, that are labelled in the pictures' place."""
+"""Previews: small JPEGs of large pictures, under a prefix of their own, that are shown instead of the pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Previews:
 
     def __init__(self, aws: AwsSession) -> None:
         self.aws = aws
-        self._is_denied = False  # whether we may not write any
+        self._is_denied = False  # the policy does not let us write any
 
     def fetch(self, name: str, size: int) -> bytes | None:
         """Return the preview of a picture of `size` bytes, None if there is none; UserError if AWS fails."""
@@ -30,7 +30,7 @@ class Previews:
                 raise
 
     def store(self, name: str, size: int, preview: bytes) -> None:
-        """Store a preview if the policy allows; if AWS fails, it is made again when the picture is labelled."""
+        """Store a preview if the policy allows; if AWS fails, it is made again when the picture is shown."""
         if self._is_denied:
             return
         try:
@@ -46,5 +46,5 @@ class Previews:
 
 
 def preview_key(name: str, size: int) -> str:
-    """Return the key of the preview of a picture: a picture of another size under the same name is another one."""
+    """Return the key of the preview of a picture; a file of another size is another picture."""
     return f"{PREVIEW_PREFIX}{name}.{size}.jpg"

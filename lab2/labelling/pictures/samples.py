@@ -16,7 +16,7 @@ def fill(aws: AwsSession) -> None:
     s3, bucket = aws.s3, aws.bucket
 
     def put(key: str, path: Path) -> None:
-        with suppress(s3.exceptions.ClientError):  # it exists already
+        with suppress(s3.exceptions.ClientError):  # it exists
             s3.put_object(Bucket=bucket, Key=key, Body=path.read_bytes(), IfNoneMatch="*")
 
     with user_errors(f"bucket {bucket}"):
@@ -24,4 +24,4 @@ def fill(aws: AwsSession) -> None:
             return
         with ThreadPoolExecutor(8) as threads:
             list(threads.map(lambda path: put(IMAGE_PREFIX + path.name, path), sorted(bundled(IMAGE_PREFIX).iterdir())))
-        put(LABEL_KEY, bundled(LABEL_KEY))  # last, so that a fill that was interrupted is repeated
+        put(LABEL_KEY, bundled(LABEL_KEY))  # last: if this is interrupted, it is done again

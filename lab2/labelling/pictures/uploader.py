@@ -1,4 +1,4 @@
-"""Upload files to the image store: what is not there yet is decoded first, and what can't be shown is left out."""
+"""Upload files to the image store: new pictures are decoded first, and what can't be shown is left out."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from lab2.workers import BatchWorker
 PARALLEL_UPLOADS = 16
 MAX_READ_BYTES = 256 * 2**20  # of files in memory at once, unless it is a single one
 YES = ("y", "yes")
-FEW_FILES = 5  # more from folders are not uploaded unasked
+FEW_FILES = 5  # more than these from folders are not uploaded without asking
 UPLOADED, THERE, LEFT_OUT, SKIPPED = "uploaded", "already there", "left out", "skipped"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a file: uploaded, already there, left out with the reason, or skipped since it is no picture."""
+    """The outcome of a file: uploaded, already there, left out for a reason, or skipped since it is no picture."""
 
     path: Path
     what: str
@@ -41,14 +41,14 @@ class Outcome:
 
 
 class Selection:
-    """The files that are meant by some paths: files, or folders for the files in them. UserError if one can't be read.
+    """The files that some paths mean: files, and the files in folders. UserError if a path can't be read.
 
-    `done` has the outcomes of what is in these folders and is not uploaded.
+    `done` has the outcomes of entries of these folders that are not uploaded.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self.files: list[Path] = []
-        self.found_in_folders: set[Path] = set()  # the user did not name them one by one
+        self.found_in_folders: set[Path] = set()  # files that the user did not name one by one
         self.folders: list[Path] = []
         self.done: list[Outcome] = []
         for path in paths:
@@ -61,7 +61,7 @@ class Selection:
             self.done += [Outcome(folder, LEFT_OUT, "it is a folder; upload it by itself") for folder in folders]
 
     def is_agreed(self) -> bool:
-        """Return whether the user, if there is one at a terminal, agrees to upload so many files of folders."""
+        """Return whether to upload many files from folders; asks a user at a terminal."""
         count = len(self.found_in_folders)
         if count <= FEW_FILES or not sys.stdin.isatty():
             return True
@@ -85,7 +85,7 @@ class Uploader:
         self._memory = MemoryBudget(MAX_READ_BYTES)
         self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
         self._decoder_count = 0
-        self._add_decoder().check_opencv()  # only one yet: more would take the CPU from making the connection
+        self._add_decoder().check_opencv()  # only one yet: more would slow down the connection
         self._worker = BatchWorker(
             OutageReporter("Uploading"), self._work, size=1, threads=PARALLEL_UPLOADS, reject=self._leave_out
         )
@@ -93,7 +93,7 @@ class Uploader:
         self._worker.put(copies_together(selection.files))
 
     def run(self, images: ImageStore) -> None:
-        """Upload until all files are done, showing progress; UserError where AWS fails."""
+        """Upload until all files are done, showing progress; UserError if AWS fails."""
         self._images.set_result(images)
         for _ in range(min(os.cpu_count() or 1, self.count) - 1):
             self._add_decoder()
@@ -104,7 +104,7 @@ class Uploader:
             raise self.failure
 
     def close(self) -> None:
-        """Start no more files; return when those in progress have an outcome."""
+        """Start no more files; return when those under way have an outcome."""
         self._images.cancel()
         self._closing = True
         self._worker.close()
@@ -134,7 +134,7 @@ class Uploader:
         (copies,) = groups
         while copies:
             self._upload(copies[0])
-            del copies[0]  # only now: what is done again after an outage begins with the file that failed
+            del copies[0]  # not before: after an outage, work resumes with the file that failed
             if self._closing:
                 break
 
@@ -143,7 +143,7 @@ class Uploader:
             with self._memory.take(_size(path) or 0):
                 data = read_file(path)
                 shrink: Callable[[bytes], bytes | None] = self._shrink
-                if not self._images.done():  # there is nothing else to do yet
+                if not self._images.done():  # no connection yet: use the time
                     shrink = _returning(self._shrink(data))
                 images = self._images.result()
                 stored = not self.failure and images.store(path.name, data, shrink)
@@ -152,11 +152,11 @@ class Uploader:
         except UnreadableImage as reason:
             no_picture = path in self._found_in_folders and not is_picture_name(path)
             self.done.append(Outcome(path, SKIPPED) if no_picture else Outcome(path, LEFT_OUT, str(reason)))
-        except CancelledError:  # closed before there was a connection: it is not done
+        except CancelledError:  # closed before there was a connection: it has no outcome
             return
         except Exception as error:
             if is_passing(error) or not is_outage(error):
-                raise  # it is done again after an outage; a file that is at fault is left out
+                raise  # repeated after an outage; a file that is at fault is left out
             self.failure = error  # raised by `run`
 
     def _leave_out(self, copies: list[Path], error: BaseException) -> None:
@@ -171,7 +171,7 @@ class Uploader:
         return decoder
 
     def _shrink(self, data: bytes) -> bytes | None:
-        """Return the preview of a picture, None of one that is small; UnreadableImage if it can't be shown."""
+        """Return the preview of a picture, None if it is small; UnreadableImage if it can't be shown."""
         decoder = self._decoders.get()
         try:
             if len(data) > SMALL_BYTES:
@@ -183,7 +183,7 @@ class Uploader:
 
 
 class MemoryBudget:
-    """So many bytes of memory for several threads: one that wants more than are left waits, unless it is alone."""
+    """A number of bytes for several threads: one that needs more than is left waits, unless it is alone."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -204,10 +204,10 @@ class MemoryBudget:
 
 
 def copies_together(files: Iterable[Path]) -> list[list[Path]]:
-    """Return the files in lists of those with the same content, each in the order of their names.
+    """Return the files in groups of the same content, each in the order of names.
 
-    Programs that upload the same folder at once then all try the same name of a picture first, and it is stored once.
-    Only files of the same size are read for it.
+    Programs that upload the same folder at the same time then try the same name of a picture first, so that it is
+    stored once. Only files of the same size are read for this.
     """
     by_size: dict[object, list[Path]] = {}
     for path in sorted(files):
@@ -222,7 +222,7 @@ def copies_together(files: Iterable[Path]) -> list[list[Path]]:
 
 
 def _returning(preview: bytes | None) -> Callable[[bytes], bytes | None]:
-    """Return a function that returns a preview which is made already."""
+    """Return a function that returns this preview."""
 
     def shrink(_: bytes) -> bytes | None:
         return preview
@@ -254,7 +254,7 @@ def upload(paths: list[Path], connect: Callable[[], ImageStore], unasked: bool =
     try:
         work.run(connect())
     except KeyboardInterrupt:
-        pass  # the summary says what is left
+        pass  # the summary says what is not done
     finally:
         work.close()
         for line in work.left_out():

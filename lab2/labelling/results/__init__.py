@@ -1,1 +1,1 @@
-"""What the labels say: report, contact sheet, training set."""
+"""What the labels say: report, contact sheet, table, training set, Label Studio."""

@@ -10,7 +10,7 @@ from lab2.labelling.labels.choices import majority
 
 
 def fleiss_kappa(images: Iterable[Sequence[int]]) -> float | None:
-    """Return the agreement on images given as the number of votes for each choice: 1 is perfect, 0 is by chance.
+    """Return the agreement on images, each given as its votes for each choice: 1 is perfect, 0 is chance.
 
     None if no image has two votes, or if all votes are the same, which makes chance agreement 1. The number of votes
     may differ between images, as in J. L. Fleiss, B. Levin, M. C. Paik, "Statistical Methods for Rates and
@@ -27,9 +27,9 @@ def fleiss_kappa(images: Iterable[Sequence[int]]) -> float | None:
 
 
 def krippendorff_alpha(images: Iterable[Sequence[int]]) -> float | None:
-    """Return the agreement on images given as the number of votes for each choice: 1 is perfect, 0 is by chance.
+    """Return the agreement on images, each given as its votes for each choice: 1 is perfect, 0 is chance.
 
-    For nominal data with missing values, so annotators may label different subsets; images with one vote don't count.
+    For nominal data with missing values: annotators may label different subsets; images with one vote don't count.
     None if there are no others, or if all their votes are the same: K. Krippendorff, "Computing Krippendorff's
     Alpha-Reliability" (2011), https://repository.upenn.edu/asc_papers/43.
     """
@@ -49,7 +49,7 @@ def _differing(votes: int, counts: Iterable[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How often an annotator judged like the majority of the others: `agreed` of so many pictures `compared`."""
+    """How often an annotator agreed with the majority of the others: on `agreed` of `compared` pictures."""
 
     agreed: int = 0
     compared: int = 0
@@ -61,9 +61,9 @@ class Comparison:
 
 
 def compared_with_others(images: Iterable[Mapping[str, str]]) -> dict[str, Comparison]:
-    """Return each annotator's comparison with the majority of the others, without the annotator's own vote.
+    """Return the comparison of each annotator with the majority of the others.
 
-    An image is given as annotator → label. One on which the others are tied, or nobody else voted, does not count.
+    An image is given as annotator → label. It does not count if the others are tied, or there are none.
     """
     agreed, compared = Counter[str](), Counter[str]()
     for votes in images:
@@ -76,7 +76,7 @@ def compared_with_others(images: Iterable[Mapping[str, str]]) -> dict[str, Compa
 
 
 def _compare(label: str, counts: Counter[str]) -> bool | None:
-    """Return whether a vote for `label` is that of the majority of the others; None if they have none."""
+    """Return whether a vote for `label` agrees with the majority of the others; None if they have none."""
     others = counts - Counter([label])
     leader = majority(others.elements())
     return None if leader is None else leader == label

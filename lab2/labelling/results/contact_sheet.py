@@ -1,4 +1,4 @@
-"""A contact sheet: many pictures as one, each with its votes."""
+"""The contact sheet: many pictures in one image, each with its votes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from lab2.system.worker_process import quiet_opencv
 from lab2.terminal import counted, printable, remark
 
 MAX_PICTURES = 60
-UNLABELLED: Colour = (60, 60, 60)  # colours of captions: blue, green, red
+# Colours of captions.
+UNLABELLED: Colour = (60, 60, 60)
 DISPUTED: Colour = (0, 0, 200)
 
 
 def suffix_of_sheet(path: Path) -> str:
-    """Return the suffix that says which format a sheet gets, PNG if it has none; UserError for any other format."""
+    """Return the suffix that names the format of a sheet, .png if there is none; UserError for an unknown one."""
     suffix = path.suffix.lower() or ".png"
     if suffix not in (".png", ".jpg", ".jpeg", ".webp"):
         raise UserError(f"A sheet can't be written as {printable(suffix)}. Give a file that ends in .png or .jpg.")
@@ -32,7 +33,7 @@ def suffix_of_sheet(path: Path) -> str:
 
 
 def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: ImageStore, decoder: Decoder) -> None:
-    """Write a contact sheet of these images to `path`; UserError if there are none or it can't be written."""
+    """Write a contact sheet of these images to `path`; UserError if there are none, or it can't be written."""
     suffix = suffix_of_sheet(path)
     if not shown:
         raise UserError(f"There are no pictures for {path}. Upload some first.")
@@ -44,7 +45,7 @@ def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: ImageSto
             return None
         except UserError:
             raise
-        except Exception as error:  # one picture's trouble must not be the others'
+        except Exception as error:  # one bad picture must not spoil the others
             print(f"{printable(image.name)} can't be shown: {internal_error(error)}.", file=sys.stderr, flush=True)
             return None
 
@@ -65,11 +66,11 @@ def write_sheet(path: Path, shown: list[tuple[Image, Verdict]], images: ImageSto
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write the file, where it was drawn before too; what is no file, like /dev/stdout, is written to as it is."""
+    """Write the file, or replace it; what is no regular file, like /dev/stdout, is written as it is."""
     if path.exists() and not path.is_file():
         path.write_bytes(data)
     else:
-        target = path.resolve()  # a link stays one
+        target = path.resolve()  # a link stays a link
         write_whole(target, data, target.with_name(f".{target.name[:100]}-{os.getpid()}"))
 
 

@@ -1,8 +1,8 @@
 """A training set on this disk, as `torchvision` and Hugging Face `datasets` read it: a folder for each class.
 
-A file is written under another name first and then renamed, so what has its name is whole, and an export that was
-interrupted goes on where it stopped. What is there already is not fetched again; it is moved where its label or its
-split has changed, and removed where it no longer belongs to the set.
+A file is written under another name first and then renamed, so it is never incomplete, and an export that was
+interrupted continues where it stopped. Pictures that are there are not fetched again; they are moved if their label or
+split has changed, and removed if they no longer belong to the set.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from lab2.system.whole_file import write_whole
 from lab2.terminal import Progress, counted, harmless_cell, printable
 
 PARALLEL_FETCHES = 16
-MARKER = ".lab2-export"  # the file that marks a folder that export made; what is being written is beside it
+MARKER = ".lab2-export"  # a file in a folder that export made; files that are being written start with this name
 MARKER_TEXT = "hotdog.py export made this folder; run it again to bring the folder up to date.\n"
 METADATA = "metadata.csv"
 COLUMNS = ("file_name", "label", "votes", "agreement", "key")
@@ -49,7 +49,7 @@ FETCHED, THERE, MOVED = "fetched", "already there", "moved"
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An example that is on the disk now."""
+    """An example that is on disk now."""
 
     example: Example
     path: Path
@@ -59,7 +59,7 @@ class Placed:
 
 
 class Format:
-    """The format that all pictures of an export are to have, `name` being its suffix: what loaders read."""
+    """The format of all pictures of an export; `name` is its suffix."""
 
     def __init__(self, name: str, decoder: Decoder) -> None:
         self.name = name
@@ -67,16 +67,16 @@ class Format:
         self._decoder = decoder
 
     def convert(self, data: bytes) -> bytes:
-        """Return a picture in this format, the same bytes if they are in it; UnreadableImage if they can't be shown."""
+        """Return a picture in this format, unchanged if it has it already; UnreadableImage if it can't be shown."""
         if data.startswith(self.magic):
             return data
         return encode(self._decoder.decode(data, *OWN_SIZE), self.name)
 
 
 class Export:
-    """One export into a folder. `fetch` returns an image's bytes; UnreadableImage if it has none to be shown.
+    """One export into a folder. `fetch` returns the bytes of an image, or raises UnreadableImage.
 
-    With a `format`, pictures that are not in it are converted; without, each is written as it is.
+    With a `format`, pictures are converted to it; without one, they are written as they are.
     """
 
     def __init__(
@@ -89,12 +89,12 @@ class Export:
         self.placed: list[Placed] = []
         self.left_out: dict[str, str] = {}  # image → reason
         self.removed = 0
-        self.stopping = threading.Event()  # set when no more is to be fetched: for a fetch that waits
-        self._present: dict[str, Path] = {}  # key of an example → where its file is
+        self.stopping = threading.Event()  # set when nothing more is to be fetched: for a fetch that waits
+        self._present: dict[str, Path] = {}  # key of an example → its file
         self._numbers = count()
 
     def run(self, wanted: TrainingSet) -> None:
-        """Bring the folder up to date; UserError if AWS or this disk fails, and the next run goes on."""
+        """Bring the folder up to date; UserError if AWS or this disk fails: the next run continues."""
         with self._disk_errors():
             self._open()
             self._present = {name.key: path for path in self._files() if (name := ExportedName.parse(path.name))}
@@ -109,13 +109,13 @@ class Export:
             self._write_metadata()
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file of this name into the folder, and no pictures; UserError if this disk fails."""
+        """Write a file into the folder, but no pictures; UserError if this disk fails."""
         with self._disk_errors():
             self._open()
             self._write(self.folder / name, data)
 
     def summary(self, wanted: TrainingSet) -> str:
-        """Return what is in the folder, what was done for that, and what is not in it, a sentence a line."""
+        """Return what is in the folder, what was done, and what is left out, a sentence a line."""
         classes, done, parts = (
             Counter(getattr(placed, field) for placed in self.placed) for field in ("label", "what", "split")
         )
@@ -141,19 +141,19 @@ class Export:
             ) from None
 
     def _open(self) -> None:
-        """Make the folder; UserError if it has files and export did not make it."""
+        """Create the folder; UserError if it has files and export did not create it."""
         marker = self.folder / MARKER
         if not marker.exists() and self.folder.exists() and any(self.folder.iterdir()):
             raise UserError(f"{printable(str(self.folder))} has files that export did not write. Name a new folder.")
         self.folder.mkdir(parents=True, exist_ok=True)
         marker.write_text(MARKER_TEXT)
         for path in self.folder.glob(f"{MARKER}-*"):
-            with suppress(FileNotFoundError):  # another export into this folder was done with it
+            with suppress(FileNotFoundError):  # another export into this folder has renamed it
                 if path.stat().st_mtime < time.time() - ABANDONED_S:
                     path.unlink()
 
     def _files(self) -> Iterator[Path]:
-        """Yield the pictures that exports wrote, whatever their class and split are."""
+        """Yield the pictures that exports wrote, of any class and split."""
         for split in ("", *SPLITS):
             for label in (*CLASSES, TIED):
                 with suppress(FileNotFoundError):
@@ -194,7 +194,7 @@ class Export:
         self._note(example, target, content, FETCHED)
 
     def _is_as_wanted(self, path: Path, name: ExportedName, example: Example) -> bool:
-        """Return whether a file that an earlier export wrote is what this one would write."""
+        """Return whether a file of an earlier export is what this one would write."""
         if name.suffix != self._suffix(example):
             return False
         if not self.format:
@@ -224,9 +224,9 @@ class Export:
                 self.removed += 1
 
     def _write_metadata(self) -> None:
-        """Write the metadata of each part of the split, and remove that of parts that are no more.
+        """Write the metadata of each part of the split, and remove that of parts that no longer exist.
 
-        A part has all class folders even if one is empty: a loader numbers the classes by the folders it finds.
+        A part has all class folders, even empty ones: loaders number the classes by their folders.
         """
         parts = {name for name, _ in self.split.parts}
         for split in ("", *SPLITS):
@@ -249,7 +249,7 @@ class Export:
 
 
 def _is_metadata(path: Path) -> bool:
-    """Return whether a file is there and is one that export writes."""
+    """Return whether the file exists and export wrote it."""
     head = ",".join(COLUMNS).encode()
     try:
         with path.open("rb") as file:

@@ -1,7 +1,7 @@
-"""Label Studio: a training set as its tasks, and what people labelled there as labels of ours.
+"""Label Studio: a training set as its tasks, and what people labelled there as labels.
 
-The pictures stay in S3, each person's label is an annotation. Who imports tasks becomes the author of all their
-annotations, so each annotation's result names its annotator too.
+The pictures stay in S3, and each label is an annotation. Label Studio makes whoever imports tasks the author of all
+annotations, so the result of each annotation names its annotator, too.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from lab2.labelling.results.training_set import CLASS_OF, CLASSES, TrainingSet
 from lab2.terminal import printable
 
 TASKS = "tasks.json"
-# What a project needs as its labelling interface.
+# The labelling interface that a project needs.
 _CHOICES = "".join(f'<Choice value="{name}"/>' for name in CLASSES)
 CONFIG = f'<View><Image name="image" value="$image"/><Choices name="label" toName="image">{_CHOICES}</Choices></View>'
 
 
 def encode_tasks(wanted: TrainingSet, bucket: str) -> bytes:
-    """Return the tasks as JSON that Label Studio imports."""
+    """Return the tasks as JSON for Label Studio."""
     tasks = [
         {
             "data": {
@@ -62,13 +62,13 @@ def _annotation(label: Label) -> dict[str, Any]:
 
 @dataclass
 class Import:
-    """What an export of Label Studio has for a bucket: labels that are new, and how many others for which reason."""
+    """What Label Studio has exported: the new labels, and how many others there are of each kind."""
 
     new: list[Label] = field(default_factory=list)
-    known: int = 0  # there already, and the same
-    differing: int = 0  # of a person and picture that have another label, which stays
+    known: int = 0  # in the label file already
+    differing: int = 0  # the annotator's label in the label file is another one, and stays
     elsewhere: int = 0  # of pictures that are not in the bucket
-    unclear: int = 0  # with no choice of ours, or with several
+    unclear: int = 0  # with none of our choices, or several
 
     def summary(self) -> str:
         """Return what is added and what is not, a sentence a line."""
@@ -98,7 +98,7 @@ def read_tasks(path: Path) -> list[dict[str, Any]]:
 
 
 def find_new(tasks: Iterable[dict[str, Any]], images: Iterable[str], votes: Votes) -> Import:
-    """Return the labels in tasks that the label file lacks; no label that somebody gave is replaced."""
+    """Return the labels in tasks that are not in the label file; no label is replaced."""
     names = set(images)
     given = {image: dict(labels) for image, labels in by_image(votes, names).items()}
     found = Import()
@@ -122,12 +122,12 @@ def find_new(tasks: Iterable[dict[str, Any]], images: Iterable[str], votes: Vote
 def _finished(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     annotations = task["annotations"]
     for annotation in annotations if isinstance(annotations, list) else ():
-        if isinstance(annotation, dict) and not annotation.get("was_cancelled"):  # which is Label Studio's skip
+        if isinstance(annotation, dict) and not annotation.get("was_cancelled"):  # skipped
             yield annotation
 
 
 def _image(data: object) -> str:
-    """Return the name of a task's picture within the bucket's folder, '' if its data names none."""
+    """Return the name of the picture in the data of a task, '' if there is none."""
     for value in data.values() if isinstance(data, dict) else ():
         if isinstance(value, str) and IMAGE_PREFIX in value:
             address = value if value.startswith("s3://") else unquote(urlsplit(value).path)
@@ -136,7 +136,7 @@ def _image(data: object) -> str:
 
 
 def _label(image: str, annotation: dict[str, Any]) -> Label | None:
-    """Return an annotation as a label, None if it does not have exactly one choice of ours."""
+    """Return an annotation as a label, None unless it has exactly one of our choices."""
     results = annotation.get("result")
     choices = [result for result in results or () if isinstance(result, dict) and result.get("type") == "choices"]
     if len(choices) != 1:
@@ -158,7 +158,7 @@ def _label(image: str, annotation: dict[str, Any]) -> Label | None:
 
 
 def _annotator(result: dict[str, Any], author: object) -> str:
-    """Return who gave a label: the name that our export kept, else Label Studio's user."""
+    """Return who gave a label: the name in our export, or else Label Studio's user."""
     meta = result.get("meta")
     kept = meta.get("text") if isinstance(meta, dict) else None
     if isinstance(kept, list) and kept:

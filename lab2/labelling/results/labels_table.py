@@ -1,4 +1,4 @@
-"""The labels that count, for other programs: one row for each picture and annotator, in one form."""
+"""The labels that count, for other programs: a row for each picture and annotator."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Row = dict[str, str | float | None]
 
 
 def rows_of(images: Iterable[str], votes: Votes) -> Iterator[Row]:
-    """Yield the labels that count, by picture and annotator, under the names that the pictures in the bucket have.
+    """Yield the labels that count, by picture and annotator, under the names of the pictures in the bucket.
 
-    The columns are those of the label file. A timestamp is ISO 8601 in UTC, None if the file has none that can be
-    read; so is the number of seconds.
+    The columns are those of the label file. Timestamps are ISO 8601 in UTC; a timestamp or a number of seconds that
+    can't be read is None.
     """
     for image, labels in sorted(by_image(votes, images).items()):
         for _, label in sorted(labels.items()):
@@ -30,7 +30,7 @@ def rows_of(images: Iterable[str], votes: Votes) -> Iterator[Row]:
 
 
 def as_csv(rows: Iterable[Row]) -> str:
-    """Return the rows as CSV under a header; a cell that a spreadsheet would take for a formula gets a ' before it."""
+    """Return the rows as CSV with a header; cells that a spreadsheet would take for formulas get a ' before them."""
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -40,5 +40,5 @@ def as_csv(rows: Iterable[Row]) -> str:
 
 
 def as_json(rows: Iterable[Row]) -> str:
-    """Return the rows as a JSON array of objects, one on a line."""
+    """Return the rows as a JSON array of objects, one a line."""
     return "[" + ",".join(f"\n {json.dumps(row)}" for row in rows) + "\n]"

@@ -1,4 +1,4 @@
-"""The report: who labelled and how well they agree, the votes on each image, the labels that are still needed."""
+"""The report: who labelled and how far they agree, the votes on each image, the labels that are still needed."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ from lab2.terminal import align, column_widths, harmless_cell, printable
 if TYPE_CHECKING:  # numpy is imported for a large label file only
     from lab2.labelling.labels.columns import Columns
 
-ENOUGH_LABELS = 3  # an image with so many labels or more is counted as "3+"
+ENOUGH_LABELS = 3  # images with so many labels or more are counted as "3+"
 MAX_DISPUTED = 10  # images that the report names
-FEW_AGREE, MIN_COMPARED = 0.6, 10  # who agrees with the others on a smaller share of so many images or more is named
+# The report names annotators who agree with the others on less than this share of at least so many images.
+FEW_AGREE = 0.6
+MIN_COMPARED = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Annotator:
-    """What one person did: the number of images labelled, and the median seconds a label took (None: not known).
+    """What one annotator did: the number of images labelled, and the median seconds of a label (None: not known).
 
-    `others` is how often the person judged like the majority of the others.
+    `others` is how often the annotator agreed with the majority of the others.
     """
 
     name: str
@@ -40,7 +42,7 @@ class Annotator:
 
     @property
     def disagrees(self) -> bool:
-        """Return whether the person's labels should be looked at."""
+        """Return whether somebody should look at the labels of this annotator."""
         share = self.others.share
         return share is not None and share < FEW_AGREE and self.others.compared >= MIN_COMPARED
 
@@ -58,18 +60,18 @@ class Verdict:
 
     @property
     def majority(self) -> str | None:
-        """Return the value of the choice with more votes than each other one, None for a tie or no votes."""
+        """Return the value of the choice with more votes than any other, None for a tie or no votes."""
         most = max(self.votes)
         leading = [choice.value for choice, votes in zip(CHOICES, self.votes, strict=True) if votes == most]
         return leading[0] if most and len(leading) == 1 else None
 
     @property
     def dispute(self) -> float:
-        """Return the share of the votes that are not for the leading choice: 0 to 1 - 1 / choices."""
+        """Return the share of votes that are not for the leading choice: 0 to 1 - 1 / choices."""
         return 1 - max(self.votes) / self.labels if self.labels else 0.0
 
     def by_class(self) -> dict[str, int]:
-        """Return the votes for each class, as results in JSON and CSV name them."""
+        """Return the votes for each class, as named in JSON and CSV."""
         return {choice.folder: votes for choice, votes in zip(CHOICES, self.votes, strict=True)}
 
 
@@ -84,7 +86,7 @@ class Report:
 
     @property
     def unanimous(self) -> bool:
-        """Return whether all labels of pictures with several are for one choice: no coefficient is defined then."""
+        """Return whether all labels of pictures with several are the same: then no coefficient is defined."""
         shared = [verdict.votes for verdict in self.verdicts if verdict.labels > 1]
         return bool(shared) and sum(any(column) for column in zip(*shared, strict=True)) == 1
 
@@ -135,14 +137,14 @@ class Report:
         return {f"{labels}{'+' * (labels == ENOUGH_LABELS)}": counts[labels] for labels in range(ENOUGH_LABELS + 1)}
 
     def needed(self) -> dict[str, int]:
-        """Return how many labels are missing until each image has 1, 2, and 3 of them."""
+        """Return how many labels are missing until each image has 1, 2, and 3."""
         return {
             str(enough): sum(max(0, enough - verdict.labels) for verdict in self.verdicts)
             for enough in range(1, ENOUGH_LABELS + 1)
         }
 
     def as_csv(self) -> str:
-        """Return a line of CSV per image, under a header."""
+        """Return the votes as CSV with a header, a line for each image."""
         lines = io.StringIO()
         writer = csv.writer(lines, lineterminator="\n")
         writer.writerow(("image", *(choice.folder for choice in CHOICES), "majority"))
@@ -223,7 +225,7 @@ def _name(each: Annotator) -> str:
 
 
 def verdict_of(image: str, labels: Iterable[Label]) -> Verdict:
-    """Return what these labels say of an image."""
+    """Return the verdict of these labels on an image."""
     counts = Counter(label.label for label in labels)
     return Verdict(image, tuple(counts[choice.value] for choice in CHOICES))
 
@@ -234,7 +236,7 @@ def _median_seconds(labels: Iterable[Label]) -> float | None:
 
 
 def _aligned(rows: Sequence[Sequence[object]], width: int) -> list[str]:
-    """Return rows as lines with columns to the right, a last one that starts with text to the left."""
+    """Return rows as lines, with columns aligned to the right, but a last one of text to the left."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = column_widths(cells)
     if not isinstance(rows[-1][-1], int):

@@ -1,4 +1,4 @@
-"""Which pictures make a training set: the label that the votes give each, its split, and its file name."""
+"""The pictures of a training set: the label of each by its votes, its split, and its file name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLASSES = tuple(choice.folder for choice in CHOICES)
 TIES = ("skip", "first", "folder")
 SPLITS = ("train", "validation", "test")
 
-# Those that say what kind of picture it is; another one may mean something else to a loader.
+# Other suffixes may mean something else to a loader.
 _SUFFIXES = set(
     ".jpg .jpeg .jpe .jfif .png .apng .gif .webp .bmp .dib .tif .tiff .avif .ppm .pgm .pbm .pnm .pam .jp2".split()  # noqa: SIM905
 )
@@ -34,7 +34,8 @@ _LAST = datetime.max.replace(tzinfo=timezone.utc)
 class Example:
     """A picture of the training set: its class, the labels given, and the share of them that agree with the majority.
 
-    `key` tells its file from others, and is that of its content if the name in the bucket says so: see `ExportedName`.
+    `key` tells its file from others. It is the digest of the content if the name in the bucket has that: see
+    `ExportedName`.
     """
 
     image: Image
@@ -46,7 +47,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """The examples, in the order of their images, and how many pictures are left out for which reason."""
+    """The examples, in the order of their images, and how many pictures are left out for each reason."""
 
     examples: list[Example]
     ties: int
@@ -55,7 +56,7 @@ class TrainingSet:
 
     @classmethod
     def from_votes(cls, images: Iterable[Image], votes: Votes, min_votes: int = 1, ties: str = "skip") -> TrainingSet:
-        """Return the training set of the images with so many votes; `ties` says what becomes of those with a tie."""
+        """Return the training set of the images with at least so many votes; `ties`: what to do with ties."""
         images = sorted(images, key=lambda image: image.name)
         votes = by_image(votes, (image.name for image in images))
         digests = Counter(named_digest(image.name) for image in images)
@@ -77,13 +78,13 @@ class TrainingSet:
 
 
 class Split:
-    """Shares of a training set: which part a picture is in is up to its content alone, whatever else is in the set.
+    """The parts of a training set: a picture's part depends on its content only, not on the rest of the set.
 
-    So a picture stays in its part when labels or pictures are added, and copies of one picture are in one part.
+    So it does not change when labels or pictures are added, and copies of a picture are in the same part.
     """
 
     def __init__(self, text: str = "") -> None:
-        """Read percentages like 80/10/10 (train, validation, test) or 80/20 (train, test); '' is one part."""
+        """Parse percentages like 80/10/10 (train, validation, test) or 80/20 (train, test); '' is a single part."""
         try:
             shares = [int(share) for share in text.split("/")] if text else []
         except ValueError:
@@ -94,7 +95,7 @@ class Split:
         self.parts = [(name, share) for name, share in zip(names, shares, strict=False) if share] or [("", 100)]
 
     def part_of(self, digest: str) -> str:
-        """Return the part of a picture by the first 12 hex digits of its SHA-256; '' if there is one part."""
+        """Return the part of a picture with this SHA-256, of which 12 hex digits count; '' for a single part."""
         place = int(digest[:12], 16) * 100 / 16**12
         for name, share in self.parts:
             if place < share:
@@ -105,10 +106,10 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class ExportedName:
-    """The file name of an exported picture: the digest of its content, that of its key if it needs one, a suffix.
+    """The file name of an exported picture: the digest of its content, its key if that is another one, a suffix.
 
-    Nothing of the name that people gave is in it: a word like "test" in a path makes a split to Hugging Face's
-    `datasets`, and some systems can't have every name.
+    It has nothing of the original name: to Hugging Face's `datasets` a word like "test" in a path is a split, and not
+    every system allows every name.
     """
 
     content: str
@@ -117,7 +118,7 @@ class ExportedName:
 
     @classmethod
     def parse(cls, name: str) -> ExportedName | None:
-        """Return the parts of a file name, None if export gives no such name: then it never touches the file."""
+        """Return the parts of a file name, None if export gives no such names: it never touches such a file."""
         match = _EXPORTED.fullmatch(name)
         return cls(match[1], match[2] or match[1], match[3] or "") if match else None
 
@@ -126,7 +127,7 @@ class ExportedName:
 
 
 def suffix_of(name: str) -> str:
-    """Return the suffix of a picture's name in small letters, '' if it has none of a picture."""
+    """Return the suffix of a picture's name in lower case, '' if it is not one of a picture."""
     suffix = PurePath(name.lower()).suffix
     return suffix if suffix in _SUFFIXES else ""
 

@@ -1,1 +1,1 @@
-"""The asking side."""
+"""The client: it asks for numbers, sends requests and shows the answers."""

@@ -1,4 +1,4 @@
-"""Thousands of requests at once: sent in full batches, answered in any order, returned in the order of the file."""
+"""Thousands of requests at once: sent in full batches, answered in any order, printed in the order of the file."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from lab2.workers import BatchWorker
 
 MAX_RECEIVERS = 8
 PAUSE_S = 0.05  # after a receive: the next one finds more
-# Requests from which on a file has its answers sent to a private queue. All are sent before the first answer comes, so
-# it can't be found out by then whether others receive too; two calls more are little for so many.
+# A file with so many requests or more gets its answers on a private queue. All are sent before the first answer comes,
+# too early to know whether others receive, too; two more calls are few for so many requests.
 MANY_REQUESTS = 50
 
 
 class BatchRequest:
-    """Many requests under way: a series each, by what it's called. `sent` and `received` count them."""
+    """Many requests under way, each a named series."""
 
     def __init__(self, connection: Connection, series: Sequence[tuple[str, list[float]]]) -> None:
         self.connection = connection
         self.requests = [connection.requests.add(numbers, name) for name, numbers in series]
-        self.sent = 0
-        self.received = 0
+        self.sent = 0  # requests
+        self.received = 0  # answers to them
         self.earlier = 0  # answers to earlier runs that were shown
         self._earlier: list[ReceivedAnswer] = []  # those that are not shown yet
         self._answers: dict[str, ReceivedAnswer] = {}
@@ -60,10 +60,9 @@ class BatchRequest:
         )
 
     def answers(self, patience: float, progress: Callable[[], object]) -> Iterator[Answer | None]:
-        """Send all; yield the answers in the order of the requests, None if none comes for `patience` seconds.
+        """Send all; yield the answers in the order of the requests, None once none has come for `patience` seconds.
 
-        An answer is deleted when the next one is asked for: it has been shown by then. UserError where AWS fails for a
-        reason that no waiting can mend.
+        An answer is deleted when the next one is asked for: it has been shown by then. UserError on a permanent error.
         """
         self._send.put(self.requests)
         self._poller.start()
@@ -96,7 +95,7 @@ class BatchRequest:
         return answer
 
     def show_earlier(self) -> None:
-        """Print on stderr what has come of answers to earlier runs."""
+        """Print the answers to earlier runs that have come, on stderr."""
         with self._change:
             earlier = self._earlier
             self._earlier = []
@@ -106,8 +105,8 @@ class BatchRequest:
             self._delete.put(earlier)
 
     def collect_earlier(self) -> None:
-        """Receive and print the rest of the answers to earlier runs, if some were met."""
-        with suppress(UserError), user_errors(f"queue {ANSWER_QUEUE}"):  # the next run receives what this one doesn't
+        """Receive and print the remaining answers to earlier runs, if any have come."""
+        with suppress(UserError), user_errors(f"queue {ANSWER_QUEUE}"):  # the next run receives what is left
             while self.connection.more:
                 self._receive(patient=False)
                 self.show_earlier()
@@ -115,7 +114,7 @@ class BatchRequest:
     def close(self) -> None:
         """Delete what has been shown, and stop.
 
-        A poll that is open is waited for: what came to it later would be hidden from the next run.
+        It waits for an open poll, for what that receives would be hidden from the next run.
         """
         self._poller.stop()
         self._send.close()
@@ -153,7 +152,7 @@ class BatchRequest:
 
 
 def send_file(connect: Callable[[], Connection], file: SeriesFile, form: str, patience: float) -> int:
-    """Send one message per line of a file, and print the answers in the order of the lines; return the exit code."""
+    """Send a message for each line of a file, print the answers in the order of the lines; return the exit code."""
     for note in file.notes:
         remark(note)
     for number, reason in file.refused.items():

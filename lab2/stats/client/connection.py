@@ -1,4 +1,4 @@
-"""The queues as one run of a client sees them: requests go to one, its answers come from another or two."""
+"""The queues that one run of a client uses: one for its requests, one or two for its answers."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class Connection:
         self.run = requests.run
         self.own: Inbox | None = None  # this run's private queue
         self.reply_to = ""  # its name, as soon as it can be used
-        self.more = False  # the last look found answers to earlier runs: there may be more
+        self.more = False  # the last receive brought answers to earlier runs: there may be more
         self._received_at = time.time()  # when we last received, by the wall clock: it keeps running during suspend
         self._queue = aws.queue(REQUEST_QUEUE)
         queues = aws.queue_urls(ANSWER_QUEUE)
-        self.can_list = queues is not None  # a policy may not allow it
+        self.can_list = queues is not None  # if the policy allows it
         shared = (queues or {}).get(ANSWER_QUEUE) or aws.queue_url(ANSWER_QUEUE)
-        # Errors that came beside answers, which are shown first: the next `receive` raises one.
+        # Errors that came along with answers. The answers are shown first; the next `receive` raises an error.
         self._put_off: SimpleQueue[Exception] = SimpleQueue()
         self._inbox = partial(Inbox, client=client, run=self.run, failed=self._put_off.put, listening=listening)
         self.shared = self._inbox(aws.queue_at(shared))
@@ -71,24 +71,24 @@ class Connection:
 
     @property
     def crowded_at(self) -> float:
-        """When answers of others were last in the way of ours (monotonic seconds)."""
+        """When others' answers last came instead of ours (monotonic seconds)."""
         return self.shared.sifted_at
 
     @property
     def answers_stay(self) -> bool:
-        """Return whether the next run finds the answers that this one does not wait for."""
+        """Return whether the next run can show answers that this one does not wait for."""
         return not self.reply_to or self.can_list
 
     def send(self, batch: Sequence[Request]) -> list[Request]:
-        """Send up to ten requests; return those to try again. UserError if SQS can't be asked.
+        """Send up to ten requests; return those to try again. UserError if the call fails.
 
-        One that SQS will never take is not tried again: its `refusal` says why.
+        A request that SQS will never accept is not tried again: its `refusal` says why.
         """
         if self.shared.sifted >= MANY_OF_OTHERS and not self.reply_to and self.can_list:
             self._move()
-        group = re.sub(r"[^!-~]", "_", self.client)[:128]  # what SQS allows in the name of a group
+        group = re.sub(r"[^!-~]", "_", self.client)[:128]  # the characters that SQS allows
         outgoing = []
-        for request in batch:  # one that is sent again is answered where it was: not on two queues
+        for request in batch:  # one that is sent again is answered on the same queue as before, and not on two
             attributes = {"id": request.id, "client": self.client}
             if self.reply_to and not self.requests.answered_on_shared(request):
                 attributes["reply_to"] = self.reply_to
@@ -102,7 +102,7 @@ class Connection:
             raise
         again = []
         for request, refusal in zip(batch, refusals, strict=True):
-            if refusal is None or not refusal.code:  # SQS has it, or has not said what became of it
+            if refusal is None or not refusal.code:  # SQS has it, or may have it
                 self.requests.reached([request])
             if refusal:
                 self.requests.refused(request, refusal.sentence if refusal.permanent else "")
@@ -111,11 +111,11 @@ class Connection:
         return again
 
     def receive(self, wait_s: int) -> list[ReceivedAnswer]:
-        """Return answers for this run, waiting up to `wait_s` seconds; once a minute those to dead runs elsewhere."""
+        """Return answers to show, waiting up to `wait_s` seconds; once a minute, look for those to dead runs."""
         inbox = self.own if self.own and self.reply_to else self.shared
         if inbox is self.own and self.requests.wait_on_shared():
-            # Some were sent before we had a queue of our own. A look at the shared one is too short to meet an answer
-            # that others keep releasing, so we wait there as soon as nothing else is to come.
+            # Some were sent before we had a queue of our own. A short look at the shared one may miss an answer that
+            # others keep releasing, so we wait there as soon as nothing else is outstanding.
             if self.requests.wait_on_shared_only():
                 inbox = self.shared
             else:
@@ -138,7 +138,7 @@ class Connection:
         return received
 
     def delete(self, received: Sequence[ReceivedAnswer]) -> list[ReceivedAnswer]:
-        """Delete up to ten answers that have been shown; return those to try again."""
+        """Delete up to ten answers that have been shown; return those that are to be tried again."""
         again = []
         for inbox in dict.fromkeys(found.inbox for found in received):
             failed = inbox.delete([found.message for found in received if found.inbox is inbox])
@@ -146,7 +146,7 @@ class Connection:
         return again
 
     def open_own_queue(self) -> None:
-        """Let the server answer further requests on a private queue; UserError if none can be made."""
+        """Have further requests answered on a private queue; UserError if none can be created."""
         name = self._prefix + f"{time.strftime('%Y%m%d', time.gmtime())}-{self.run.id}"
         with user_errors(f"a private queue {name}"):
             created = self.aws.sqs.create_queue(QueueName=name, Attributes={"MessageRetentionPeriod": str(RETENTION_S)})
@@ -156,7 +156,7 @@ class Connection:
                 try:
                     self.own.queue.receive()
                     break
-                except Exception as error:  # a second or more may pass until a new queue is known everywhere
+                except Exception as error:  # it may take a second or more until a new queue can be used
                     if error_code(error) not in MISSING_QUEUE_CODES or time.monotonic() > deadline:
                         raise
                     time.sleep(0.2)
@@ -164,7 +164,7 @@ class Connection:
         self._next_look = 0.0
 
     def close(self) -> None:
-        """End the run; delete the private queue, unless something is or will be in it that the next run can show."""
+        """End the run; delete the private queue, unless it has or will have answers that the next run can show."""
         outstanding = bool(
             self.requests.are_waiting or any(len(inbox.leases) for inbox in (self.own, self.shared) if inbox)
         )
@@ -174,14 +174,14 @@ class Connection:
         self.run.end(outstanding)
 
     def _move(self) -> None:
-        """Open a private queue because the shared one is crowded; if none can be had, stay there."""
+        """Open a private queue because the shared one is crowded; stay there if that fails."""
         try:
             self.open_own_queue()
         except UserError:
             self.shared.sifted = 0  # try again later
 
     def _note_failure(self, batch: Sequence[Request], error: BaseException) -> None:
-        """Note what is known of a batch that could not be sent: SQS refused it, or nobody knows."""
+        """Record a batch that could not be sent: SQS has refused it, or may have it."""
         if was_refused(error):
             for request in batch:
                 self.requests.refused(request)
@@ -192,7 +192,7 @@ class Connection:
         self.requests.received(found.answer.id for found in received if found.answer)
 
     def _ask_again(self) -> None:
-        """Send requests again whose answers may be lost to us, under their ids: the server answers what is logged."""
+        """Send requests again whose answers we may have lost; by their ids they get the logged answers."""
         for batch in list(batches(self.requests.lost)):
             again = self.send(batch)
             self.requests.asked_again(request for request in batch if request not in again)
@@ -202,7 +202,7 @@ class Connection:
             raise self._put_off.get_nowait()
 
     def _look(self) -> list[ReceivedAnswer]:
-        """Return what runs that have died left on queues that we don't receive from all the time."""
+        """Return answers to dead runs, from queues that we don't receive from all the time."""
         if not self.look_is_due or not self._looking.acquire(blocking=False):
             return []
         try:
@@ -240,11 +240,11 @@ class Connection:
         except Exception as error:
             if error_code(error) not in MISSING_QUEUE_CODES or inbox is self.shared:
                 raise
-            self._left.pop(name, None)  # its run has ended, and deleted it
+            self._left.pop(name, None)  # its run has ended and deleted it
             return []
 
     def _note_queues(self, queues: dict[str, str]) -> bool:
-        """Note the private queues of other runs of our name; return whether there are any."""
+        """Remember the private queues of dead runs of our name; return whether there are any."""
         for name, url in queues.items():
             run = re.fullmatch(re.escape(self._prefix) + r"\d{8}-([0-9a-f]{20})", name)
             if run and name not in self._left and not self.run.lives(run[1]):
@@ -260,12 +260,12 @@ def connect(
     requests: Requests | None = None,
     listening: bool = False,
 ) -> Connection:
-    """Return the connection of a client; UserError where AWS, credentials or a queue are missing.
+    """Return the connection of a client; UserError if AWS, credentials or a queue are missing.
 
-    What must be undone at the end is left to `stack`: the lock of the run, a private answer queue.
+    `stack` cleans up at the end: the lock of the run, the private answer queue.
     """
     requests = requests or Requests(Run())
-    with suppress(UserError):  # no home: nobody on this machine will know whether this run lives
+    with suppress(UserError):  # no home: other runs won't know that this one is alive
         requests.run.begin(runs_folder())
     connection = Connection(aws, client, requests, listening)
     stack.callback(connection.close)

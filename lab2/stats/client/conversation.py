@@ -1,4 +1,4 @@
-"""The dialogue of a user and the client: numbers are asked for and sent, answers are shown."""
+"""The dialogue with the user: asks for numbers, sends them, shows answers."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from lab2.stats.series import MAX_NUMBERS, parse_number, plainly
 from lab2.system.keyboard import ask, drop_typed_ahead, edit_lines, typed_ahead
 from lab2.terminal import counted, printable, remark
 
-# The first prompt waits for the imports above only; what takes longer is imported by the thread of the `Link`.
+# The first prompt waits for the imports above; the thread of the `Link` imports what takes longer.
 if TYPE_CHECKING:
     from lab2.stats.client.connection import Connection
     from lab2.stats.client.exchange import Exchange
     from lab2.stats.client.inbox import ReceivedAnswer
 
 GLANCE_S = 1.0  # to wait for an answer before the next question
-POLL_S = 5.0  # of a long poll when the client is not busy; Ctrl-C in one may hide an answer for a while
+POLL_S = 5.0  # of a long poll if the client is not busy; Ctrl-C in one may hide an answer for a while
 ASK_FOR_SERVER = " Is a server running?"
-BURST_S = 1.0  # without an answer to an earlier run, after which they are counted
+BURST_S = 1.0  # without an answer to an earlier run, after which their number is printed
 
 
 class Conversation:
-    """The dialogue of a user and the client. `connect` makes the connection; everything else is done here, in order.
+    """The dialogue with the user. `connect` returns the connection, in a thread; all else is done here, in order.
 
-    `listening`: it takes no input and shows what comes. `greeting`: it looks for answers to earlier runs at its start.
-    `form`: answers are printed as `text`, `csv` or `json`.
+    `listening`: take no input and show what comes. `greeting`: look for answers to earlier runs at the start. `form`:
+    print answers as `text`, `csv` or `json`.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Conversation:
         self.fine = True  # nothing was rejected or left unanswered
         self.prompt = Prompt(self._handle_all)
         self.events = Events()
-        self._told: BaseException | None = None  # the problem that the user knows of
+        self._reported: BaseException | None = None  # the problem that the user knows of
         self._not_receiving: UserError | None = None
         self._arrived: list[ReceivedAnswer] = []  # answers that have not been printed
         self._earlier = 0  # answers to earlier runs that came since they were last counted for the user
@@ -65,7 +65,7 @@ class Conversation:
         self.link = self._new_link()
 
     def ask_and_answer(self) -> None:
-        """Ask for messages until there is enough, showing answers in between; then wait for the rest."""
+        """Ask for messages until the user wants no more, showing answers in between; then wait for the rest."""
         edit_lines()
         reply = ""
         interrupted = False
@@ -84,7 +84,7 @@ class Conversation:
         self.wait()
 
     def ask_series(self) -> tuple[list[float], bool]:
-        """Return the numbers of one message, and whether more may be typed after them."""
+        """Return the numbers of one message, and whether the input goes on."""
         numbers: list[float] = []
         for number in range(1, MAX_NUMBERS + 1):
             try:
@@ -105,7 +105,7 @@ class Conversation:
         return numbers, True
 
     def read(self, question: str, typed: Sequence[float] = ()) -> str:
-        """Return the line that is typed. A problem of the connection comes first, but not before typed-ahead lines."""
+        """Return the line that is typed. Connection problems are reported first, unless lines are typed ahead."""
         self._handle_all()
         while self.link.problem and not typed_ahead():
             unsent = how_to_resend(typed) if typed else ""
@@ -116,7 +116,7 @@ class Conversation:
         return self.prompt.ask(question)
 
     def send(self, numbers: list[float]) -> None:
-        """Send one message, and show its answer if that comes at once."""
+        """Send one message; show its answer if that comes at once."""
         if not numbers:
             print("No numbers were typed, so nothing was sent.", file=sys.stderr)
             return
@@ -137,7 +137,7 @@ class Conversation:
             remark(fitted(f"Message {request.name} was sent; its answer is shown when it arrives."), sys.stdout)
 
     def _deliver(self, request: Request) -> bool:
-        """Send one message, through outages of up to `patience_s`; if that fails, say why and return False."""
+        """Send one message, through outages of up to `patience_s`; if that fails, print why and return False."""
         deadline = time.monotonic() + self.patience_s
         try:
             self._wait_for_connection().send(request, deadline - time.monotonic())
@@ -150,7 +150,7 @@ class Conversation:
         return how_to_resend(request.numbers, None if request.state is State.UNSENT else self.client)
 
     def _wait_for_connection(self) -> Exchange:
-        """Return the connection; who is at a terminal is told if it takes longer."""
+        """Return the connection; tell a user at a terminal if it takes longer."""
         if sys.stdin.isatty() and self.patience_s > GLANCE_S:
             try:
                 return self.exchange(GLANCE_S)
@@ -161,12 +161,12 @@ class Conversation:
         return self.exchange(self.patience_s)
 
     def _reconnect(self, typed: Sequence[float], how_to_resend: str) -> None:
-        """Ask whether to try again; leave if not, or if nobody is there to ask, showing what was typed."""
+        """Ask whether to try again; if not, or if there is no terminal, raise UserError with what was typed."""
         again = False
-        if sys.stdin.isatty():  # from a pipe, the next line is a number and no reply
+        if sys.stdin.isatty():  # from a pipe, the next line is a number, not a reply
             if typed:
                 print(f"Your numbers are kept: {plainly(typed)}", file=sys.stderr)
-            drop_typed_ahead()  # half a number that stands on the screen is no reply either
+            drop_typed_ahead()  # half a number that was typed is no reply either
             try:
                 again = ask("Try again? [Y/n] ").strip() in ("", "y", "Y")
             except (EOFError, KeyboardInterrupt):
@@ -177,7 +177,7 @@ class Conversation:
             self.link = self._new_link()
 
     def wait(self) -> None:
-        """Show answers until all messages of this run are answered, for `patience_s` at most."""
+        """Show answers until all messages of this run are answered, for up to `patience_s`."""
         started = time.monotonic()
         question = ASK_FOR_SERVER
         look_after_s = OVERDUE_S
@@ -201,7 +201,7 @@ class Conversation:
                 print(f"{unanswered}{later}{question}", file=sys.stderr)
 
     def _look_in_log(self) -> str:
-        """Show the answers that are in the log and not on the queue; return what to ask the user about the others."""
+        """Show the answers that are in the log; return what to ask the user about the others."""
         missing = self.requests.unanswered
         if not missing or not self.link.connected or self.link.failing:
             return ASK_FOR_SERVER
@@ -211,9 +211,9 @@ class Conversation:
         return "" if logged.answers or logged.more else ASK_FOR_SERVER
 
     def listen(self, seconds: float) -> None:
-        """Show the answers that come within `seconds`, all that have come as soon as there is one.
+        """Show the answers that come within `seconds`: all that are there as soon as there is one.
 
-        Say once if AWS fails, and pause; UserError if waiting does not help.
+        Report an outage once, and pause; UserError on a permanent error.
         """
         exchange = self.exchange()
         self.link.start_receiving()
@@ -226,9 +226,9 @@ class Conversation:
         time.sleep(exchange.delete(received))
 
     def exchange(self, patience_s: float = inf) -> Exchange:
-        """Return the connection as soon as it is there; its problem is raised, or an outage longer than `patience_s`.
+        """Return the connection as soon as there is one; raise its problem, or an outage of more than `patience_s`.
 
-        The patience begins when the first try has ended.
+        The time counts from the end of the first attempt.
         """
         self._handle_until(self.link.tried.is_set)
         self._handle_until(self.link.done.is_set, patience_s)
@@ -250,14 +250,14 @@ class Conversation:
             self.count_earlier()
 
     def count_earlier(self) -> None:
-        """Say how many answers to earlier runs have come."""
+        """Print how many answers to earlier runs have come."""
         if self._earlier:
             later = " They are shown after this message." if self.prompt.standing else ""
             self.prompt.tell(f"Found {counted(self._earlier, 'answer')} to earlier runs.{later}")
             self._earlier = 0
 
     def _finish(self) -> None:
-        """Show the rest of the answers to earlier runs if some were met, and receive no more."""
+        """Show the remaining answers to earlier runs, if any have come, and stop receiving."""
         if self.link.connected:
             exchange = self.link.exchange()
             deadline = time.monotonic() + POLL_S
@@ -268,7 +268,7 @@ class Conversation:
             self.count_earlier()
 
     def _handle_until(self, done: Callable[[], bool], seconds: float = inf) -> None:
-        """Handle what comes until `done`, for so many seconds at most."""
+        """Handle events until `done`, for up to so many seconds."""
         deadline = time.monotonic() + seconds
         self._handle_all()
         while not done() and (left := deadline - time.monotonic()) > 0:
@@ -287,9 +287,9 @@ class Conversation:
         if isinstance(event, Said):
             self.prompt.tell(event.sentence)
         elif isinstance(event, NotConnected):
-            # Who is being asked something is told at once; it is handled after that.
+            # A user who is being asked is told at once; it is handled after that.
             if self.prompt.standing and isinstance(event.problem, UserError):
-                self._told = event.problem
+                self._reported = event.problem
                 self.prompt.tell(str(event.problem))
         elif isinstance(event, NotReceiving):
             self._not_receiving = event.reason
@@ -305,7 +305,7 @@ class Conversation:
     def _print_problem(self, problem: BaseException, how_to_resend: str) -> None:
         """Print a problem that the user does not know of; raise a bug of the connecting, after what was typed."""
         if isinstance(problem, UserError):
-            if problem is not self._told:
+            if problem is not self._reported:
                 print(problem, file=sys.stderr)
         elif problem is self.link.problem:
             if how_to_resend:

@@ -1,4 +1,4 @@
-"""What the threads of the client tell the dialogue. The dialogue alone prints, when it has a moment for it."""
+"""Events from the client's threads to the dialogue, which alone prints, when the user can be interrupted."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ class Said:
 
 
 class Connected:
-    """There is a connection, or the first try to get one has failed: whoever waits may look."""
+    """There is a connection, or the first attempt has failed: whoever waits may check."""
 
 
 class NotConnected:
-    """There will be no connection, because of a `problem` that waiting does not solve."""
+    """There will be no connection, because of a permanent `problem`."""
 
     def __init__(self, problem: BaseException) -> None:
         self.problem = problem
 
 
 class NotReceiving:
-    """No answer can be received, for a `reason` that waiting does not remove."""
+    """No answers can be received, for a permanent `reason`."""
 
     def __init__(self, reason: UserError) -> None:
         self.reason = reason
 
 
 class Arrived:
-    """Answers have been received. They are ours until they are deleted, or their lease ends."""
+    """Answers have been received. They are ours until they are deleted or their lease ends."""
 
     def __init__(self, received: Sequence[ReceivedAnswer]) -> None:
         self.received = received

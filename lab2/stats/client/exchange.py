@@ -1,4 +1,4 @@
-"""What the dialogue does with AWS and answers: it sends requests, prints what has come, deletes what is printed."""
+"""What the dialogue does with its connection: sends requests, prints answers, deletes what is printed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from lab2.stats.client.requests import Request, names
 
 
 class Exchange:
-    """One connection, and the answers that are shown of it in a `form`. For the main thread."""
+    """One connection, whose answers are printed in a `form`. For the main thread."""
 
     def __init__(self, connection: Connection, form: str, listening: bool) -> None:
         self.connection = connection
         self._writer = AnswerWriter(form, listening)
         self._deleting = OutageReporter("Deleting", give_up=give_up)
-        self._printed: list[ReceivedAnswer] = []  # answers that are still to be deleted
+        self._printed: list[ReceivedAnswer] = []  # answers that are not deleted yet
 
     def send(self, request: Request, patience_s: float) -> None:
         """Send a request, through outages of up to `patience_s` seconds; UserError if that fails."""
@@ -38,7 +38,7 @@ class Exchange:
             raise UserError(request.refusal)
 
     def print_logged(self, requests: Sequence[Request]) -> Logged | None:
-        """Print the answers to requests that are in the log and have not come; return what the log has, None if closed.
+        """Print outstanding answers that are in the log; return what the log has, None if it can't be read.
 
         What is printed counts as shown.
         """
@@ -57,7 +57,7 @@ class Exchange:
     def delete(self, printed: Sequence[ReceivedAnswer]) -> float:
         """Delete answers that have been printed, and those that could not be deleted before.
 
-        Return the seconds to pause, 0 if all went well; UserError if waiting does not help.
+        Return the seconds to pause, 0 on success; UserError on a permanent error.
         """
         self._printed += printed
         try:

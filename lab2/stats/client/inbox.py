@@ -1,4 +1,4 @@
-"""The answers on a queue that this run shows: told from those of others, deduplicated, deleted when shown."""
+"""The answers on a queue that this run shows: separated from others', deduplicated, deleted when shown."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STALE_S = 300.0  # after which an answer that nobody has fetched is not urgent
 
 @dataclass(frozen=True, slots=True)
 class ReceivedAnswer:
-    """An answer as it came: None for a message to us that is no answer. `earlier`: this run did not ask for it."""
+    """An answer as received; None for a message that is no answer. `earlier`: it is not to a request of this run."""
 
     message: Message
     answer: Answer | None
@@ -40,10 +40,10 @@ class ReceivedAnswer:
 class Inbox:
     """The answers on one queue that this run shows. Raises what botocore raises.
 
-    They are those to its own requests, and those of its name that no live run waits for. `private`: it is this run's
-    own queue, and all that comes is for it. `listening`: answers to requests of other programs are shown at once, too,
-    for no run of ours will ask for them. `failed` is told of a message whose handling fails, once; it keeps no
-    other one back, and comes again when its lease runs out.
+    Those are the answers to its own requests, and answers to its client name that no live run waits for. `private`: the
+    queue is this run's own, and everything on it is ours. `listening`: answers to other programs' requests are shown at
+    once, too, for no run of ours waits for them. `failed` gets the error of a message whose handling fails, once; the
+    message holds up no other, and comes again when its lease ends.
     """
 
     def __init__(
@@ -61,17 +61,17 @@ class Inbox:
         self.failed = failed
         self.private = private
         self.listening = listening
-        self.leases = Leases(queue, ANSWER_VISIBILITY_S)  # the messages returned and not deleted yet
-        self.sifted = 0  # receives of answers of others ...
+        self.leases = Leases(queue, ANSWER_VISIBILITY_S)  # messages that were returned and are not deleted yet
+        self.sifted = 0  # receives of others' answers ...
         self.sifted_at = -math.inf  # ... and when the last one was (monotonic seconds)
-        self._first: dict[str, str] = {}  # the message in which an answer was returned, by the answer's id
-        self._met: Counter[str] = Counter()  # how often we received a message of somebody else's
+        self._first: dict[str, str] = {}  # answer's id → the message that it was returned from
+        self._met: Counter[str] = Counter()  # how often we received a message of somebody else
         self._failing: set[str] = set()  # messages whose handling failed
 
     def receive(self, wait: int) -> list[ReceivedAnswer]:
-        """Return answers for us that were not returned before, waiting up to `wait` seconds for any message.
+        """Return new answers for us, waiting up to `wait` seconds for any message.
 
-        What belongs to others is released for them, a copy is deleted, what is not deleted yet stays ours.
+        Others' answers are released, copies are deleted, and the leases of what is not deleted yet are renewed.
         """
         self.leases.renew()
         now = time.monotonic()
@@ -83,7 +83,7 @@ class Inbox:
                 answer = _read(message)
                 id = answer.id if answer else message.id
                 if message.id in self.leases:
-                    self.leases.hold([message], now)  # its lease ran out before it was deleted: this receipt counts now
+                    self.leases.hold([message], now)  # its lease ended before it was deleted: the new receipt counts
                 elif answer and not self._is_for_us(message, id):
                     others.append(message)
                 elif id in self._first or id in ours:
@@ -98,7 +98,7 @@ class Inbox:
             self.queue.delete(useless)
         if others:
             self._release(others)
-        # Only now: what is lost to an error above comes back, and must not count as a copy then.
+        # Not before: what an error above has lost comes back, and must not count as a copy then.
         for id, found in ours.items():
             self._first[id] = found.message.id
             self.leases.hold([found.message], now)
@@ -128,7 +128,7 @@ class Inbox:
             self.queue.change_visibility(messages, min(hidden[key]))
 
     def _is_for_us(self, message: Message, id: str) -> bool:
-        """Return whether we show an answer: it is to this run, or of our name and no live run waits for it."""
+        """Return whether we show an answer: it is to this run, or to our client name and no live run waits for it."""
         run = run_of(id)
         if self.private or run == self.run.id:
             return True
@@ -143,10 +143,10 @@ class Inbox:
 
 
 def hiding_seconds(age: float, met: int) -> int:
-    """Return the seconds to hide an answer of somebody else's, sent `age` seconds ago and received `met` times by us.
+    """Return the seconds to hide somebody else's answer, sent `age` seconds ago and received `met` times by us.
 
-    None at first: among n clients it is the n-th receive that meets the owner, and one that is hidden for a second each
-    time would need n seconds. Then some, for nobody seems to come for it, and many such must not stand before ours.
+    At first 0: among n clients about the n-th receive is the owner's, and hiding the answer for a second each time
+    would take n seconds. Later more, for the owner seems to be gone, and many such answers would delay ours.
     """
     if age > STALE_S:
         return 30

@@ -1,4 +1,4 @@
-"""The thread behind the dialogue: it connects, so that the first prompt need not wait for it, and then receives."""
+"""The thread behind the dialogue: it connects, so that the first prompt need not wait for that, then receives."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from lab2.stats.client.connection import Connection
     from lab2.stats.client.exchange import Exchange
 
-HEAD_START_S = 0.01  # for the first prompt, before the imports behind it take the processor
-TICK_S = 0.5  # longest wait in one piece: on Windows no Ctrl-C is heard before a wait is over
-PAUSE_S = 0.05  # after a receive that brought nothing: the next one finds more
-STEP_BACK_S = 1.0  # the same for a listener, which stands in the way of the runs that wait for what it met
+HEAD_START_S = 0.01  # of the first prompt over the imports in the background
+TICK_S = 0.5  # the longest wait in one piece: on Windows, Ctrl-C is not noticed during a wait
+PAUSE_S = 0.05  # after a receive without answers: the next one finds more
+STEP_BACK_S = 1.0  # the same for a listener, which is in the way of runs that wait for the answers it received
 LISTENERS_POLL_S = 5  # of a long poll; Ctrl-C in one may hide an answer for a while
-IDLE_S = 1.0  # between looks at whether anything is to be received
+IDLE_S = 1.0  # between two checks whether there is anything to receive
 
 
 class Link:
-    """Connects through outages, then receives while this run waits for answers, or all the time if `listening`.
+    """Connects, through outages, then receives while this run waits for answers, or all the time if `listening`.
 
-    While nothing is waited for, it looks once a minute for answers to earlier runs; `greeting`: at once, too. All that
-    happens goes to `events`.
+    While nothing is outstanding, it looks for answers to earlier runs once a minute; `greeting`: at once, too. It
+    reports everything to `events`.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class Link:
         self.events = events
         self.form = form
         self.listening = listening
-        self.problem: BaseException | None = None  # why there is no connection, and will be none
-        self.tried = threading.Event()  # the first try has ended
+        self.problem: BaseException | None = None  # why there will be no connection
+        self.tried = threading.Event()  # the first attempt has ended
         self.done = threading.Event()  # there is a connection, or a problem
         self.failing = False  # the last receive has failed
         self._poll_s = LISTENERS_POLL_S if listening else 1
@@ -62,7 +62,7 @@ class Link:
         self._thread.start()
 
     def exchange(self) -> Exchange:
-        """Return what is connected; its problem is raised if there is one, or what has kept it away until now."""
+        """Return the connection; raise its problem, or the outage if it is not there yet."""
         if self.problem:
             raise self.problem
         if not self._exchange:
@@ -75,13 +75,13 @@ class Link:
 
     @property
     def crowded_at(self) -> float:
-        """When answers of others were last in the way of ours (monotonic seconds), 0 if there is no connection."""
+        """When others' answers last came instead of ours (monotonic seconds), 0 if there is no connection."""
         return self._exchange.connection.crowded_at if self._exchange else 0.0
 
     def wait_for_imports(self) -> None:
         """Return when the thread has imported what the client needs.
 
-        Python lets two threads that import what the other is importing see half a module: only one may import.
+        If two threads import each other's modules, Python lets them see half a module: only one may import.
         """
         while not self._imported.wait(TICK_S):
             pass
@@ -92,27 +92,27 @@ class Link:
             self._wake.set()
 
     def poll(self, poll_s: int) -> None:
-        """Let each receive wait up to `poll_s` seconds; the next one is made at once, for something was sent."""
-        self.failing = False  # the last receive has failed
+        """Let each receive wait up to `poll_s` seconds; make the next one at once, because something was sent."""
+        self.failing = False
         self._poll_s = poll_s
         self._wake.set()
 
     def stop_receiving(self) -> None:
-        """Return when nothing more is received: what came to an open receive would be hidden from the next run."""
+        """Stop receiving; return when no receive is open, for what that got would be hidden from the next run."""
         self._stopped.set()
         self._wake.set()
         while self._thread.is_alive():
             self._thread.join(TICK_S)
 
     def settle(self) -> None:
-        """Stop; return when what the connecting has started can be undone."""
+        """Stop; return when the attempt to connect is over, so that it can be cleaned up."""
         self._stopped.set()
         self._wake.set()
         self.done.wait(10)
 
     def _run(self) -> None:
         try:
-            # The seam: all that takes long to import is imported by this thread.
+            # The seam: this thread imports what takes long.
             from lab2.aws.retry import OutageReporter, persist
             from lab2.stats.client.exchange import Exchange
 
@@ -120,7 +120,7 @@ class Link:
             outages = OutageReporter("Connecting", self._say)
             connection = persist(self._try, outages, wait=self._stopped.wait)
             self._exchange = Exchange(connection, self.form, self.listening)
-        except BaseException as problem:  # for whoever asks for the connection
+        except BaseException as problem:  # `exchange` raises it
             self.problem = problem
             self.events.put(NotConnected(problem))
         finally:
@@ -142,7 +142,7 @@ class Link:
             raise
 
     def _receive_until_stopped(self, connection: Connection, outages: OutageReporter) -> None:
-        """Nothing that a receive raises ends the thread: nobody else would receive."""
+        """Receive. No error of a receive ends the thread, for nobody else would receive."""
         pause_s = STEP_BACK_S if self.listening else PAUSE_S
         while not self._stopped.is_set():
             wanted = self._receives and (self.listening or self.requests.are_waiting)

@@ -1,4 +1,4 @@
-"""Answers that servers have logged and that did not come: another program may take them from the answer queue."""
+"""Answers that are in the log but did not come: another program may take them from the answer queue."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_SEGMENTS = 64  # of the end of the log that are read
 
 
 class Logged:
-    """What the log has of requests. `answers`: by id, those that should have come by now. `more`: it has others."""
+    """What the log has. `answers`: by id, those that should have come by now. `more`: others are on their way."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
@@ -31,7 +31,7 @@ class Logged:
 
 
 def look_in_log(aws: AwsSession, requests: Sequence[Request]) -> Logged | None:
-    """Return what servers have logged of these requests; None if the log can't be read, for lack of rights perhaps."""
+    """Return what the log has of these requests; None if it can't be read, perhaps for lack of permissions."""
     times = [request.first_sent for request in requests]
     days = sorted({day_of(datetime.fromtimestamp(seconds, timezone.utc)) for seconds in (*times, time.time())})
     logged = Logged()
@@ -53,7 +53,7 @@ def look_in_log(aws: AwsSession, requests: Sequence[Request]) -> Logged | None:
 
 
 def why_in_log(crowded_at: float) -> str:
-    """Return why an answer is in the log and has not come; others' answers came at `crowded_at` (monotonic seconds)."""
+    """Return why a logged answer has not come; others' answers last came at `crowded_at` (monotonic seconds)."""
     return CROWDED if time.monotonic() - crowded_at < OVERDUE_S else TAKEN
 
 

@@ -1,4 +1,4 @@
-"""Answers as a small table that fits the terminal."""
+"""Answers as text, CSV or JSON: tables that fit the terminal, or lines for programs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from lab2.terminal import align, column_widths, printable
 EARLIER = "earlier"  # the name of an answer to an earlier run
 HEADER = ("message", "numbers", *Summary._fields)
 
-AnswerRow = tuple[str, Answer]  # what the message is called, and its answer
+AnswerRow = tuple[str, Answer]  # the name of a message, and its answer
 
 
 def table(rows: Sequence[AnswerRow], width: int) -> str:
-    """Return the answers in lines of at most `width` columns: a table, or a block an answer if that is too wide.
+    """Return the answers in lines of at most `width` columns: a table, or a block for each if that is too wide.
 
-    An answer for which that fails by a bug does not keep the others back: it is returned as it is.
+    If a bug makes one answer fail, the others are shown, and that one as it is.
     """
     try:
         return _table(rows, width)
@@ -53,9 +53,9 @@ def _table(rows: Sequence[AnswerRow], width: int) -> str:
 
 
 class AnswerWriter:
-    """Prints the answers of a dialogue as they come: as tables for people, or as `csv` or `json` lines.
+    """Prints the answers of a dialogue as they come: tables for people, or `csv` or `json` lines.
 
-    In a form for machines, answers to earlier runs go to stderr, unless `listening`: then they are the result.
+    In the forms for programs, answers to earlier runs go to stderr, unless `listening`: then they are the result.
     """
 
     def __init__(self, form: str, listening: bool = False) -> None:
@@ -81,9 +81,9 @@ def print_table(rows: Sequence[AnswerRow], stream: TextIO) -> None:
 
 
 class AnswerLines:
-    """Prints one answer after another, each with its name in a column `first`, as `csv`, `json` or `text` lines.
+    """Prints answers one by one as `csv`, `json` or `text` lines; the column with their names is called `first`.
 
-    Lines of text are those of one table, whose columns are made for what was asked: a longer mean pushes its own line.
+    Lines of text form a table whose columns fit the requests; a longer mean shifts its own line only.
     """
 
     def __init__(self, form: str, requests: Sequence[tuple[str, list[float]]] = (), first: str = "line") -> None:
@@ -102,7 +102,7 @@ class AnswerLines:
             print(align((first, *HEADER[1:]), self._widths))
 
     def write(self, name: str, answer: Answer) -> None:
-        """Return when the answer is written, and may be deleted from its queue; OSError if it can't be."""
+        """Return when the answer is written and may be deleted from its queue; OSError if that fails."""
         if self.form == "json":
             print(encode_answer(answer))
         elif self.form == "csv":

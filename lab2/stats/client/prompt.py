@@ -1,4 +1,4 @@
-"""The question that stands on the screen: what happens meanwhile is said below it, and nothing typed is lost."""
+"""The question on the screen: what happens meanwhile is printed below it, and nothing that was typed is lost."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from lab2.terminal import counted, printable
 
 
 class Prompt:
-    """Asks for lines; `meanwhile` is called again and again until one is typed, and may say something."""
+    """Asks for lines; calls `meanwhile`, which may print, repeatedly until one is typed."""
 
     def __init__(self, meanwhile: Callable[[], object]) -> None:
         self.meanwhile = meanwhile
 
     @property
     def standing(self) -> str:
-        """The question that waits for a line at a terminal, "" if none does."""
+        """The question that is waiting for a line at a terminal, "" if there is none."""
         return keyboard.standing()
 
     def ask(self, question: str) -> str:
-        """Return the line that is typed, without spaces around it; EOFError at the end of the input."""
+        """Return the line that is typed, stripped; EOFError at the end of the input."""
         line = keyboard.ask(question, self.meanwhile).strip()
         if not sys.stdin.isatty():
             print(printable(line))  # so that a transcript reads like a screen
         return line
 
     def tell(self, line: str) -> None:
-        """Print a line on stderr; a question that stands there is put again below it, with what was typed."""
-        print(f"\n{line}\n" if self.standing else f"{line}\n", end="", file=sys.stderr, flush=True)  # in one piece
+        """Print a line on stderr; repeat a waiting question below it, with what was typed."""
+        print(f"\n{line}\n" if self.standing else f"{line}\n", end="", file=sys.stderr, flush=True)  # in one write
         keyboard.ask_again()
 
 
@@ -42,8 +42,9 @@ def fitted(sentence: str) -> str:
 
 
 def how_to_resend(numbers: Sequence[float], next_run: str | None = None) -> str:
-    """Return that a message was not sent and how to send it later; or, with the client of the `next_run`, that it may
-    have been sent: once it was handed to SQS, a lost reply or Ctrl-C leaves that open.
+    """Return how to send a message later. With the client of the `next_run`, it may have been sent already.
+
+    Once a message is passed to SQS, a lost reply or Ctrl-C leaves that open.
     """
     command = f"client.py {plainly(numbers)}"
     if next_run is None:
@@ -55,9 +56,9 @@ def how_to_resend(numbers: Sequence[float], next_run: str | None = None) -> str:
 
 
 def say_input_ended(waiting: int, reply: str, interrupted: bool) -> None:
-    """Say that no more is asked, if that may surprise: answers are waited for, or the `reply` meant something else.
+    """Print that the input has ended, if that may surprise: answers are outstanding, or the `reply` was unclear.
 
-    Another message is started by y or Y and nothing else.
+    Only y or Y starts another message.
     """
     if waiting:
         leave = " Press Ctrl-C again to leave." if interrupted else ""

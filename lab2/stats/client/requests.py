@@ -1,4 +1,4 @@
-"""The requests of a run, each with its state: one object that every thread of the client asks and tells."""
+"""The requests of a run, each with its state: one object that all threads of the client share."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from enum import Enum
 
 from lab2.stats.client.run import Run
 
-OVERDUE_S = 30.0  # without any answer on the queue, of others neither, after which ours have probably been taken
+OVERDUE_S = 30.0  # without any answer on the queue, even to others, after which ours have probably been taken
 
 
 class State(Enum):
-    """How far a request has come."""
+    """The state of a request."""
 
-    UNSENT = "certainly not on the queue: not handed to SQS, or refused by it"
-    ASKED = "handed to SQS, which may have taken it"
+    UNSENT = "certainly not on the queue: not passed to SQS, or refused by it"
+    ASKED = "passed to SQS, which may have accepted it"
     LOST = "asked, but its answer may have gone to another run: to be asked again"
     RECEIVED = "its answer is here"
     SHOWN = "its answer has been printed"
 
 
 class Request:
-    """A series of numbers that is summarised for us. Only `Requests` changes it."""
+    """A series of numbers to be summarised. Only `Requests` changes it."""
 
     def __init__(self, id: str, name: str, numbers: list[float]) -> None:
         self.id = id
-        self.name = name  # what its user knows it by: the number of a message, the line of a file
+        self.name = name  # for the user: the number of a message, the line of a file
         self.numbers = numbers
         self.state = State.UNSENT
-        self.first_sent = 0.0  # seconds since 1970; 0 if it was never handed to SQS
-        self.may_be_there = False  # a try to send it has worked, or has failed in a way that leaves it open
-        self.refusal = ""  # why SQS will never take it, in a sentence
+        self.first_sent = 0.0  # seconds since 1970; 0 if it was never passed to SQS
+        self.may_be_there = False  # an attempt to send it succeeded, or failed in a way that leaves this open
+        self.refusal = ""  # why SQS will never accept it, in a sentence
 
 
 class Requests:
     """The requests of one run. Thread-safe.
 
-    A request is *waiting* if it was asked and its answer is not here, *unanswered* if its answer has not been shown.
+    A request is *waiting* if it was asked and its answer has not come, *unanswered* if its answer has not been shown.
     """
 
     def __init__(self, run: Run) -> None:
@@ -58,10 +58,10 @@ class Requests:
     def get(self, id: str) -> Request | None:
         return self._all.get(id)
 
-    # ---- what the sender tells ------------------------------------------------------------------
+    # ---- for the sender --------------------------------------------------------------------------
 
     def handed_over(self, batch: Iterable[Request], on_shared: bool, now: float) -> None:
-        """Note requests before SQS gets them, for one that seems to fail may be answered.
+        """Record requests before they are passed to SQS, for one that seems to fail may be answered.
 
         `now` is in seconds since 1970.
         """
@@ -74,12 +74,12 @@ class Requests:
                     self._move(request, State.ASKED)
 
     def reached(self, batch: Iterable[Request]) -> None:
-        """Note that a try to send these has worked, or may have."""
+        """Record that an attempt to send these succeeded, or may have."""
         for request in batch:
             request.may_be_there = True
 
     def refused(self, request: Request, why: str = "") -> None:
-        """Note that SQS did not take a request at this try; with the sentence `why` if it never will."""
+        """Record that SQS did not accept a request this time; with the sentence `why` if it never will."""
         with self._lock:
             request.refusal = why
             if not request.may_be_there:
@@ -88,7 +88,7 @@ class Requests:
     def answered_on_shared(self, request: Request) -> bool:
         return request.id in self._on_shared
 
-    # ---- what the receiver tells ----------------------------------------------------------------
+    # ---- for the receiver ------------------------------------------------------------------------
 
     def received(self, ids: Iterable[str]) -> None:
         self._advance(ids, State.RECEIVED)
@@ -97,9 +97,9 @@ class Requests:
         self._advance(ids, State.SHOWN)
 
     def missed(self, since: float, now: float, longest: float, retention: float) -> None:
-        """Note that nothing was received from `since` to `now`: what waited longer than `longest` seconds may be lost.
+        """Record that nothing was received from `since` to `now` (both seconds since 1970).
 
-        Nothing is left of what was sent `retention` seconds ago. All are seconds since 1970.
+        What waited for more than `longest` seconds of that may be lost; what was sent `retention` seconds ago is gone.
         """
         with self._lock:
             for id in list(self._ids[State.ASKED]):
@@ -113,7 +113,7 @@ class Requests:
                 if request.state is State.LOST:
                     self._move(request, State.ASKED)
 
-    # ---- what anybody asks ----------------------------------------------------------------------
+    # ---- for all ---------------------------------------------------------------------------------
 
     @property
     def lost(self) -> list[Request]:
@@ -132,7 +132,7 @@ class Requests:
             return [request for request in self._all.values() if request.state in open]
 
     def wait_on_shared(self) -> bool:
-        """Return whether answers are waited for that come on the shared queue."""
+        """Return whether answers are outstanding that come on the shared queue."""
         with self._lock:
             return not (self._on_shared.isdisjoint(self._ids[State.ASKED] | self._ids[State.LOST]))
 
@@ -154,5 +154,5 @@ class Requests:
 
 
 def names(requests: Sequence[Request], most: int = 20) -> str:
-    """Return what the requests are called, the first `most` of them."""
+    """Return the names of the requests, of the first `most` only."""
     return ", ".join(request.name for request in requests[:most]) + " ..." * (len(requests) > most)

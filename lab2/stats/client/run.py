@@ -1,4 +1,4 @@
-"""A run of the client: the ids of its requests, and which other runs on this machine are still there."""
+"""A run of the client: the ids of its requests, and which other runs on this machine are alive."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _ID = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ-([0-9a-f]{20})-\d+")
 
 
 class Run:
-    """One run of the client. While it lives it holds a lock on a file, by which others on this machine know it.
+    """One run of the client. While it is alive it holds the lock of a file, by which others on this machine know it.
 
-    The system drops the lock when the process ends in whatever way.
+    The system drops the lock when the process ends, in whatever way.
     """
 
     def __init__(self) -> None:
@@ -34,11 +34,11 @@ class Run:
         self._dead: set[str] = set()
 
     def new_id(self) -> str:
-        """Return the id of a new request: the time (UTC), before which no server looks for it, this run, a number."""
+        """Return the id of a new request: the time (UTC), so that servers look for no earlier rows, run, and number."""
         return f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}-{self.id}-{next(self._numbers)}"
 
     def begin(self, folder: Path) -> None:
-        """Let others on this machine know that this run lives, by a locked file in `folder`, if that can be written."""
+        """Show others on this machine that this run is alive, by a locked file in `folder`, if that can be written."""
         if self._file >= 0:
             return
         with suppress(OSError):
@@ -46,24 +46,24 @@ class Run:
             self._file = os.open(folder / self.id, os.O_RDWR | os.O_CREAT, 0o600)
             self._folder = folder
             try:
-                lock(self._file, wait=True)  # for somebody who is just asking whether this run lives
-            except OSError:  # this file system has no locks: the file would say that we are dead
+                lock(self._file, wait=True)  # somebody may just be checking whether this run is alive
+            except OSError:  # no locks on this file system: the file would say that we are dead
                 self.end(outstanding=False)
             for other in folder.iterdir():
                 if other.stat().st_mtime < time.time() - LEFTOVER_S and self.lives(other.name) is False:
                     other.unlink()
 
     def end(self, outstanding: bool) -> None:
-        """Give up the file; it stays, unlocked, if answers are `outstanding`, so that the next run takes them."""
+        """Unlock and delete the file; keep it if answers are `outstanding`, so that the next run takes them."""
         if self._file >= 0 and self._folder:
-            os.close(self._file)  # first: Windows removes no file that is open
+            os.close(self._file)  # first: Windows deletes no open file
             self._file = -1
             if not outstanding:
                 with suppress(OSError):
                     (self._folder / self.id).unlink()
 
     def lives(self, run: str) -> bool | None:
-        """Return whether a run on this machine lives; None for one that this machine knows nothing of."""
+        """Return whether a run on this machine is alive; None for a run that this machine does not know."""
         if run == self.id:
             return True
         if run in self._dead:
@@ -86,13 +86,13 @@ class Run:
 
 
 def run_of(id: str) -> str | None:
-    """Return the run that gave an id to its request; None for the id of another program."""
+    """Return the run that gave an id to its request; None for an id of another program."""
     found = _ID.fullmatch(id)
     return found[1] if found else None
 
 
 def runs_folder() -> Path:
-    """Return where the runs of this user on this machine hold their locks."""
-    # By machine, for a home may be shared over the network, and a lock may not.
+    """Return the folder for the locks of this user's runs on this machine."""
+    # One for each machine: a home may be shared over the network, but not locks.
     machine = re.sub(r"[^A-Za-z0-9._-]", "-", host()) or "-"
     return state_folder() / "runs" / machine

@@ -1,9 +1,9 @@
-"""A file of series, one a line: each line is read in the one way that it can be meant, or refused with the reason.
+"""A file of series, one a line: a line is read if it has only one meaning, and refused with the reason otherwise.
 
-Numbers have a decimal point and stand between spaces, tabs, semicolons or commas. Only a comma between two digits
-is in doubt: it may separate (`3,5` is 3 and 5), mark decimals (3.5) or group thousands (`1,234`). Which of these
-it does is decided once for the file, from the lines that can be meant in one way only. If the file leaves
-two meanings, the lines that depend on it are refused, and `--delimiter` or `--decimal` tells.
+Numbers have a decimal point and are separated by spaces, tabs, semicolons or commas. Only a comma between two digits is
+ambiguous: it may separate (`3,5` is 3 and 5), mark decimals (3.5) or group thousands (`1,234`). Which of these, is
+decided once for the file, from the lines that have one meaning only. If two meanings are left, the lines that depend on
+them are refused, and `--delimiter` or `--decimal` decides.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from lab2.stats.series import NUMBER, check_series, parse_number, shortest
 from lab2.terminal import printable
 from lab2.text_encodings import UTF_8, encoding_of, mark_of
 
-DELIMITERS = {",": ",", ";": ";", "tab": "\t", "space": " "}  # by what --delimiter calls them
+DELIMITERS = {",": ",", ";": ";", "tab": "\t", "space": " "}  # as --delimiter calls them
 
 _QUOTED = re.compile(r'(?<![^ \t,;])"([^"\s;]*)"(?![^ \t,;])')
 _INNER = "\0"  # stands for a comma in a quoted cell, which separates nothing
 _SPLIT = {
-    None: r"[ \t]*(?:;|,(?=[ \t]|$)|(?<=[ \t]),)[ \t]*|[ \t]+",  # a comma without a space beside it is left in its cell
+    None: r"[ \t]*(?:;|,(?=[ \t]|$)|(?<=[ \t]),)[ \t]*|[ \t]+",  # a comma without a space beside it stays in its cell
     ",": r"[ \t]*,[ \t]*",
     ";": r"[ \t]*;[ \t]*",
     "\t": r" *\t *",
@@ -31,15 +31,15 @@ _SPLIT = {
 }
 _EUROPEAN = re.compile(r"[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+)([,\0]\d+)?(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)  # 1.234,5
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}([,\0]\d{3})+(\.\d*)?", re.ASCII)
-_ZERO_GROUP = re.compile(r"(?<![\d.])[1-9]\d{0,2},0\d\d(?!\d)", re.ASCII)  # 1,000: nobody writes 1 and 000 so
+_ZERO_GROUP = re.compile(r"(?<![\d.])[1-9]\d{0,2},0\d\d(?!\d)", re.ASCII)  # 1,000: nobody means 1 and 000
 _POINT_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+", re.ASCII)  # 1.234 is 1234 where commas mark decimals
 _GROUPED = re.compile(r"[+-]?\d+([.,\0 '\u2019_\u00a0\u2007\u2009\u202f]\d{3})+([.,\0]\d*)?", re.ASCII)
 _SPACED_GROUP = re.compile(r"(?<![\d.])[1-9]\d{0,2}(?: \d{3})+(?!\d)", re.ASCII)  # in a file with other separators
-_NO_VALUE = {"nan", "inf", "infinity", "null", "none", "na", "n/a"}  # these stand for numbers: no header
+_NO_VALUE = {"nan", "inf", "infinity", "null", "none", "na", "n/a"}  # in place of a number, and in no header
 
 
 class Comma(Enum):
-    """What a comma between two digits does; the value tells the user how to say so."""
+    """What a comma between two digits means; the value is how the user can say so."""
 
     SEPARATES = "add --delimiter ,"
     MARKS_DECIMALS = "add --decimal ,"
@@ -48,7 +48,7 @@ class Comma(Enum):
 
 @dataclass
 class SeriesFile:
-    """The series of a file and the reasons of what was refused, by line; and what the user should know about it."""
+    """The series of a file and the reasons for refused lines, both by line; and notes for the user."""
 
     series: dict[int, list[float]] = field(default_factory=dict)
     refused: dict[int, InvalidInput] = field(default_factory=dict)
@@ -57,11 +57,11 @@ class SeriesFile:
 
 @dataclass
 class Row:
-    """A line of a file in cells, and what commas may do in a file that has this line."""
+    """A line of a file in cells, and what commas may mean in a file that has this line."""
 
     cells: list[str]
     meanings: set[Comma]
-    contradicts: bool = False  # what most lines say, or it could do so
+    contradicts: bool = False  # it contradicts most lines, or may do so
     in_doubt: list[str] = field(init=False)  # the cells with a comma between two digits
 
     def __post_init__(self) -> None:
@@ -71,7 +71,7 @@ class Row:
 def read_series(path: str, delimiter: str | None = None, decimal: str | None = None) -> SeriesFile:
     """Read a file ('-': standard input); UserError if it can't be read or is not text.
 
-    `delimiter` is a value of DELIMITERS, `decimal` '.' or ','; None leaves it to the file.
+    `delimiter` is a value of DELIMITERS, `decimal` '.' or ','; None: as the file has it.
     """
     try:
         with open(0 if path == "-" else path, "rb") as file:
@@ -83,12 +83,12 @@ def read_series(path: str, delimiter: str | None = None, decimal: str | None = N
 
 
 def parse_series(lines: Iterable[str], delimiter: str | None = None, decimal: str | None = None) -> SeriesFile:
-    """Parse the lines of a file; what its commas do is found in all of them."""
+    """Parse the lines of a file; all of them decide what its commas mean."""
     file = SeriesFile()
     texts = {number: text for number, line in enumerate(lines, 1) if (text := line.strip(" \t\ufeff")).strip(" \t,;")}
     first = min(texts, default=0)
-    if first and (told := re.fullmatch(r"sep=([,;])", texts[first])):  # Excel's way of naming the delimiter
-        delimiter = delimiter or told[1]
+    if first and (named := re.fullmatch(r"sep=([,;])", texts[first])):  # Excel's way of naming the delimiter
+        delimiter = delimiter or named[1]
         del texts[first]
     _without_comments(texts, file)
     first = min(texts, default=0)
@@ -115,10 +115,10 @@ def parse_series(lines: Iterable[str], delimiter: str | None = None, decimal: st
 
 
 def _decoded(data: bytes) -> str:
-    """Return the text of a file; UnicodeDecodeError if it has none.
+    """Return the text of a file; UnicodeDecodeError if it is not text.
 
-    Text that is not UTF-8, and by its first bytes no other Unicode, is taken for Latin-1: whatever it is, digits are
-    the same.
+    Text that is neither UTF-8 nor, by its first bytes, another form of Unicode is read as Latin-1: the digits are the
+    same in any case.
     """
     encoding = encoding_of(data[:4])
     if encoding != UTF_8:
@@ -132,7 +132,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _without_comments(texts: dict[int, str], file: SeriesFile) -> None:
-    """Drop the lines that are comments, as numpy and MATLAB write them, and note how many there were."""
+    """Drop comments, as numpy and MATLAB write them; add a note on how many there were."""
     comments = [number for number, text in texts.items() if text.startswith(("#", "%"))]
     if comments:
         lines = "line is a comment" if len(comments) == 1 else "lines are comments"
@@ -142,10 +142,10 @@ def _without_comments(texts: dict[int, str], file: SeriesFile) -> None:
 
 
 def _without_index(texts: dict[int, str], header: str, file: SeriesFile) -> None:
-    """Drop the first cell of each line if the header has no name for it: pandas writes the rows' index so."""
+    """Drop the first cell of each line if the header has no name for it: pandas writes an index like that."""
     named = re.match(r'(?:""|"?Unnamed: 0"?)?([,;\t])', header)
     separator = named[1] if named else "\t"
-    # A tab before the first name is not in `header`: then each line has one more.
+    # `header` has lost a tab before the first name: then each line has one more.
     if named or all(text.count(separator) == header.count(separator) + 1 for text in texts.values()):
         for number, text in texts.items():
             texts[number] = text.partition(separator)[2].strip(" \t")
@@ -153,7 +153,7 @@ def _without_index(texts: dict[int, str], header: str, file: SeriesFile) -> None
 
 
 def _is_header(text: str) -> bool:
-    """Return whether a first line names columns: no cell could be a number, and one at least has a letter."""
+    """Return whether a first line names columns: no cell may be a number, and at least one has a letter."""
     cells = [cell.strip(' "') for cell in re.split(r"[,;\t]", text.rstrip(" ,;\t"))]
     names = cells if len(cells) > 1 else text.split()
     plausible = all(name[:1].isalpha() or not re.search(r"\d", name) for name in names)
@@ -165,18 +165,18 @@ def _has_letter(name: str) -> bool:
 
 
 def _unquoted(text: str) -> str:
-    """Return the line without the quotes round cells; a comma outside of them gets a space: it separates."""
+    """Return the line without quotes around cells; a comma next to them gets a space, since it separates."""
     return _QUOTED.sub(lambda cell: f" {cell[1].replace(',', _INNER)} ", text).strip(" \t")
 
 
 def _separators(text: str) -> set[str]:
-    """Return what surely separates numbers on a line: of commas only those with a space beside them."""
+    """Return the certain separators on a line; a comma is one only with a space beside it."""
     return {found.strip(" ") or " " for found in re.findall(_SPLIT[None], _unquoted(text))}
 
 
 def _row(text: str, delimiter: str | None, strict: bool) -> Row:
-    """Return a line in cells, and what its commas may do; if `strict`, none separates beside another separator."""
-    padding = " \t" + (",;" if delimiter is None else delimiter)  # empty cells at the end, as spreadsheets add them
+    """Return a line in cells, and what its commas may mean: if `strict`, not to separate beside other separators."""
+    padding = " \t" + (",;" if delimiter is None else delimiter)  # trailing empty cells, as spreadsheets write them
     cells = [cell.strip() for cell in re.split(_SPLIT[delimiter], _unquoted(text).rstrip(padding))]
     row = Row(cells, set(Comma))
     if not row.in_doubt:
@@ -198,9 +198,9 @@ def _all(pattern: re.Pattern[str], cells: Iterable[str]) -> bool:
 
 
 def _decide(rows: Sequence[Row], decimal: str | None) -> set[Comma]:
-    """Return what commas may do on every line: one thing if the file can be understood.
+    """Return what commas may mean on every line: one thing if the file is unambiguous.
 
-    If lines contradict each other the majority counts, and a line that could be meant in two ways has no meaning.
+    If lines contradict each other the majority counts, and a line with two meanings is refused.
     """
     if decimal == ",":
         return {Comma.MARKS_DECIMALS}
@@ -216,7 +216,7 @@ def _decide(rows: Sequence[Row], decimal: str | None) -> set[Comma]:
 
 
 def _numbers(row: Row, meant: set[Comma]) -> list[float]:
-    """Return the numbers of a line; InvalidInput if it has none, or could mean one thing or another."""
+    """Return the numbers of a line; InvalidInput if it has none, or has several meanings."""
     if not row.in_doubt:
         unsure = Comma.MARKS_DECIMALS in meant and (len(meant) == 1 or any(map(_POINT_GROUPS.fullmatch, row.cells)))
         return _read(row.cells, Comma.MARKS_DECIMALS if unsure else Comma.SEPARATES)
@@ -235,12 +235,12 @@ def _numbers(row: Row, meant: set[Comma]) -> list[float]:
         advice = " or ".join(comma.value for comma in choices)
         raise InvalidInput(f"{doubted!r} could mean {', or '.join(readings)}: {advice}")
     for cell in (*",".join(row.cells).split(","), *row.cells):
-        _number(cell, cell)  # which says what is wrong
+        _number(cell, cell)  # raises the reason
     raise InvalidInput(f"{doubted!r}: use a point for decimals, like 3.5")
 
 
 def _read(cells: Sequence[str], comma: Comma) -> list[float]:
-    """Return the numbers of cells whose commas do this; InvalidInput if one is not a number."""
+    """Return the numbers in cells whose commas mean this; InvalidInput if one is not a number."""
     if comma is Comma.SEPARATES:
         return [_number(cell, cell) for cell in ",".join(cells).split(",")]
     mark = "." if comma is Comma.MARKS_DECIMALS else ""
@@ -251,7 +251,7 @@ def _read(cells: Sequence[str], comma: Comma) -> list[float]:
 
 
 def _number(cell: str, text: str) -> float:
-    """Return the number that `text` is; InvalidInput with what to change in the `cell` that it comes from."""
+    """Return the number in `text`; InvalidInput says what to change in the `cell` that it comes from."""
     if not text:
         raise InvalidInput("a number is missing between two separators")
     try:
@@ -270,7 +270,7 @@ def _shown(text: str) -> str:
 
 
 def _note(cell: str, meant: set[Comma]) -> str:
-    """Return the sentence that says what the commas of a file, like that of `cell`, are taken for."""
+    """Return a sentence on what the commas of a file, such as the one in `cell`, are taken for."""
     if meant == {Comma.MARKS_DECIMALS}:
         value = shortest(_read([cell], Comma.MARKS_DECIMALS)[0])
         return f"Commas mark decimals here: {_shown(cell)} is {value}. If they separate numbers, add --decimal ."
