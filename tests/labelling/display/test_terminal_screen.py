@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterator
 
 import pytest
 from support.pictures import drawing, encoded
@@ -13,13 +12,6 @@ from support.pictures import drawing, encoded
 from lab2.labelling.display.terminal_screen import TerminalScreen, half_blocks
 from lab2.labelling.pictures.decoding.decoder import Decoder
 from lab2.labelling.pictures.picture import Picture
-
-
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    decoder = Decoder()
-    yield decoder
-    decoder.close()
 
 
 def test_half_blocks_fill_the_width_of_the_terminal(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:

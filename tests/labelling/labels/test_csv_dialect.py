@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lab2.labelling.labels.choices import value_meant
 from lab2.labelling.labels.csv_dialect import CsvDialect, decode
-from lab2.labelling.labels.label import Label, clean_name, plain_name
+from lab2.labelling.labels.label import Label, plain_name
 from lab2.labelling.labels.timestamps import Clock
 
 LINE = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1).filter(str.strip)
@@ -51,12 +51,6 @@ def test_a_form_is_recognised_by_its_header(form: CsvDialect) -> None:
     header = form.delimiter.join(form.columns).encode() + form.end.encode()
     marked = CsvDialect.detect(b"\xef\xbb\xbf" + header + b"a.jpg,1")
     assert CsvDialect.detect(header) == replace(marked, marked=False) == form
-
-
-def test_names_of_people_are_one_line() -> None:
-    assert clean_name(" Eve\n=1+1,\t\x1b[31mred ") == "Eve =1+1, [31mred"
-    assert clean_name("\n") == ""
-    assert clean_name("Jose\u0301") == "Jos\u00e9"
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -20,10 +18,9 @@ from support.world import PATIENCE, ROOT, World, until
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.aws.s3.stored_object import COPY_FROM_BYTES
-from lab2.errors import UserError
 from lab2.labelling.labels.label import Label
 from lab2.labelling.labels.outbox import Outbox
-from lab2.labelling.labels.outbox_file import OutboxFile, labels_wait
+from lab2.labelling.labels.outbox_file import OutboxFile
 from lab2.labelling.labels.timestamps import Clock
 
 
@@ -279,39 +276,6 @@ def test_a_full_disk_refuses_the_label_and_spoils_no_earlier_one(tmp_path: Path,
     left = [each.image for each in on_disk(tmp_path)]
     assert left[-1] == "room again.jpg"
     assert left[:-1] in ([f"{number}.jpg" for number in range(start, taken)] for start in (0, 1))
-
-
-def test_what_can_not_be_written_is_said_and_nothing_is_taken(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    (tmp_path / "damaged").mkdir()
-    (tmp_path / "damaged" / "outbox.sqlite3").write_bytes(b"no database " * 1_000)
-    for folder in (tmp_path / "file" / "lab2", tmp_path / "damaged"):
-        with pytest.raises(UserError, match=r"Labels can't be kept .* XDG_STATE_HOME"):
-            OutboxFile(folder)
-
-
-def test_whether_labels_wait_is_known_without_aws(tmp_path: Path) -> None:
-    assert not labels_wait(tmp_path)
-    file, kept = OutboxFile(tmp_path / "bucket"), label()
-    assert not labels_wait(tmp_path)
-    file.add(kept)
-    assert labels_wait(tmp_path)
-    file.remove([kept])
-    assert not labels_wait(tmp_path)
-    file.close()
-
-
-def test_the_lock_of_another_program_is_waited_for(tmp_path: Path) -> None:
-    file, busy = OutboxFile(tmp_path), sqlite3.connect(tmp_path / "outbox.sqlite3", check_same_thread=False)
-    busy.execute("BEGIN IMMEDIATE")
-    keeping = threading.Thread(target=file.add, args=[label()])
-    keeping.start()
-    keeping.join(0.2)
-    assert keeping.is_alive()
-    busy.rollback()
-    keeping.join(PATIENCE)
-    assert len(file.labels()) == 1
-    file.close()
 
 
 @pytest.mark.long

@@ -16,8 +16,6 @@ from pathlib import Path
 import cv2
 import numpy
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from support.labeller import image_names, piped, put_labels, votes
 from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
@@ -185,21 +183,6 @@ def test_the_split_is_up_to_the_content_alone(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-@given(st.text(alphabet="0123456789abcdef", min_size=12, max_size=12))
-def test_a_split_has_the_parts_that_were_asked_for(hash: str) -> None:
-    place = int(hash, 16) / 16**12
-    assert Split("80/10/10").part_of(hash) == ("train" if place < 0.8 else "validation" if place < 0.9 else "test")
-    assert Split("70/30").part_of(hash) == ("train" if place < 0.7 else "test")
-    assert Split("0/100/0").part_of(hash) == "validation"
-    assert Split().part_of(hash) == ""
-
-
-@pytest.mark.parametrize("text", ["80", "80/10", "80/10/20", "a/b/c", "110/-10", "50/25/12/13", "80/20/", "33.3/66.7"])
-def test_a_split_that_is_none_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(UserError, match="like 80/10/10"):
-        Split(text)
-
-
 STRANGE = [
     "cat.jpg", "CAT.JPG", "a/b.jpg", "a_b.jpg", "con", "nul.txt", "what?.png", 'quo"te<>|*.jpg', "dot. .", "..",
     "é.jpg", "e\u0301.jpg", "line\nend.jpg", "🌭" * 250, ".hidden.jpg", "=1+1.jpg", "back\\slash.jpg",
@@ -224,19 +207,6 @@ def test_names_that_no_system_can_hold_and_names_that_meet_are_kept_apart(tmp_pa
     before = files(tmp_path)
     store.export(tmp_path, votes(**dict.fromkeys(store.contents, "1")))
     assert store.fetched == [] and files(tmp_path) == before
-
-
-def test_a_suffix_is_one_of_pictures_or_none() -> None:
-    names = {
-        "a.JPG": ".jpg",
-        "b.c.webp": ".webp",
-        "none": "",
-        "run.eval": "",
-        "dot.": "",
-        ".png": "",
-        "a/b.gif": ".gif",
-    }
-    assert {name: suffix_of(name) for name in names} == names
 
 
 def test_a_folder_that_export_did_not_make_is_left_alone(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import cv2
 import numpy
 import pytest
@@ -11,13 +9,6 @@ from support.pictures import drawing, encoded, is_red, pixel, turned
 
 from lab2.labelling.pictures.decoding.decoder import Decoder
 from lab2.labelling.pictures.picture import UnreadableImage
-
-
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    decoder = Decoder()
-    yield decoder
-    decoder.close()
 
 
 @pytest.mark.parametrize("kind", [".jpg", ".png"])

@@ -6,7 +6,6 @@ otherwise, so that what browsers don't read is beside the same drawing in a form
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -36,13 +35,6 @@ COLOURS = {  # of the drawing, as masks-rgbx.bmp has them
 LIGHT = {"radiance.hdr", "radiance-with-sun.hdr"}  # with few steps in dark colours
 GREY = {"floats-one-hot-pixel.tif", "microscope-12-of-16-bits.tif", "white-is-zero-16-bits.tif"}  # as 4 bits have it
 OTHERS = {"bigtiff-associated-alpha-16-bits.tif", "grey.ras", "grey-4-bits.tif"}
-
-
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    decoder = Decoder()
-    yield decoder
-    decoder.close()
 
 
 def pixels_of(decoder: Decoder, path: Path, width: int = 96, height: int = 64) -> numpy.ndarray:
