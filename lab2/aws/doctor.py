@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from lab2.aws.failures import user_errors
 from lab2.aws.network import check_subnets
@@ -24,20 +25,20 @@ class Finding:
 
 def examine(aws: AwsSession) -> Iterator[Finding]:
     """Yield a finding for each thing that lab2 needs, changing nothing; without credentials, only that."""
-    caller = _look("credentials", lambda: _caller(aws))
+    caller = _look("credentials", partial(_caller, aws))
     yield caller
     if not caller.well:
         return
     yield _look("region", lambda: aws.region)
-    stack = _look("stack", lambda: _stack(aws))
+    stack = _look("stack", partial(_stack, aws))
     yield stack
     if stack.well and (subnets := Stack(aws).parameters().get("Subnets")):
-        yield _look("network of the machines", lambda: check_subnets(aws, subnets.split(",")))
+        yield _look("network of the machines", partial(check_subnets, aws, subnets.split(",")))
     for name in (REQUEST_QUEUE, ANSWER_QUEUE, DEAD_LETTER_QUEUE):
-        yield _look(f"queue {name}", lambda name=name: aws.queue_url(name))  # type: ignore[misc]
-    yield _look("bucket", lambda: _bucket(aws))
-    yield _look("log, as the server", lambda: _listed(aws, LOG_PREFIX))
-    yield _look("pictures, as a labeller", lambda: _listed(aws, IMAGE_PREFIX))
+        yield _look(f"queue {name}", partial(aws.queue_url, name))
+    yield _look("bucket", partial(_bucket, aws))
+    yield _look("log, as the server", partial(_listed, aws, LOG_PREFIX))
+    yield _look("pictures, as a labeller", partial(_listed, aws, IMAGE_PREFIX))
 
 
 def _look(what: str, look: Callable[[], str]) -> Finding:

@@ -20,6 +20,7 @@ POLL_S = 2.0  # between two questions to CloudFormation
 PLAN_TIMEOUT_S = 300.0
 STACK_TIMEOUT_S = 3600.0  # a fleet takes minutes; CloudFormation itself gives up within the hour
 UNCHANGED = ("didn't contain changes", "No updates are to be performed")  # its words if there is nothing to do
+DEPLOYED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 ABSENT = "REVIEW_IN_PROGRESS"  # a stack that never had more than a change set
 FIRST_DEPLOYMENT_FAILED = "ROLLBACK_COMPLETE"  # an empty stack, which can only be deleted
 
@@ -69,7 +70,8 @@ class Stack:
         """
         with user_errors("stack " + self.name):
             exists = self.status() not in ("", ABSENT)
-            known = {each["ParameterKey"] for each in self._summary(template)["Parameters"]}
+            summary = self.cloudformation.get_template_summary(TemplateBody=template)
+            known = {each["ParameterKey"] for each in summary["Parameters"]}
             if unknown := sorted(parameters.keys() - known):
                 raise UserError(f"The template has no parameter {unknown[0]}. It has: {', '.join(sorted(known))}.")
             name = f"deploy-{uuid.uuid4()}"
@@ -102,7 +104,7 @@ class Stack:
         with user_errors("stack " + self.name):
             seen = {event["EventId"] for event in self._events()}
             self.cloudformation.execute_change_set(StackName=self.name, ChangeSetName=change_set)
-            yield from self._watch(seen, ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"))
+            yield from self._watch(seen, DEPLOYED)
 
     def delete(self) -> Iterator[str]:
         """Delete the stack, but keep the bucket; yield a line for each resource that is deleted."""
@@ -110,9 +112,6 @@ class Stack:
             seen = {event["EventId"] for event in self._events()}
             self.cloudformation.delete_stack(StackName=self.name)
             yield from self._watch(seen, ("DELETE_COMPLETE", ""))
-
-    def _summary(self, template: str) -> Any:
-        return self.cloudformation.get_template_summary(TemplateBody=template)
 
     def _describe(self) -> Any:
         error = self.cloudformation.exceptions.ClientError

@@ -64,11 +64,6 @@ class Needs:
         return any(given[option] in values if values else given[option] for option, values in self.decoder_for.items())
 
 
-def make_clients(aws: AwsSession) -> tuple[str, object]:
-    """Make the bucket's name and the S3 client now, before several threads need them."""
-    return aws.bucket, aws.s3
-
-
 def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
     """Return the session that the options ask for; `stack` cleans up at the end."""
     needs: Needs = options.needs
@@ -78,7 +73,7 @@ def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
         endpoint = stack.enter_context(emulator.running()) if options.local else None
         aws = AwsSession(options.bucket, PARALLEL_UPLOADS, endpoint)
         images = ImageStore(aws, state)
-        make_clients(aws)
+        _ = aws.bucket, aws.s3  # made now, before several threads need them
         if needs.listing:
             images.open()
         if options.local:

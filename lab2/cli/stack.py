@@ -19,7 +19,9 @@ from lab2.cli.run import run
 from lab2.errors import UserError
 from lab2.terminal import counted, printable, remark
 
-OWN, SHARED = "account-regional", "global"  # values of BucketNamespace
+# Values of BucketNamespace.
+OWN = "account-regional"
+SHARED = "global"
 WITHOUT_NAMESPACES = ("me-central-1", "me-south-1")  # as the S3 user guide says (2026-11)
 
 DESCRIPTION = """\

@@ -24,6 +24,7 @@ from lab2.aws.failures import speak_of_the_emulator, user_errors
 from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE, REQUEST_QUEUE, ROOT, bundled
 from lab2.aws.s3.free_space import lack_of_space
 from lab2.aws.session import AwsSession, Endpoint
+from lab2.aws.stack import DEPLOYED, STACK
 from lab2.errors import UserError
 from lab2.system.daemon import Daemon
 from lab2.system.file_lock import lock, locked
@@ -43,7 +44,6 @@ REQUIREMENT = "ministack==1.5.33"  # the extra `local` in pyproject.toml
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
-DEPLOYED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 BESIDE = "LAB2_BESIDE_EMULATOR"  # set for the process that runs beside the emulator only
 JOIN_TIMEOUT_S = 5  # for an emulator that runs already to answer, if its port is the right one
 START_TIMEOUT_S = 60  # for the emulator to start or to stop; on a quiet machine it takes about a second
@@ -241,7 +241,7 @@ def _deploy(aws: AwsSession) -> None:
 def deploy(aws: AwsSession, template: str) -> None:
     """Create the stack `lab2` from `template`, around the bucket if there is one, or update it."""
     stacks = aws.cloudformation
-    request: dict[str, Any] = {"StackName": "lab2", "TemplateBody": template, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
+    request: dict[str, Any] = {"StackName": STACK, "TemplateBody": template, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
     if _stack_status(aws):
         with suppress(stacks.exceptions.ClientError):  # there is nothing to update
             stacks.update_stack(**request)
@@ -257,7 +257,7 @@ def _import_bucket(aws: AwsSession) -> None:
     """Create a stack of the existing bucket alone."""
     bucket = {"Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain", "Properties": {"BucketName": aws.bucket}}
     aws.cloudformation.create_change_set(
-        StackName="lab2",
+        StackName=STACK,
         ChangeSetName="bucket",
         ChangeSetType="IMPORT",
         TemplateBody=json.dumps({"Resources": {"Bucket": bucket}}),
@@ -269,7 +269,7 @@ def _import_bucket(aws: AwsSession) -> None:
             }
         ],
     )
-    aws.cloudformation.execute_change_set(StackName="lab2", ChangeSetName="bucket")
+    aws.cloudformation.execute_change_set(StackName=STACK, ChangeSetName="bucket")
     _wait_for_stack(aws)
 
 
@@ -288,7 +288,7 @@ def _wait_for_stack(aws: AwsSession) -> None:
 def _stack_status(aws: AwsSession) -> str:
     """Return the status of the stack, "" if there is none."""
     with suppress(aws.cloudformation.exceptions.ClientError):
-        return str(aws.cloudformation.describe_stacks(StackName="lab2")["Stacks"][0]["StackStatus"])
+        return str(aws.cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"])
     return ""
 
 

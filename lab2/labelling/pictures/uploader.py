@@ -28,7 +28,10 @@ PARALLEL_UPLOADS = 16
 MAX_READ_BYTES = 256 * 2**20  # of files in memory at once, unless it is a single one
 YES = ("y", "yes")
 FEW_FILES = 5  # more than these from folders are not uploaded without asking
-UPLOADED, THERE, LEFT_OUT, SKIPPED = "uploaded", "already there", "left out", "skipped"
+UPLOADED = "uploaded"
+THERE = "already there"
+LEFT_OUT = "left out"
+SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,9 @@ MARKER_TEXT = "hotdog.py export made this folder; run it again to bring the fold
 METADATA = "metadata.csv"
 COLUMNS = ("file_name", "label", "votes", "agreement", "key")
 ABANDONED_S = 3_600  # after which a file that was never renamed is nobody's
-FETCHED, THERE, MOVED = "fetched", "already there", "moved"
+FETCHED = "fetched"
+THERE = "already there"
+MOVED = "moved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,8 @@ class Placed:
 
     example: Example
     path: Path
-    label: str
     split: str
-    what: str
+    what: str  # FETCHED, THERE or MOVED
 
 
 class Format:
@@ -116,9 +117,9 @@ class Export:
 
     def summary(self, wanted: TrainingSet) -> str:
         """Return what is in the folder, what was done, and what is left out, a sentence a line."""
-        classes, done, parts = (
-            Counter(getattr(placed, field) for placed in self.placed) for field in ("label", "what", "split")
-        )
+        classes = Counter(placed.example.label for placed in self.placed)
+        done = Counter(placed.what for placed in self.placed)
+        parts = Counter(placed.split for placed in self.placed)
         named = (*CLASSES, *([TIED] if classes[TIED] else ()))
         lines = [f"{counted(len(self.placed), 'picture')} in {printable(str(self.folder))}: {_counts(classes, named)}."]
         if parts.keys() - {""}:
@@ -209,7 +210,7 @@ class Export:
         return self.folder / self.split.part_of(name.content) / example.label / str(name)
 
     def _note(self, example: Example, path: Path, content: str, what: str) -> None:
-        self.placed.append(Placed(example, path, example.label, self.split.part_of(content), what))
+        self.placed.append(Placed(example, path, self.split.part_of(content), what))
 
     def _write(self, path: Path, data: bytes) -> None:
         """Write a file whole or not at all."""

@@ -157,11 +157,8 @@ def _is_header(text: str) -> bool:
     cells = [cell.strip(' "') for cell in re.split(r"[,;\t]", text.rstrip(" ,;\t"))]
     names = cells if len(cells) > 1 else text.split()
     plausible = all(name[:1].isalpha() or not re.search(r"\d", name) for name in names)
-    return plausible and any(map(_has_letter, names)) and not any(name.lower() in _NO_VALUE for name in names)
-
-
-def _has_letter(name: str) -> bool:
-    return any(char.isalpha() for char in name)
+    has_letter = any(map(str.isalpha, "".join(names)))
+    return plausible and has_letter and not any(name.lower() in _NO_VALUE for name in names)
 
 
 def _unquoted(text: str) -> str:

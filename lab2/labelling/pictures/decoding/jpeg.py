@@ -18,7 +18,7 @@ from lab2.labelling.pictures.decoding.samples import Alpha, Samples
 from lab2.labelling.pictures.picture import UnreadableImage
 
 START, END = b"\xff\xd8", b"\xff\xd9"
-BASELINE, EXTENDED, LOSSLESS, ARITHMETIC, PROGRESSIVE_ARITHMETIC, JPEG_LS = 0xC0, 0xC1, 0xC3, 0xC9, 0xCA, 0xF7
+BASELINE, EXTENDED, ARITHMETIC, PROGRESSIVE_ARITHMETIC, JPEG_LS = 0xC0, 0xC1, 0xC9, 0xCA, 0xF7
 STARTS_OF_FRAME = (frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}) | {JPEG_LS}
 PROGRESSIVE = {0xC2, PROGRESSIVE_ARITHMETIC}
 UNSUPPORTED = {0xC3: "a lossless JPEG", 0xCB: "a lossless JPEG", JPEG_LS: "a JPEG-LS picture"} | dict.fromkeys(
