@@ -1,8 +1,9 @@
 """Run the README's commands in bare Debians: `make bare`, or `make bare SUITES=trixie`.
 
-Each suite is made by debootstrap in a temporary folder, with the packages that the README names and no others, and this
-commit is cloned into it. There `make run` must lead to its first prompt and an answer, and `make test` must pass. What
-is mounted and started in it ends with each command, however that ends: it has mounts and processes of its own.
+All suites are made side by side by debootstrap in a temporary folder, with the packages that the README names and no
+others, and this commit is cloned into each. There, one suite after the other, `make run` must lead to its first prompt
+and an answer, and `make test` must pass. What is mounted and started in it ends with each command, however that ends:
+it has mounts and processes of its own.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
 
@@ -30,11 +32,13 @@ PATIENCE = 600  # seconds to the first prompt, on a machine that is busy with ot
 
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # clean up
-    for suite in sys.argv[1:]:
-        with tempfile.TemporaryDirectory(prefix=f"lab2-{suite}-") as folder:
-            root = Path(folder) / suite
-            install(suite, root)
+    with tempfile.TemporaryDirectory(prefix="lab2-bare-") as folder:
+        roots = {suite: Path(folder) / suite for suite in sys.argv[1:]}
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(install, roots, roots.values()))
+        for suite, root in roots.items():
             try_commands(suite, root)
+            shutil.rmtree(root)
 
 
 def install(suite: str, root: Path) -> None:
