@@ -43,7 +43,7 @@ WRONG_SECRET = (
 )
 EXPIRED = "The AWS credentials have expired. Sign in again, for example: aws sso login{profile_option}"
 WRONG_CLOCK = "This machine's clock is {clock}, so AWS refuses its signatures. Set the clock."
-DENIED = "Access to {what} is denied{explicitly}. Attach this program's policy: aws.yaml makes it, its Outputs name it."
+DENIED = "Access to {what} is denied{explicitly}. Attach this program's policy, which the stack's outputs name."
 OTHER_REGION = "{what} is in another AWS region{right_region}."
 CHECK_ENDPOINT = "the endpoint (--endpoint-url or AWS_ENDPOINT_URL), then try again."
 UNREACHABLE = "AWS can't be reached for {what}{at_host}. Check the network, the region and " + CHECK_ENDPOINT
@@ -59,7 +59,7 @@ BAD_CONFIGURATION = (
     "The AWS configuration can't be used: {error}. Check the options, the AWS_ variables and ~/.aws/config."
 )
 MFA = (
-    "The AWS profile {profile} asks for an MFA code, which this program can't do. Get a session first: "
+    "The AWS profile {profile} requires an MFA code, which this program can't ask for. Get a session first: "
     'eval "$(aws configure export-credentials{profile_option} --format env)"'
 )
 DAMAGED = "What AWS sent for {what} was damaged on the way ({error}). Try again."

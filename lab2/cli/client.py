@@ -60,9 +60,9 @@ def program(prog: str | None = None) -> Program:
     parser.add_argument(
         "--delimiter",
         choices=[",", ";", "tab", "space"],
-        help="what separates the numbers (default: found in the file)",
+        help="what separates the numbers (default: detected)",
     )
-    parser.add_argument("--decimal", choices=[".", ","], help="what marks decimals (default: found in the file)")
+    parser.add_argument("--decimal", choices=[".", ","], help="what marks decimals (default: detected)")
     add_answer_options(parser)
     parser = program.command("listen", listen, "take no input; show answers until Ctrl-C")
     add_answer_options(parser, waits=False)
@@ -101,7 +101,7 @@ def parse_options() -> argparse.Namespace:
     options = program().parse()
     error = options.parser.error
     if options.run is not send_lines and len(vars(options).get("numbers", ())) > MAX_NUMBERS:
-        error(f"these are {len(options.numbers)} numbers; give 1 to 10 numbers, like 3 5.5 8")
+        error(f"{len(options.numbers)} numbers are too many; give 1 to 10 numbers, like 3 5.5 8")
     if options.run is send_lines and options.delimiter == options.decimal == ",":
         error("a comma can't both separate numbers and mark decimals; choose another --delimiter")
     if not 0 < len(options.client) <= 200 or not options.client.isprintable():

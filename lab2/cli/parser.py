@@ -153,7 +153,7 @@ class Program:
             self.unnamed.error(f"there is no command {first!r}{hint or f'; the commands are {commands}'}")
         for before, word in pairwise(arguments):
             if word in self.commands and not self.unnamed.expects_value(before):
-                self.unnamed.error(f"the command stands before its options: {self.prog} {word} [options]")
+                self.unnamed.error(f"the command goes before its options: {self.prog} {word} [options]")
 
     def _check_options(self, parser: Parser, arguments: Sequence[str]) -> None:
         """Refuse an unknown option, before its value is taken for an argument, as argparse does from Python 3.12 on."""

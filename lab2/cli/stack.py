@@ -149,7 +149,7 @@ def _agreed(question: str, yes: bool) -> bool:
     try:
         return input(f"{question} [y/N] ").strip() in ("y", "Y")
     except EOFError:
-        raise UserError("Nobody answers the question. Give --yes to go on without it.") from None
+        raise UserError("Nobody is there to answer. Give --yes to go on without a question.") from None
 
 
 def main() -> int:

@@ -129,7 +129,7 @@ SETTINGS: dict[str, tuple[str, dict[str, str], str]] = {
     "MFA": (ROLE + "mfa_serial=arn:aws:iam::1:mfa/x\n" + SOURCE, {"AWS_PROFILE": "ada"},
             'eval "$(aws configure export-credentials --profile ada --format env)"'),
     "MFA of its source": (ROLE + SOURCE + "role_arn=arn:aws:iam::123456789012:role/y\nsource_profile=b\n"
-                          "mfa_serial=arn:aws:iam::1:mfa/x\n", {"AWS_PROFILE": "ada"}, "asks for an MFA code"),
+                          "mfa_serial=arn:aws:iam::1:mfa/x\n", {"AWS_PROFILE": "ada"}, "requires an MFA code"),
     "a role of nobody": (ROLE, {"AWS_PROFILE": "ada"}, 'source_profile "b" referenced in the profile "ada" does not'),
     "not a file": ("[default\n", KEYS, "Unable to parse config file"),
     "no such process": (PROCESS + "/nowhere/x", {}, "No such file or directory: '/nowhere/x'"),

@@ -55,8 +55,8 @@ def test_a_command_line_names_a_command_and_its_options(line: str, expected: dic
         ("client.py --wiat 3", "client.py: there is no option --wiat; did you mean --wait?"),
         ("server.py status --locla", "server.py status: there is no option --locla; did you mean --local?"),
         ("server.py status --drain", "server.py status: --drain is not an option here; it belongs to: server.py."),
-        ("server.py --drain status", "server.py: the command stands before its options: server.py status [options]."),
-        ("client.py --client a listen", "client.py: the command stands before its options: client.py listen [options]"),
+        ("server.py --drain status", "server.py: the command goes before its options: server.py status [options]."),
+        ("client.py --client a listen", "client.py: the command goes before its options: client.py listen [options]"),
         (
             "hotdog.py --output json",
             "hotdog.py: --output is not an option here; it belongs to: hotdog.py report, hotdog.py labels.",

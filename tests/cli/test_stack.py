@@ -114,7 +114,7 @@ def test_a_new_stack_has_a_bucket_that_only_this_account_can_have_and_another_st
         (["Nonsense=1"], "The template has no parameter Nonsense. It has: AlarmEmail, "),
         (["CreateIdentities=perhaps"], "'perhaps' is not in AllowedValues"),
         (["Servers"], "Servers is not a parameter. Write NAME=VALUE, like Servers=2."),
-        ([], "Nobody answers the question. Give --yes to go on without it."),
+        ([], "Nobody is there to answer. Give --yes to go on without a question."),
         (["--local"], "--local needs no stack of its own"),
     ],
 )

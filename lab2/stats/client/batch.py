@@ -185,7 +185,7 @@ def send_file(connect: Callable[[], Connection], file: SeriesFile, form: str, pa
             print(f"Found {counted(batch.earlier, 'answer')} to earlier runs.", file=sys.stderr)
         if batch.from_log:
             why = why_in_log(batch.connection.crowded_at)
-            print(f"Line {names(batch.from_log)}: the answer is from the log, for {why}.", file=sys.stderr)
+            print(f"Line {names(batch.from_log)}: the answer is from the log, because {why}.", file=sys.stderr)
         refused = [request for request in missing if request.refusal]
         for request in refused:
             print(f"Line {request.name} was not sent: {request.refusal}.", file=sys.stderr)

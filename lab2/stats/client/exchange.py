@@ -46,7 +46,7 @@ class Exchange:
         if logged and logged.answers:
             found = [request for request in requests if request.id in logged.answers]
             why = why_in_log(self.connection.crowded_at)
-            print(f"Message {names(found)}: the answer is shown from the log, for {why}.", file=sys.stderr)
+            print(f"Message {names(found)}: the answer is shown from the log, because {why}.", file=sys.stderr)
             self.print([(request.name, logged.answers[request.id]) for request in found])
             self.connection.requests.shown(logged.answers)
         return logged

@@ -46,7 +46,7 @@ def test_answers_that_another_program_takes_are_shown_from_the_log(
     code, output, errors = run(world, "file", str(path), "--output", "csv", "--wait", "4", AWS_ENDPOINT_URL=proxy.url)
     assert code == 0, errors
     assert [line.split(",")[:3] for line in output.splitlines()[1:]] == [["1", "1 2", "1.5"], ["2", "2 2", "2"]]
-    assert "the answer is from the log, for another program reads the queue lab2_1" in errors
+    assert "the answer is from the log, because another program reads the queue lab2_1" in errors
     code, output, errors = run(world, "3", "5.5", "--wait", "4", AWS_ENDPOINT_URL=proxy.url)
     assert code == 0, errors
     assert output.splitlines()[-1].split() == ["1", "3", "5.5", "4.25", "4.25", "5.5", "3"]
