@@ -89,8 +89,8 @@ def ask_round(session: Session, decoder: Decoder, candidates: list[Image], annot
             image, picture = pictures[at]
             session.tell()
             try:
-                place = f"{at + 1} of {count}"
-                answer, seconds = screen.ask(picture, printable(image.name), place, session.outbox.status)
+                position = f"{at + 1} of {count}"
+                answer, seconds = screen.ask(picture, printable(image.name), position, session.outbox.status)
             except ProcessDied:
                 session.give_up_window()
                 screen = session.screen()

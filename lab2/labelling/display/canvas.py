@@ -30,7 +30,7 @@ MODIFIED = "Not with Ctrl or Alt."
 
 
 class Canvas:
-    """One picture at a time, with its place in the round, the status of the labels and which keys there are."""
+    """One picture at a time, with its position in the round, the status of the labels and which keys there are."""
 
     def __init__(self, channel: Channel, x11: X11Display | None) -> None:
         self.channel = channel
@@ -38,7 +38,7 @@ class Canvas:
         self.layout = layout(*x11.work_area() if x11 else DEFAULT_WORK_AREA)
         self.picture: Picture | None = None  # None: nothing to answer
         self.brightness = 0  # index in GAMMAS
-        self.place = ""  # of the picture in its round
+        self.position = ""  # of the picture in its round
         self.status = ""  # of the labels
         self.refusal = ""  # why the last key was no answer
         self.is_open = False
@@ -69,8 +69,8 @@ class Canvas:
             self.picture = None
             return
         self.status = order["status"]
-        if "place" in order:
-            self.place = order["place"]
+        if "position" in order:
+            self.position = order["position"]
             self.refusal = ""
             self.picture = Picture(order["width"], order["height"], pixels)
             self.brightness = 0
@@ -140,7 +140,7 @@ class Canvas:
         pixels = numpy.frombuffer(shown.pixels, numpy.uint8).reshape(high, wide, 3)
         canvas[top : top + high, left : left + wide] = pixels
         first, second = height - bar + scaled(30), height - scaled(18)
-        end = write(canvas, self.place, scaled(16), first, (255, 255, 255), scaled(TEXT))
+        end = write(canvas, self.position, scaled(16), first, (255, 255, 255), scaled(TEXT))
         write(canvas, self.status, max(width // 2, end + scaled(TEXT)), first, (190, 190, 190), scaled(TEXT))
         colour = (80, 190, 255) if self.refusal else (190, 190, 190)
         write(canvas, f"{self.refusal}   {HELP}".lstrip(), scaled(16), second, colour, scaled(TEXT))
@@ -185,7 +185,7 @@ class Canvas:
             return
         elif press.is_modified:
             self._refuse(MODIFIED)
-        elif (answer := answer_of_key(press.keysym, press.place)) == BRIGHTER:
+        elif (answer := answer_of_key(press.keysym, press.keycode)) == BRIGHTER:
             self.brightness = (self.brightness + 1) % len(GAMMAS)
             self._draw()
         elif answer:

@@ -24,22 +24,22 @@ DIGIT_ROW = (19, 10, 11, 12, 13, 14, 15, 16, 17, 18)
 PAD = (90, 87, 88, 89, 83, 84, 85, 79, 80, 81)
 # Backspace and Escape, of Qt and of other toolkits.
 BY_KEYSYM: dict[int, str] = {0xFF08: "u", 0x08: "u", 0xFF1B: "q", 0x1B: "q"}
-BY_PLACE: dict[int, str] = {30: "u", 39: "s", 56: BRIGHTER, 24: "q"}
+BY_KEYCODE: dict[int, str] = {30: "u", 39: "s", 56: BRIGHTER, 24: "q"}
 for _value in BY_VALUE:
     BY_KEYSYM |= dict.fromkeys((0xFFB0 + int(_value), PAD_WITHOUT_NUM_LOCK[int(_value)]), _value)
-    BY_PLACE |= dict.fromkeys((DIGIT_ROW[int(_value)], PAD[int(_value)]), _value)
+    BY_KEYCODE |= dict.fromkeys((DIGIT_ROW[int(_value)], PAD[int(_value)]), _value)
 SILENT = {*range(0xFFE1, 0xFFEF), 0xFF7F, 0xFE03, 0xFE08, 0xFE0A}  # Shift, Num Lock, the next layout and the like
 
 
 @dataclass(frozen=True)
 class KeyPress:
-    """A key that went down, or repeats while it is held; `place` is its X keycode, None without an X server.
+    """A key that went down, or repeats while it is held; None as `keycode` if there is no X server.
 
     It is modified if it was pressed with Control, Alt or the like, but not with Shift or a lock.
     """
 
     keysym: int
-    place: int | None = None
+    keycode: int | None = None  # its position
     is_modified: bool = False
     is_repeat: bool = False
 
@@ -49,8 +49,8 @@ class FocusCame:
     """From now on keys go to our window."""
 
 
-def answer_of_key(keysym: int, place: int | None) -> str:
-    """Return the answer that a key gives, or BRIGHTER, "" for none; `place` is its X keycode, None if not known.
+def answer_of_key(keysym: int, keycode: int | None) -> str:
+    """Return the answer that a key gives, or BRIGHTER, "" for none; `keycode` (X) is None if not known.
 
     Latin letters and digits count by their character: a French keyboard has A in the position of q.
     """
@@ -61,7 +61,7 @@ def answer_of_key(keysym: int, place: int | None) -> str:
         return BY_CHARACTER.get(character.lower(), "")
     if (digit := unicodedata.decimal(character, None) if character else None) is not None:  # Arabic, Devanagari ...
         return BY_CHARACTER.get(str(digit), "")
-    return answer_of_character(character) if place is None else BY_PLACE.get(place, "")
+    return answer_of_character(character) if keycode is None else BY_KEYCODE.get(keycode, "")
 
 
 def answer_of_character(typed: str) -> str:

@@ -17,8 +17,11 @@ class Screen(Protocol):
     def box(self) -> tuple[int, int]:
         """Return width and height in pixels that pictures should fit into."""
 
-    def ask(self, picture: Picture, name: str, place: str, status: Callable[[], str]) -> tuple[str, float]:
-        """Show the picture; return the answer (a choice's value, u, s or q) and the seconds that it took."""
+    def ask(self, picture: Picture, name: str, position: str, status: Callable[[], str]) -> tuple[str, float]:
+        """Show the picture; return the answer (a choice's value, u, s or q) and the seconds that it took.
+
+        `position` is that of the picture in its round, like "1 of 4".
+        """
 
     def hide(self) -> None:
         """Make room for the menu."""

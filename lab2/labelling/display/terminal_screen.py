@@ -33,11 +33,11 @@ class TerminalScreen:
         below = 1 + math.ceil(STATUS_WIDTH / columns) + math.ceil(len(f"{HELP}: 1") / columns)
         return max(1, columns - 1), max(2, 2 * (lines - below))
 
-    def ask(self, picture: Picture, name: str, place: str, status: Callable[[], str]) -> tuple[str, float]:
+    def ask(self, picture: Picture, name: str, position: str, status: Callable[[], str]) -> tuple[str, float]:
         if self.draws:
             sys.stdout.write(half_blocks(picture, *self.box))
             name = ""
-        print(f"Picture {place}{name and f': {name}'}   ({status()})", flush=True)
+        print(f"Picture {position}{name and f': {name}'}   ({status()})", flush=True)
         started = time.monotonic()
         brightness = 0
         if sys.stdin.isatty():  # what was typed before the picture appeared is no answer to it

@@ -39,11 +39,11 @@ class Window:
             width, height = reply["box"]
             self._box = width, height
 
-    def ask(self, picture: Picture, name: str, place: str, status: Callable[[], str]) -> tuple[str, float]:
+    def ask(self, picture: Picture, name: str, position: str, status: Callable[[], str]) -> tuple[str, float]:
         """Show the picture, but not its name, which may give the answer away; return the answer and its seconds."""
         shown = status()
         self._process.ask(
-            {"width": picture.width, "height": picture.height, "place": place, "status": shown},
+            {"width": picture.width, "height": picture.height, "position": position, "status": shown},
             picture.pixels,
             PATIENCE_S,
         )

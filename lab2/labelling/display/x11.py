@@ -156,11 +156,11 @@ class X11Display:
     def pixel(self, x: int, y: int) -> tuple[int, int, int] | None:
         """Return blue, green, red at (x, y) of our window; None if that is not known."""
         self._xlib.XGetPixel.restype = ctypes.c_ulong
-        place = ctypes.c_int(x), ctypes.c_int(y), ctypes.c_uint(1), ctypes.c_uint(1)
+        area = ctypes.c_int(x), ctypes.c_int(y), ctypes.c_uint(1), ctypes.c_uint(1)
         image = self._call(
             "XGetImage",
             ctypes.c_ulong(self._window),
-            *place,
+            *area,
             ctypes.c_ulong(ALL_PLANES),
             Z_PIXMAP,
             restype=ctypes.c_void_p,
