@@ -1,1 +1,1 @@
-"""From a file's bytes to pixels, in a process of its own."""
+"""Decoding: from the bytes of a file to pixels, in a process of its own."""

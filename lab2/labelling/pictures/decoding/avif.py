@@ -1,4 +1,4 @@
-"""AVIF files: what their boxes say (ISO/IEC 23008-12) and OpenCV does not apply: rotation, mirroring, bits, colours."""
+"""AVIF: what OpenCV ignores in the boxes (ISO/IEC 23008-12): rotation, mirroring, bits, colours."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DERIVED_FROM_SRGB = 12, OF_SRGB  # a matrix that depends on primaries, which Ope
 
 @dataclass(frozen=True)
 class Numbers:
-    """What `nclx` says: numbers of ITU-T H.273, and whether samples use all of their range."""
+    """The numbers of ITU-T H.273 in `nclx`, and whether samples use their full range."""
 
     primaries: int
     transfer: int
@@ -106,7 +106,7 @@ def _is_grey(properties: Properties) -> bool:
 
 
 def colour_space(properties: Properties) -> ColourSpace | None:
-    """Return the colour space that `colr` tells: an ICC profile comes before numbers."""
+    """Return the colour space in `colr`: an ICC profile precedes numbers."""
     for kind, body in properties:
         if kind == b"colr" and body[:4] in (b"prof", b"rICC"):
             return colour.of_profile(body[4:])

@@ -1,6 +1,6 @@
-"""The opacity of AVIF stills as browsers take it: 16 of 255 is nothing and 235 all, whatever range the stream tells.
+"""The opacity of AVIF stills as Chromium shows it: from 16 to 235 of 255, whatever range the stream has.
 
-Chromium 156 does so with stills only, and Firefox and libavif don't; OpenCV is made to, by a bit of the stream.
+Chromium 156 does that with stills only, Firefox and libavif don't; a bit in the stream makes OpenCV do it.
 """
 
 from __future__ import annotations

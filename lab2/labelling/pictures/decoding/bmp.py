@@ -1,4 +1,4 @@
-"""BMP: colour masks of any order, pixels that run lengths skip, and headers of OS/2, all of which OpenCV mistakes."""
+"""BMP: colour masks of any order, pixels that run lengths skip, and OS/2 headers, which OpenCV gets wrong."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _read(data: bytes) -> Samples:
 
 
 def _masks(data: bytes, header: int, bits: int, compression: int) -> list[int]:
-    """Return which bits of a pixel are red, green, blue and, if there is, alpha; [] if pixels are not read so."""
+    """Return the bits of a pixel that are red, green, blue and perhaps alpha; [] if there are no masks."""
     if compression in (MASKS, MASKS_AND_ALPHA) and bits in (16, 32):
         has_alpha = header >= HEADER_WITH_ALPHA_BYTES or compression == MASKS_AND_ALPHA
         return list(struct.unpack_from("<4I" if has_alpha else "<3I", data, 54))

@@ -1,4 +1,4 @@
-"""Boxes of the ISO base media file format: AVIF, HEIC, JPEG 2000 and videos are made of them."""
+"""Boxes of the ISO base media file format, of which AVIF, HEIC, JPEG 2000 and videos consist."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 
 def meta_boxes(data: bytes) -> dict[bytes, bytes]:
-    """Return what is in the boxes of a picture's `meta` box, by kind."""
+    """Return the contents of the boxes in a picture's `meta` box, by kind."""
     return dict(boxes(dict(boxes(data)).get(b"meta", b"")[4:]))
 
 
 def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the kind of each box and what is in it."""
+    """Yield the kind and the content of each box."""
     at = 0
     while at + 8 <= len(data):
         size, kind, head = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8], 8

@@ -1,4 +1,4 @@
-"""Image files become pixels: whole, upright, in 8 bits of sRGB, on white, as large as fits into a box."""
+"""Decodes image files of all kinds: upright, in 8 bits of sRGB, on white, as large as fits into a box."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ UNKNOWN = "it is not an image that OpenCV can read"
 
 
 def decode(data: bytes, width: int, height: int) -> Pixels:
-    """Return rows of blue, green, red, as large as fits into width x height, or in its own size if those are 0.
+    """Return rows of blue, green, red that fit into width x height, or in the picture's own size if those are 0.
 
-    UnreadableImage says why there are none.
+    UnreadableImage, with the reason, if that fails.
     """
     if not data:
         raise UnreadableImage(EMPTY)
@@ -63,7 +63,7 @@ def _reader(kind: str) -> Callable[[bytes], Samples]:
 
 
 def _read_other(data: bytes) -> Samples:
-    """Read what OpenCV knows and this module does not."""
+    """Read a kind that only OpenCV knows."""
     return samples.of_array(opencv.decode(data)[0])
 
 

@@ -1,4 +1,4 @@
-"""Pictures decoded in a process of its own, since strangers' bytes can crash a decoder or make it take all memory."""
+"""The decoder, as the program sees it. It is a process, since untrusted bytes may crash it or fill the memory."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ MODULE = "lab2.labelling.pictures.decoding.decoder_process"
 OWN_SIZE = 0, 0  # the box of a picture that is not scaled
 PREVIEW_SIDE = 1280  # pixels, of the longer side
 PREVIEW_QUALITY = 80  # of a JPEG
-CHECK_BOX = 16  # pixels: what fits into it takes the least time, and all data is read for it
-PATIENCE_S = 60.0, 300.0  # for a picture; for one so large that it is decoded alone
+CHECK_BOX = 16  # pixels: takes the least time, though all data is read
+PATIENCE_S = 60.0, 300.0  # for a picture, and for one that is decoded alone
 
-_large_pictures = threading.Lock()  # one at a time in the whole program, however many decoders it has
+_large_pictures = threading.Lock()  # one at a time, however many decoders the program has
 _warned: set[str] = set()
 
 
 class Decoder:
-    """A process that decodes, one picture at a time; a new one takes over if it dies. Thread-safe."""
+    """A process that decodes one picture at a time; if it dies, a new one takes over. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -44,7 +44,7 @@ class Decoder:
         return Picture(reply["width"], reply["height"], pixels)
 
     def check(self, data: bytes) -> None:
-        """Raise UnreadableImage if `decode` would: it is the same on a small scale."""
+        """Raise UnreadableImage if `decode` would; it decodes to a small size."""
         self._ask({"width": CHECK_BOX, "height": CHECK_BOX}, data)
 
     def preview(self, data: bytes) -> bytes:
@@ -62,7 +62,7 @@ class Decoder:
         return reply, pixels
 
     def _take(self, reply: dict[str, Any]) -> None:
-        """Print the warnings of a reply; raise what it says is wrong."""
+        """Print the warnings of a reply; raise its problem."""
         for warning in reply.get("warnings", ()):
             if warning not in _warned:
                 _warned.add(warning)
@@ -78,7 +78,7 @@ class Decoder:
         except ProcessDied as death:
             died = self._process
             self._process = WorkerProcess(MODULE)
-            died.close()  # only now: if no process can be started, this one goes on saying that it died
+            died.close()  # not before: if no process can be started, this one still reports that it died
             reason = "decoding it takes too long" if isinstance(death, NoReply) else "decoding it crashes OpenCV"
             raise UnreadableImage(reason) from None
 

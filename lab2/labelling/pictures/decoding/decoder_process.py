@@ -1,4 +1,4 @@
-"""The process of a Decoder: it answers each picture with pixels, or with the reason why there are none."""
+"""The process of a decoder: it answers each picture with pixels, or the reason why there are none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main(channel: Channel) -> None:
         question, data = channel.receive()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
-            if problem or not question:  # without a question: is OpenCV there?
+            if problem or not question:  # an empty question: can OpenCV be used?
                 reply, pixels = {"problem": problem} if problem else {}, b""
             else:
                 reply, pixels = answer(question, data)

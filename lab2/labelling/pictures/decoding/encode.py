@@ -1,4 +1,4 @@
-"""A decoded picture as a file that every program reads."""
+"""Encodes a decoded picture as a file that every program reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JPEG: what the header says, decoding reduced, and whether the picture is whole."""
+"""JPEG: the header, decoding at a reduced size, and whether the picture is complete."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNSUPPORTED = {0xC3: "a lossless JPEG", 0xCB: "a lossless JPEG", JPEG_LS: "a JPE
 )
 LONGEST_SIDE = 65_500  # pixels, libjpeg's limit
 TABLES, SCAN, APP1, APP2 = 0xC4, 0xDA, 0xE1, 0xE2
-READ_AHEAD = 8  # bytes, by which the place where libjpeg stopped is not exact
+READ_AHEAD_BYTES = 8  # by which the position at which libjpeg stopped may be off
 ZEROS, WORD = bytes(16), numpy.dtype(numpy.uint64)
 PLAIN = bytes({*range(32, 127), 0, 9, 10, 13})  # what padding and trailers begin with, and entropy-coded data does not
 MOSTLY = 0.6  # of entropy-coded data 0.38 is plain
@@ -36,7 +36,7 @@ AN_EIGHTH, A_QUARTER, A_HALF = cv2.IMREAD_REDUCED_COLOR_8, cv2.IMREAD_REDUCED_CO
 
 @dataclass(slots=True)
 class JpegHeader:
-    """What comes before the picture data; `scan` is where that starts, 0 if there is none."""
+    """The header; `scan` is where the picture data starts, 0 if there is none."""
 
     width: int = 0
     height: int = 0
@@ -87,12 +87,12 @@ def read(data: bytes, width: int, height: int) -> Samples:
 
 
 def _ended(data: bytes) -> bytes:
-    """Return the file with an end marker, without which OpenCV does not read it, and viewers do."""
+    """Return the file with an end marker, which OpenCV needs and viewers don't."""
     return data if data.endswith(END) else data + END
 
 
 def _reduction(room: int) -> int:
-    """Return the flag to decode a JPEG that is `room` times as large as needed, by a half, a quarter or an eighth."""
+    """Return the flag that decodes a JPEG, `room` times as large as needed, to a half, a quarter or an eighth."""
     if room >= 8:
         return AN_EIGHTH
     if room >= 4:
@@ -101,7 +101,7 @@ def _reduction(room: int) -> int:
 
 
 def read_header(data: bytes) -> JpegHeader:
-    """Return what the segments before the first scan say."""
+    """Return the header: the segments before the first scan."""
     header = JpegHeader()
     profile: dict[int, bytes] = {}
     for marker, body, end in segments(data, 2):
@@ -131,11 +131,11 @@ def segments(data: bytes, at: int) -> Iterator[tuple[int, bytes, int]]:
 
 
 def flaw(data: bytes, header: JpegHeader, message: str) -> str:
-    """Return why the picture that libjpeg decoded with this warning is not whole; '' if it is.
+    """Return why a picture that libjpeg decoded with this warning is incomplete; '' if it is not.
 
-    libjpeg is the judge: with bytes missing or lost, the blocks that it decodes are no longer as many as the picture
-    has, so the data ends too early or something is left over. Harmless leftovers are padding and vendors' trailers.
-    `data` is the file as it is; libjpeg was given an end marker behind it.
+    If bytes are missing or damaged, libjpeg decodes more or fewer blocks than the picture has, so the data ends too
+    early or bytes are left over. Padding and vendors' trailers are harmless. `data` is the file; libjpeg got an end
+    marker after it.
     """
     if not message:
         return DAMAGED if _has_zeroed_run(data, header) else ""
@@ -155,10 +155,10 @@ def flaw(data: bytes, header: JpegHeader, message: str) -> str:
 
 
 def _is_trailer(data: bytes, start: int, end: int) -> bool:
-    """Return whether the bytes left over are of another kind than those before them: then decoding stopped rightly."""
-    if end - start <= READ_AHEAD:
+    """Return whether the bytes left over differ in kind from those before them: then decoding ended correctly."""
+    if end - start <= READ_AHEAD_BYTES:
         return True
-    before = data[max(0, start - 64 - READ_AHEAD) : start - READ_AHEAD]
+    before = data[max(0, start - 64 - READ_AHEAD_BYTES) : start - READ_AHEAD_BYTES]
     return _plain(data[start : min(end, start + 64)]) > MOSTLY > _plain(before)
 
 
@@ -167,20 +167,19 @@ def _plain(part: bytes) -> float:
 
 
 def has_zeroed_run(data: bytes) -> bool:
-    """Return whether a JPEG has a run of zeros that no encoder writes, if that can be said of its kind."""
+    """Return whether a JPEG has a run of zeros that no encoder writes, if its kind allows to tell."""
     return _has_zeroed_run(data, read_header(data))
 
 
 def _has_zeroed_run(data: bytes, header: JpegHeader) -> bool:
     """Return whether a baseline scan has a run of zeros that no encoder writes.
 
-    Zero bits are the first symbol of each table over and over. If that is "the rest of the block is empty" (0) in each
-    table of the scan, a blank area looks so; otherwise it would be one block after the other full of the same small
-    wave.
+    Zero bits repeat the first symbol of each table. If that is "the rest of the block is empty" (0) in every table of
+    the scan, it may be a blank area; otherwise it would be block after block of the same small wave.
     """
     words = numpy.frombuffer(data, WORD, len(data) // WORD.itemsize)
     if header.frame not in (BASELINE, EXTENDED) or numpy.count_nonzero(words) == len(words):
-        return False  # the quick look, which most pictures pass: ZEROS have a whole word of zeros among them
+        return False  # a quick check, which most pictures pass: ZEROS contain a whole word of zeros
     return any(
         scan.first_symbols - {0} and data.find(ZEROS, scan.start, scan.end) >= 0 for scan in _scans(data, header)
     )

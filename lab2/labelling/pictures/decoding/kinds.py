@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: pictures that are decoded, and what else people upload, with its name."""
+"""The kind of a file by its first bytes: pictures that are decoded, and names for what else people upload."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ TEXT = re.compile(
 
 
 def kind_of(data: bytes) -> str:
-    """Return the file format: a word for one that is decoded, a name for another, '' if nothing tells it."""
+    """Return the file format: a word if it is decoded, a name if it is not, '' if it is not known."""
     if data[4:8] == b"ftyp":
         return _by_brand(data)
     if data[:4] == b"RIFF":
@@ -91,7 +91,7 @@ def kind_of(data: bytes) -> str:
 
 
 def _by_brand(data: bytes) -> str:
-    """Return the kind by the major brand of a file; if that says nothing, by those that it is compatible with."""
+    """Return the kind by the major brand of a file, or else by its compatible brands."""
     size = int.from_bytes(data[:4], "big")
     brands = [data[8:12], *(data[at : at + 4] for at in range(16, min(size, 256, len(data)), 4))]
     if any(re.fullmatch(rb"avif|avis", brand) for brand in brands):

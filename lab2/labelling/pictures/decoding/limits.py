@@ -1,4 +1,4 @@
-"""How large a picture may be, and which are so large that they are decoded one at a time in the whole program."""
+"""How large pictures may be, and which are so large that the program decodes them one at a time."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ is_alone: ContextVar[bool] = ContextVar("is_alone", default=True)
 
 
 class DecodeAlone(Exception):
-    """The picture needs so much memory that no other decoder may work on such a one meanwhile."""
+    """The picture needs so much memory that only one such picture may be decoded at a time."""
 
 
 def check_size(width: int, height: int, pixel_bytes: int = 3, most: int = MAX_PIXELS) -> None:
-    """Raise UnreadableImage if a picture is too large, and DecodeAlone if it is large and others are decoded, too.
+    """Raise UnreadableImage if a picture is too large, DecodeAlone if it is large and not decoded alone.
 
-    `pixel_bytes` is how much memory a pixel takes in all while it is decoded.
+    `pixel_bytes` is the memory that decoding takes for each pixel.
     """
     if width * height > most:
         raise UnreadableImage(TOO_LARGE.format(most // 10**6))
@@ -31,6 +31,6 @@ def check_size(width: int, height: int, pixel_bytes: int = 3, most: int = MAX_PI
 
 
 def prepare_opencv() -> None:
-    """Set what OpenCV reads when it is imported."""
+    """Set the variables that OpenCV reads when it is imported."""
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MAX_PIXELS)
-    os.environ["OPENCV_LOG_LEVEL"] = "WARNING"  # libtiff's errors come by its log; `native_messages` catches it
+    os.environ["OPENCV_LOG_LEVEL"] = "WARNING"  # it logs libtiff's errors, which `native_messages` catches

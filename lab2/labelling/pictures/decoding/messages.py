@@ -1,4 +1,4 @@
-"""What native code writes to stderr, caught: libjpeg's warnings can be had in no other way through OpenCV."""
+"""Catches what native code writes to stderr: OpenCV offers no other way to libjpeg's warnings."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
-END = b"\0"  # written behind what was said, so that reading ends
+END = b"\0"  # written after the messages, so that reading ends
 
 
 @contextmanager
 def native_messages() -> Iterator[Callable[[], str]]:
-    """What native code writes to stderr meanwhile is not shown; call what this yields to get it, afterwards.
+    """Context in which stderr of native code is caught; it yields a function that returns it afterwards.
 
-    It is the only way to libjpeg's warnings: OpenCV returns a half grey picture without a word.
+    It is the only way to libjpeg's warnings: OpenCV returns a picture that is half grey without any.
     """
     reader, writer = _pipe()
     shown = os.dup(2)
@@ -34,10 +34,10 @@ def native_messages() -> Iterator[Callable[[], str]]:
 
 @lru_cache(maxsize=1)
 def _pipe() -> tuple[int, int]:
-    """Return the ends of a pipe that stays open: one for each picture costs a small one 5 % more processor time."""
+    """Return the ends of a pipe that stays open: a new one takes 5 % of the processor time of a small picture."""
     reader, writer = os.pipe()
     if sys.platform != "win32":
-        os.set_blocking(writer, False)  # a pipe that is full does not stop the decoder
+        os.set_blocking(writer, False)  # a full pipe must not stop the decoder
     return reader, writer
 
 

@@ -1,4 +1,4 @@
-"""OpenCV asked to decode: what it returns, what the libraries beneath it say, and its errors as reasons."""
+"""Decoding by OpenCV: its result, the messages of the libraries below it, and its errors as reasons."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from lab2.labelling.pictures.decoding.refusals import NO_MEMORY
 from lab2.labelling.pictures.decoding.samples import Pixels
 from lab2.labelling.pictures.picture import UnreadableImage
 
-LOSS = re.compile(  # what libtiff, and what it calls, warn of and go on after
+LOSS = re.compile(  # warnings of libtiff and the libraries that it calls, after which they continue
     "JPEGLib|Premature EO|Line length mismatch|Bad code word|Discarding|Not enough data|Decoding error"
 )
 
 
 class Undecodable(Exception):
-    """OpenCV returned no picture, and no reason."""
+    """OpenCV returned no picture and no reason."""
 
 
 def decode(data: bytes, flags: int = cv2.IMREAD_UNCHANGED) -> tuple[Pixels, str]:
-    """Return what `imdecode` returns, and what was said meanwhile; Undecodable if that is nothing."""
+    """Return what `imdecode` returns, and the messages; Undecodable if it returns nothing."""
     try:
         with native_messages() as messages:
             pixels = cv2.imdecode(numpy.frombuffer(data, numpy.uint8), flags)
@@ -43,5 +43,5 @@ def decode(data: bytes, flags: int = cv2.IMREAD_UNCHANGED) -> tuple[Pixels, str]
 
 
 def tells_loss(messages: str) -> bool:
-    """Return whether libtiff said that part of the picture is lost; OpenCV returns that part black."""
+    """Return whether libtiff reports that part of the picture is lost; OpenCV returns that part black."""
     return "TIFF_Error" in messages or bool(LOSS.search(messages))

@@ -1,4 +1,4 @@
-"""Whether OpenCV can be used at all: missing, broken, half overwritten by another package, or too old."""
+"""Whether OpenCV can be used, or is missing, broken, half overwritten by another package, or too old."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ NEEDED = ("imdecode", "imencode", "resize", "putText", "error")  # a few names; 
 
 
 def problem_of_opencv() -> str:
-    """Import OpenCV; return what is wrong with it and the cure as a sentence, '' if it can be used."""
+    """Import OpenCV; return a sentence on what is wrong with it, and the remedy, '' if it can be used."""
     try:
         import cv2
-    except Exception as error:  # one that is broken raises anything
+    except Exception as error:  # a broken one may raise anything
         sentence = NO_OPENCV.format(" ".join(str(error).split()) or type(error).__name__)
         return sentence + SYSTEM_LIBRARIES if sys.platform == "linux" and ".so" in sentence else sentence
     version = str(getattr(cv2, "__version__", ""))

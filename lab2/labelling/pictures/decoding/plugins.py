@@ -1,4 +1,4 @@
-"""HEIC, JPEG XL and some JPEG 2000, which OpenCV does not read: by Pillow and its plugins, if they are there."""
+"""HEIC, JPEG XL and some JPEG 2000, which OpenCV can't read: by Pillow and its plugins, if installed."""
 
 from __future__ import annotations
 

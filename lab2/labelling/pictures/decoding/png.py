@@ -74,7 +74,7 @@ def _decoded(data: bytes, found: dict[bytes, bytes]) -> Pixels:
 
 
 def _colour_space(found: dict[bytes, bytes]) -> ColourSpace | None:
-    """Return the colour space that the chunks before the pixels tell, the weightiest first."""
+    """Return the colour space in the chunks before the pixels, of which the most specific counts."""
     numbers = found.get(b"cICP", b"")
     if numbers[2:] == RGB_OF_FULL_RANGE and colour.are_known(numbers[0], numbers[1]):
         return colour.of_cicp(numbers[0], numbers[1])
@@ -89,7 +89,7 @@ def _colour_space(found: dict[bytes, bytes]) -> ColourSpace | None:
 
 
 def _gamma(found: dict[bytes, bytes]) -> ColourSpace | None:
-    """Return the colour space of the chunks from before there were profiles."""
+    """Return the colour space in gAMA and cHRM."""
     if b"sRGB" in found or len(gamma := found.get(b"gAMA", b"")) != 4 or not any(gamma):
         return None
     exponent = 100_000 / int.from_bytes(gamma, "big")

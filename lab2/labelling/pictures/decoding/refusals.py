@@ -1,4 +1,4 @@
-"""Why a file can't be shown, as clauses: "it is damaged: part of the picture is lost"."""
+"""Why a file can't be shown, as clauses like "it is damaged: part of the picture is lost"."""
 
 from __future__ import annotations
 

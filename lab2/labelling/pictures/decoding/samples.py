@@ -1,4 +1,4 @@
-"""What a reader hands on: samples as the file has them, and what must be known to show them."""
+"""What a reader returns: samples as in the file, and what is needed to show them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from lab2.labelling.pictures.decoding.limits import check_size
 Pixels = numpy.ndarray[Any, numpy.dtype[Any]]
 
 GROUND = 255  # white, as in a browser, behind transparent pictures
-BAND_ROWS = 256  # converted at a time, so that a large picture has no copy of itself in a wider type
+BAND_ROWS = 256  # converted at a time, so that a large picture is not copied to a wider type as a whole
 WHITES = {numpy.dtype(numpy.uint8): 255, numpy.dtype(numpy.uint16): 65535}  # of types whose largest value is white
-STRONG = 8  # a reduction in two steps, the first by a whole number, is quicker and looks the same
-DARKEST, BRIGHTEST = 0.1, 99.8  # percentiles that become black and white in a picture whose white is not known
+STRONG = 8  # from this factor on, two steps, the first by a whole number, are faster and look the same
+DARKEST, BRIGHTEST = 0.1, 99.8  # percentiles that become black and white if the white is not known
 
 
 class Alpha(Enum):
@@ -33,7 +33,7 @@ class Alpha(Enum):
 
 @dataclass(frozen=True)
 class Samples:
-    """A picture as its file has it, whole or in bands of rows from the top, so that not all is in memory at once.
+    """A picture as in its file, whole or in bands of rows from the top, which need not all be in memory.
 
     A band is height x width x channels: grey; blue, green, red; either and alpha; or cyan, magenta, yellow, black.
     """
@@ -49,7 +49,7 @@ class Samples:
 
 
 def of_array(pixels: Pixels, alpha: Alpha = Alpha.STRAIGHT, **known: Any) -> Samples:
-    """Return Samples of a picture that is in memory; with two or four channels the last is `alpha`."""
+    """Return the Samples of a picture in memory; of two or four channels the last is `alpha`."""
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
     if pixels.shape[2] not in (2, 4):
@@ -70,13 +70,13 @@ def show(samples: Samples, width: int, height: int) -> Pixels:
     factor = max(1, int(1 / scale))
     if samples.alpha is Alpha.NONE:
         pixels = _finished(_resized(_joined(samples.bands(), samples.height, factor), size), samples)
-    else:  # first made opaque: what can't be seen has a colour, too, which must not run into what can
+    else:  # made opaque first: colours of transparent pixels must not bleed into visible ones
         pixels = _resized(_joined(_opaque(samples), samples.height, factor), size)
     return _turned(pixels, samples.turn)
 
 
 def _opaque(samples: Samples) -> Iterator[Pixels]:
-    """Yield the bands of a transparent picture on white; alpha that is 0 everywhere is a channel that nobody filled."""
+    """Yield the bands of a transparent picture on white; alpha that is 0 everywhere was never filled and is ignored."""
     is_filled = any(band[:, :, -1].any() for band in samples.bands())
     for band in samples.bands():
         for row in range(0, len(band), BAND_ROWS):
@@ -176,7 +176,7 @@ def _scaled(pixels: Pixels, white: float, kind: numpy.dtype[Any]) -> Pixels:
 
 
 def _range(pixels: Pixels) -> tuple[float, float]:
-    """Return which values are to be black and white in samples that don't say so; a few outliers don't count."""
+    """Return the values for black and white in samples of unknown range; a few outliers don't count."""
     finite = pixels[numpy.isfinite(pixels)]
     if not finite.size:
         return 0.0, 1.0
@@ -188,7 +188,7 @@ def _range(pixels: Pixels) -> tuple[float, float]:
 
 
 def _turned(pixels: Pixels, turn: int) -> Pixels:
-    """Return the pixels turned as the EXIF orientation says."""
+    """Return the pixels turned by the EXIF orientation."""
     if turn >= 5:
         pixels = pixels.transpose(1, 0, 2)
     if turn in (3, 4, 7, 8):
@@ -199,7 +199,7 @@ def _turned(pixels: Pixels, turn: int) -> Pixels:
 
 
 def placed(pixels: Pixels, canvas: tuple[int, int], left: int, top: int, colours: ColourSpace | None) -> Pixels:
-    """Return a frame of 8 or 16 bits where it belongs on a white canvas (width, height), in bytes of sRGB."""
+    """Return a white canvas (width, height) in bytes of sRGB with a frame of 8 or 16 bits at (left, top)."""
     check_size(*canvas, 6)
     frame = of_array(pixels, colours=colours)
     shown = numpy.full((canvas[1], canvas[0], 3), GROUND, numpy.uint8)

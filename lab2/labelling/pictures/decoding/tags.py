@@ -1,4 +1,4 @@
-"""Directories of TIFF and BigTIFF files, and of EXIF data, which has the same form: tags and their values."""
+"""The directories of TIFF, BigTIFF and EXIF, which have the same form: tags and their values."""
 
 from __future__ import annotations
 

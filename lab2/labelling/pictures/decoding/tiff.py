@@ -1,8 +1,8 @@
-"""TIFF: libtiff unpacks strips and tiles (zlib does Deflate's); what their bytes mean, `tiff_values` says.
+"""TIFF: libtiff unpacks strips and tiles (zlib those of Deflate), `tiff_values` interprets their bytes.
 
-OpenCV shows many kinds wrongly or not at all: samples of 2, 4 or 16 bits, planes, white is zero, channels more than
-three, tiles. So it gets a directory that says "rows of grey bytes", for which it returns what libtiff unpacked. JPEG,
-fax and the rest that pack pictures rather than bytes, OpenCV reads as they are.
+OpenCV shows many kinds wrongly or not at all: samples of 2, 4 or 16 bits, planes, white as zero, more than three
+channels, tiles. So it gets a directory for "rows of grey bytes", and returns what libtiff has unpacked. JPEG, fax and
+other compressions of pictures rather than bytes are left to OpenCV.
 """
 
 from __future__ import annotations

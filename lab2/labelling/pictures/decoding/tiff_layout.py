@@ -1,4 +1,4 @@
-"""How the samples of a TIFF lie in the file, as the tags of a page say."""
+"""The layout of the samples of a TIFF, from the tags of a page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNSIGNED, SIGNED, FLOAT, UNDEFINED = 1, 2, 3, 4
 
 @dataclass(frozen=True)
 class Layout:
-    """How the samples of a page lie in the file."""
+    """The layout of the samples of a page."""
 
     page: Tags
     order: str  # of the bytes of a number, as `struct` has it
@@ -64,7 +64,7 @@ class Layout:
 
 
 def layout_of(page: Tags, order: str) -> Layout:
-    """Return the layout that the tags of a page say; UnreadableImage if they are of a kind that is not supported."""
+    """Return the layout from the tags of a page; UnreadableImage if it is not supported."""
     width, height = number(page, WIDTH, 0), number(page, HEIGHT, 0)
     bits = page.get(BITS, (1,))
     if width <= 0 or height <= 0:

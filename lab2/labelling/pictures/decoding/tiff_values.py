@@ -1,4 +1,4 @@
-"""What the bytes of a TIFF mean, once they are unpacked: numbers, and what they are of."""
+"""The meaning of the unpacked bytes of a TIFF: numbers, and then colours."""
 
 from __future__ import annotations
 

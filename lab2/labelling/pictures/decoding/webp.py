@@ -1,4 +1,4 @@
-"""WebP: the first frame of an animation on its canvas, where browsers show it; OpenCV misplaces it."""
+"""WebP: the first frame of an animation, in its position on the canvas, which OpenCV gets wrong."""
 
 from __future__ import annotations
 
