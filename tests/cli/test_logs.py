@@ -1,20 +1,16 @@
-"""What the programs say on which stream: events as text or JSON, results in a chosen form, more or less beside them."""
+"""Events as text or JSON, on which stream, and more or fewer of them."""
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import logging
-import os
 import re
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from support.client import client
-from support.world import PATIENCE, ROOT, World
+from support.world import PATIENCE, World
 
 from lab2.aws.sqs.message_queue import Outgoing
 from lab2.cli import logs
@@ -101,23 +97,6 @@ def test_an_event_that_nobody_can_read_is_an_error_as_with_print(monkeypatch: py
 # ---- the client -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("flags", [["send", "--output", "json"], ["--output=json"]])
-def test_an_answer_to_numbers_is_json(world: World, server: object, flags: list[str]) -> None:
-    code, output, errors = client(world, *flags, "3", "5.5")
-    assert (code, errors) == (0, "")
-    assert json.loads(output).items() >= {"numbers": [3, 5.5], "mean": 4.25, "max": 5.5}.items()
-
-
-def test_an_answer_to_numbers_is_csv_and_one_to_an_earlier_run_is_kept_apart(world: World) -> None:
-    code, _, errors = client(world, "--wait", "0.1", "7", "--output", "csv")
-    assert code == 1 and "Not answered yet" in errors
-    world.start("server.py")
-    code, output, errors = client(world, "3", "5.5", "--output", "csv")
-    (row,) = csv.DictReader(io.StringIO(output))
-    assert code == 0 and (row["message"], row["mean"]) == ("1", "4.25")
-    assert ["earlier", "7", "7", "7", "7", "7"] in [line.split() for line in errors.splitlines()]
-
-
 @pytest.mark.long
 def test_a_quiet_client_prints_answers_and_questions_only(world: World, server: object) -> None:
     assert client(world, "file", "-", "--quiet", "--output", "csv", typed="3 5\n")[::2] == (0, "")
@@ -129,21 +108,3 @@ def test_a_verbose_client_names_request_ids_on_stderr(world: World, server: obje
     code, output, errors = client(world, "--verbose", "3", "--output", "json")
     assert code == 0 and json.loads(output)["mean"] == 3
     assert re.search(r"sqs SendMessageBatch: HTTP 200, request id [\w-]+\n", errors)
-
-
-def test_the_traceback_of_an_unforeseen_error_is_in_the_json_log_and_in_no_file(tmp_path: Path) -> None:
-    """Of a machine that is gone only its log is left."""
-    script = (
-        "from lab2.cli import logs; from lab2.errors import internal_error; logs.set_up(form='json')\n"
-        "try: [][1]\n"
-        "except IndexError as error: print(internal_error(error))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, capture_output=True,
-        text=True, timeout=PATIENCE,
-    )  # fmt: skip
-    assert done.stdout == "internal error: IndexError: list index out of range (traceback in the log)\n"
-    event = json.loads(done.stderr)
-    assert (event["event"], event["level"]) == ("internal_error", "error")
-    assert event["traceback"].startswith("Traceback ") and "[][1]" not in event["message"]
-    assert list(tmp_path.iterdir()) == []

@@ -76,3 +76,24 @@ def test_a_closed_or_full_stream_is_a_sentence_and_no_internal_error(
         capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (code, sentence)
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["stdout", "stdout and stderr"])
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("client.py x", 2), ("server.py --version", 0), ("hotdog.py upload --help", 0), ("server.py", 2)],
+)
+def test_a_closed_pipe_is_no_error_of_ours(command: str, code: int, both: bool) -> None:
+    """1 says that the reader has gone; argparse leaves that unsaid."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    program, *arguments = command.split()
+    environment = os.environ | {"AWS_ENDPOINT_URL": "nowhere"}
+    environment.pop("PYTHONUNBUFFERED", None)
+    done = subprocess.run(
+        [sys.executable, ROOT / program, *arguments], env=environment, stdout=writer,
+        stderr=writer if both else subprocess.PIPE, text=True, timeout=PATIENCE,
+    )  # fmt: skip
+    os.close(writer)
+    assert done.returncode in (code, 1)
+    assert both or ("BrokenPipe" not in done.stderr and "Traceback" not in done.stderr)

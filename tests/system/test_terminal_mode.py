@@ -1,4 +1,4 @@
-"""Manners at a terminal: it is left as it was found, a stop and a hang-up are survived, a closed pipe is no error."""
+"""Manners at a terminal: it is left as it was found, and a stop and a hang-up are survived."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import os
 import pty
 import re
 import signal
-import subprocess
 import sys
 import termios
 from pathlib import Path
 
 import pexpect
 import pytest
-from support.client import ME, WAITING, exit_code, put_answer, typing
+from support.client import ME, exit_code, put_answer, typing
 from support.labeller import terminal
 from support.pictures import drawing, encoded
 from support.world import PATIENCE, ROOT, World, until
@@ -128,40 +127,6 @@ def test_a_listener_under_nohup_outlives_its_terminal(world: World) -> None:
 
 def ignore_hangups() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-
-def test_a_table_fits_the_terminal_after_it_was_resized(world: World, server: object) -> None:
-    with typing(world, columns=120, program=WAITING) as person:
-        person.expect("Number 1 of 10")
-        person.setwinsize(24, 50)
-        for number in range(1, 11):
-            person.sendline(f"{number}234567.25")
-            person.expect(f"Number {number + 1} of 10" if number < 10 else "mean")
-        person.expect("Another message")
-        assert max(map(len, person.before.splitlines())) <= 50
-        person.sendline("")
-        assert exit_code(person) == 0
-
-
-@pytest.mark.parametrize("both", [False, True], ids=["stdout", "stdout and stderr"])
-@pytest.mark.parametrize(
-    ("command", "code"),
-    [("client.py x", 2), ("server.py --version", 0), ("hotdog.py upload --help", 0), ("server.py", 2)],
-)
-def test_a_closed_pipe_is_no_error_of_ours(command: str, code: int, both: bool) -> None:
-    """1 says that the reader has gone; argparse leaves that unsaid."""
-    reader, writer = os.pipe()
-    os.close(reader)
-    program, *arguments = command.split()
-    environment = os.environ | {"AWS_ENDPOINT_URL": "nowhere"}
-    environment.pop("PYTHONUNBUFFERED", None)
-    done = subprocess.run(
-        [sys.executable, ROOT / program, *arguments], env=environment, stdout=writer,
-        stderr=writer if both else subprocess.PIPE, text=True, timeout=PATIENCE,
-    )  # fmt: skip
-    os.close(writer)
-    assert done.returncode in (code, 1)
-    assert both or ("BrokenPipe" not in done.stderr and "Traceback" not in done.stderr)
 
 
 def test_a_terminal_without_cursor_control_gets_plain_lines(world: World) -> None:
