@@ -38,7 +38,7 @@ class OutageReporter:
         self.rejections = 0  # items given up in a row
         self._last_failure = -math.inf
         self._recovered = -math.inf  # when the last outage ended
-        self._hopeless_since = math.inf  # when a permanent error first came
+        self._permanent_since = math.inf  # when a permanent error first came
         self._lock = threading.Lock()
 
     @property
@@ -63,9 +63,9 @@ class OutageReporter:
                 self.since = now
                 self._say(f"{self.what} fails; retrying: {describe(error)}")
             patience = _patience_s(error)
-            self._hopeless_since = min(self._hopeless_since, now) if patience < FOREVER_S else math.inf
+            self._permanent_since = min(self._permanent_since, now) if patience < FOREVER_S else math.inf
             pause = backoff(self.tries, 0.25, LONGEST_PAUSE_S, least=0.5)
-            left = FOREVER_S if patience == FOREVER_S else self._hopeless_since + patience - now
+            left = FOREVER_S if patience == FOREVER_S else self._permanent_since + patience - now
         if self.give_up and left <= 0:
             self.give_up(UserError(f"{self.what} fails: {describe(error)}"))
         return min(pause, left) if left > 0 else pause
@@ -99,7 +99,7 @@ class OutageReporter:
                     self._recovered = time.monotonic()
                     self._say(f"{self.what} works again after {self._recovered - self.since:.0f} s")
                 self.tries = self.rejections = 0
-                self._hopeless_since = math.inf
+                self._permanent_since = math.inf
 
     def _say(self, line: str) -> None:
         try:
