@@ -232,10 +232,9 @@ def _stream(number: int, mode: str, like: Any) -> Any:
 
 def share_models() -> None:
     """Let the sessions of this process and its forks share botocore's models: parsing takes a fifth of a second."""
-    import botocore.loaders
+    import botocore.session
 
-    assert "botocore.session" not in sys.modules  # it keeps the loader that it finds at its import
-    botocore.loaders.create_loader = cache(botocore.loaders.create_loader)
+    botocore.session.create_loader = cache(botocore.session.create_loader)
 
 
 if __name__ == "__main__":
