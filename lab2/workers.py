@@ -294,6 +294,7 @@ class BackgroundTask(Generic[T]):
         threading.Thread(target=self._run, args=(self.future,), daemon=True).start()
 
     def _run(self, future: Future[T]) -> None:
+        future.set_running_or_notify_cancel()  # from now on nobody can cancel it
         try:
             future.set_result(self._work())
         except BaseException as error:

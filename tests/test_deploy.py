@@ -16,7 +16,7 @@ import pytest
 from support.world import PATIENCE, ROOT
 
 from lab2 import __version__
-from lab2.stats.server.service import LAST_EFFORT
+from lab2.stats.server.pacing import LAST_EFFORT_S
 
 DEPLOY = ROOT / "deploy"
 UNIT = (DEPLOY / "lab2-server.service").read_text()
@@ -40,7 +40,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
 
 
 def test_a_stop_has_the_time_that_the_server_takes_for_it() -> None:
-    assert int(service()["TimeoutStopSec"]) > LAST_EFFORT
+    assert int(service()["TimeoutStopSec"]) > LAST_EFFORT_S
 
 
 @pytest.mark.long  # pip takes its time

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_sqs import SQSClient
 
+    from lab2.aws.sqs.event_loop import EventLoopQueue, EventLoopTransport
     from lab2.aws.sqs.transport import SqsTransport
+    from lab2.aws.sqs.wire import Wire
 
 OWN_NAMESPACE = "-an"  # the end of bucket names that only one account can have
 OLDEST_BOTO3 = (1, 36)  # as in pyproject.toml: older ones lack a setting of S3's checksums
@@ -124,13 +126,31 @@ class AwsSession:
     @once
     def sqs_transport(self) -> SqsTransport:
         """The hot SQS calls, faster than through the boto3 client."""
-        from lab2.aws.sqs.transport import SqsTransport, is_proxied
+        from lab2.aws.sqs.transport import SqsTransport
+
+        return SqsTransport(self._sqs_wire, self.credentials, self._sqs_is_direct)
+
+    @once
+    def event_loop_transport(self) -> EventLoopTransport:
+        """The hot SQS calls in an event loop."""
+        from lab2.aws.sqs.event_loop import EventLoopTransport
+
+        return EventLoopTransport(self._sqs_wire, self.credentials, self._sqs_is_direct)
+
+    @once
+    def _sqs_wire(self) -> Wire:
+        from lab2.aws.sqs.wire import Wire
 
         core = self.botocore_session
-        proxied = not self.endpoint and is_proxied(self.sqs.meta.endpoint_url)
-        direct = not proxied and os.environ.get("LAB2_TRANSPORT") != "boto3"
         ca_bundle = core.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
-        return SqsTransport(self.sqs, self.credentials, core.user_agent(), direct, ca_bundle)
+        return Wire(self.sqs, core.user_agent(), ca_bundle)
+
+    @property
+    def _sqs_is_direct(self) -> bool:
+        from lab2.aws.sqs.transport import is_proxied
+
+        proxied = not self.endpoint and is_proxied(self.sqs.meta.endpoint_url)
+        return not proxied and os.environ.get("LAB2_TRANSPORT") != "boto3"
 
     @once
     def s3(self) -> S3Client:
@@ -187,6 +207,11 @@ class AwsSession:
 
     def queue_at(self, url: str) -> Queue:
         return Queue(self.sqs_transport, url)
+
+    def event_loop_queue(self, url: str) -> EventLoopQueue:
+        from lab2.aws.sqs.event_loop import EventLoopQueue
+
+        return EventLoopQueue(self.event_loop_transport, url)
 
     def queue_url(self, name: str) -> str:
         """Return the URL of the queue; UserError if it is missing or we may not use it."""

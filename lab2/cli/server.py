@@ -22,8 +22,9 @@ from lab2.stats.server.log import verify as log_verify
 from lab2.stats.server.log.output import print_log
 from lab2.stats.server.log.reader import check_day, day_of, follow_log, read_log
 from lab2.stats.server.monitor.status import Status
+from lab2.stats.server.pacing import MAX_POLLERS
 from lab2.stats.server.redrive import redrive
-from lab2.stats.server.service import MAX_POLLERS, Server
+from lab2.stats.server.service import Server
 from lab2.system import signals
 from lab2.system.streams import flush_each_line
 from lab2.terminal import counted, printable

@@ -16,7 +16,7 @@ from lab2.aws.timing import (
     READ_TIMEOUT_S,
     REQUEST_VISIBILITY_S,
 )
-from lab2.stats.server.service import MAX_HELD
+from lab2.stats.server.pacing import MAX_HELD
 
 QUEUES = {"lab2": REQUEST_VISIBILITY_S, "lab2_1": ANSWER_VISIBILITY_S, "lab2_dead": DEAD_LETTER_VISIBILITY_S}
 

@@ -293,8 +293,8 @@ QUICK_END = (
     "tests/support/with_setting.py",
     "server.py",
     ",".join(
-        f"lab2.stats.server.service:{name}={seconds}"
-        for name, seconds in {"LAST_POLL": 1, "LAST_WORK": 2, "LAST_EFFORT": 3}.items()
+        f"lab2.stats.server.pacing:{name}={seconds}"
+        for name, seconds in {"LAST_POLL_S": 1, "LAST_WORK_S": 2, "LAST_EFFORT_S": 3}.items()
     ),
 )
 HANGS = Fault(before=threading.Event().wait)

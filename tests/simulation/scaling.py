@@ -27,7 +27,7 @@ from lab2.stats.server.log import request_log, segments
 from lab2.stats.server.log.request_log import RequestLog
 from lab2.stats.server.log.row import Closing, LoggedRow, LogRow, decode_line
 from lab2.stats.server.log.segments import Segment
-from lab2.stats.server.service import MAX_HELD
+from lab2.stats.server.pacing import MAX_HELD
 
 NOON = 1_795_521_600.0
 CALL = 0.1  # seconds, of which FLOOR always and the rest by chance

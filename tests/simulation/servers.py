@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,10 +23,12 @@ from simulation.fakes import S3, SQS, Bucket, Queues
 from simulation.schedule import SKEW, World
 
 from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
-from lab2.aws.sqs.message_queue import Queue
+from lab2.aws.sqs.message_queue import Message, Outgoing, Queue
 from lab2.stats.server.log.row import is_closing
 from lab2.stats.server.log.window import WINDOW_S
 from lab2.stats.server.service import Server
+
+T = TypeVar("T")
 
 SEALED_BYTES = 500  # instead of 16 KiB
 PAGE_KEYS, PROBE_KEYS, STEP = 4, 2, 3  # instead of 1,000, 10 and 8
@@ -55,13 +57,12 @@ class Requests:
         s3, sqs = S3(self.world, self.bucket, faults), SQS(self.world, self.queues, faults)
         aws: Any = SimpleNamespace(
             s3=s3, sqs=sqs, bucket="bucket", store_is_aws=True, check_bucket=lambda _: None, queue_url=str,
-            queue=lambda name: Queue(sqs, name), queue_at=lambda url: Queue(sqs, url),
+            queue_at=lambda url: Queue(sqs, url), event_loop_queue=lambda url: AtOnce(Queue(sqs, url)),
         )  # fmt: skip
         while True:
             with suppress(ClientError, BotoCoreError):
                 server = Server(aws, self.clock)
                 break
-        server.stopping.wait = self.world.step  # type: ignore[method-assign, assignment]
         return server
 
     def run(self) -> list[str]:
@@ -104,7 +105,7 @@ class Requests:
             if not rounds:
                 self.world.now += 61.0
             with suppress(ClientError, BotoCoreError):
-                server._receive(False)
+                finish(server._receive(False))
             for worker in workers:
                 worker.turn(self.chance.random() < 0.9)
         for worker in workers * 3:
@@ -175,10 +176,46 @@ class Requests:
         return found
 
 
-class Waiting:
-    """A BatchWorker's place: items wait until the schedule gives it a turn; what fails is tried again."""
+def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of a coroutine that never waits for its event loop: each call here gives way by itself."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    raise AssertionError("it waits")
 
-    def __init__(self, _: object, work: Callable[[list[Any]], Any], size: int, **__: object) -> None:
+
+class AtOnce:
+    """An EventLoopQueue's place: the calls of a queue, as coroutines."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+
+    async def receive(self, wait: int, visibility: int) -> list[Message]:
+        return self.queue.receive(wait, visibility)
+
+    async def send(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
+        return self.queue.send(messages)
+
+    async def delete(self, messages: Sequence[Message]) -> list[Message]:
+        return self.queue.delete(messages)
+
+
+async def at_once(work: Callable[[], T]) -> T:
+    return work()
+
+
+async def step(*_: object) -> bool:
+    current[0].world.step()
+    return False
+
+
+class Waiting:
+    """A Stage's place: items wait until the schedule gives it a turn; what fails is tried again."""
+
+    def __init__(
+        self, _: object, work: Callable[[list[Any]], Coroutine[Any, Any, Any]], *__: object, size: int, **___: object
+    ) -> None:
         self.work, self.size, self.items = work, size, []  # type: ignore[var-annotated]
         self.outages = SimpleNamespace(tries=0)
 
@@ -191,15 +228,8 @@ class Waiting:
         batch, self.items = self.items[: self.size], self.items[self.size :]
         again = batch
         with suppress(ClientError, BotoCoreError):
-            again = self.work(batch) or []
+            again = finish(self.work(batch))
         self.items = [*again, *self.items]
-
-
-class Poller:
-    """A Poller's place: the schedule says when to receive."""
-
-    def __init__(self, *_: object, **__: object) -> None:
-        self.shallow = SimpleNamespace(wait=current[0].world.step)
 
 
 class InTurn:
@@ -246,12 +276,13 @@ def simulated() -> Iterator[None]:
             "lab2.stats.server.log.segments.PROBE_KEYS": PROBE_KEYS,
             "lab2.stats.server.log.segments.STEP": STEP,
             "lab2.stats.server.log.segments.ThreadPoolExecutor": InTurn,
-            "lab2.stats.server.service.BatchWorker": Waiting,
-            "lab2.stats.server.stages.BatchWorker": Waiting,
+            "lab2.stats.server.service.Stage": Waiting,
+            "lab2.stats.server.service._wait": step,
+            "lab2.stats.server.stages.Stage": Waiting,
+            "lab2.stats.server.stages.in_thread": at_once,
             "lab2.stats.server.stages.datetime": Clock,
         }.items():
             patches.enter_context(patch(target, value))
-        patches.enter_context(patch("lab2.stats.server.service.Poller", Poller))
         yield
 
 

@@ -118,9 +118,9 @@ def taken_as_its_own(self: OutboxFile) -> tuple[list[Label], bool]:
     return [label for label, _ in found], any(sender != self._sender for _, sender in found)
 
 
-def deleted_too_early(self: Stages, requests: Any, write: Callable[[Stages, Any], None] = Stages._write) -> None:
+async def deleted_too_early(self: Stages, requests: Any, write: Any = Stages._write) -> Any:
     self.done(requests)
-    write(self, requests)
+    return await write(self, requests)
 
 
 def learn_rows_only(self: Any, body: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -80,14 +80,7 @@ class Queue:
         Nobody else sees them for `visibility` seconds (None: as the queue is set). A message that the reply holds
         twice, which at-least-once delivery allows, is returned once, with its last receipt.
         """
-        visible: Any = {} if visibility is None else {"VisibilityTimeout": visibility}
-        reply = self.sqs.receive_message(
-            QueueUrl=self.url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=wait, MessageAttributeNames=["All"],
-            AttributeNames=_SYSTEM_ATTRIBUTES,  # the former name of the next one, the only one that some servers know
-            MessageSystemAttributeNames=_SYSTEM_ATTRIBUTES, **visible,
-        )  # fmt: skip
-        now = time.time()
-        return list({entry["MessageId"]: _message(entry, now) for entry in reply.get("Messages") or ()}.values())
+        return received(self.sqs.receive_message(**receive_fields(self.url, wait, visibility)))
 
     def send(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
         """Send up to ten messages; return those that SQS did not take."""
@@ -97,59 +90,46 @@ class Queue:
         """Send up to ten messages; return what SQS says of each that it did not take, None for the others."""
         if not messages:
             return []
-        entries: Any = [{"Id": str(position)} | _sent_fields(message) for position, message in enumerate(messages)]
         try:
-            reply = self.sqs.send_message_batch(QueueUrl=self.url, Entries=entries)
+            reply: Any = self.sqs.send_message_batch(**send_fields(self.url, messages))
         except ClientError as error:
-            if not (is_refused_input(error) and was_refused(error)):
+            if not may_be_one_entry(error):
                 raise
-            if len(messages) > 1:  # perhaps one entry is at fault
+            if len(messages) > 1:
                 return [refusal for message in messages for refusal in self.try_send([message])]
             return [Refusal(error_code(error), str(error.response["Error"].get("Message", "")), True)]
-        refusals: list[Refusal | None] = [Refusal("", "", False)] * len(messages)
-        for entry in reply.get("Failed") or ():
-            said = Refusal(entry.get("Code", ""), entry.get("Message", ""), bool(entry.get("SenderFault")))
-            refusals[int(entry["Id"])] = said
-        for taken in reply.get("Successful") or ():
-            refusals[int(taken["Id"])] = None
-        return refusals
+        return refusals(messages, reply)
 
     def delete(self, messages: Sequence[Message]) -> list[Message]:
         """Delete up to ten messages; return those to try again. One whose receipt is invalid is gone or came back."""
-        return self._in_batch(self.sqs.delete_message_batch, messages, _receipt, is_ours=False)
-
-    def change_visibility(self, messages: Sequence[Message], seconds: int) -> list[Message]:
-        """Hide up to ten messages from everybody for `seconds` from now (0: release them); return those not hidden."""
-
-        def fields(message: Message) -> dict[str, Any]:
-            return _receipt(message) | {"VisibilityTimeout": seconds}
-
-        return self._in_batch(self.sqs.change_message_visibility_batch, messages, fields)
-
-    def _in_batch(
-        self, operation: Any, items: Sequence[T], fields: Callable[[T], dict[str, Any]], is_ours: bool = True
-    ) -> list[T]:
-        """Carry out an operation on up to ten items; return those that SQS did not confirm.
-
-        Each receipt is named once. What SQS refuses for good is settled if the messages need not be ours any more.
-        """
-        unique = {item.receipt if isinstance(item, Message) else position: item for position, item in enumerate(items)}
-        batch = list(unique.values())
+        batch = each_receipt_once(messages)
         if not batch:
             return []
-        entries = [{"Id": str(position)} | fields(item) for position, item in enumerate(batch)]
         try:
-            reply = operation(QueueUrl=self.url, Entries=entries)
+            reply: Any = self.sqs.delete_message_batch(**delete_fields(self.url, batch))
         except Exception as error:
             if not is_refused_input(error):
                 raise
             if len(batch) > 1:  # perhaps one entry is at fault
-                return [left for item in batch for left in self._in_batch(operation, [item], fields, is_ours)]
-            return batch if is_ours or error_code(error) not in INVALID_RECEIPT_CODES else []
-        done = {int(entry["Id"]) for entry in reply.get("Successful") or ()}
-        if not is_ours:
-            done |= {int(entry["Id"]) for entry in reply.get("Failed") or () if entry.get("SenderFault")}
-        return [item for position, item in enumerate(batch) if position not in done]
+                return [left for message in batch for left in self.delete([message])]
+            return [] if error_code(error) in INVALID_RECEIPT_CODES else batch
+        return not_deleted(batch, reply)
+
+    def change_visibility(self, messages: Sequence[Message], seconds: int) -> list[Message]:
+        """Hide up to ten messages from everybody for `seconds` from now (0: release them); return those not hidden."""
+        batch = each_receipt_once(messages)
+        if not batch:
+            return []
+        entries: Any = [entry | {"VisibilityTimeout": seconds} for entry in _receipts(batch)]
+        try:
+            reply: Any = self.sqs.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)
+        except Exception as error:
+            if not is_refused_input(error):
+                raise
+            if len(batch) > 1:  # perhaps one entry is at fault
+                return [left for message in batch for left in self.change_visibility([message], seconds)]
+            return batch
+        return _unconfirmed(batch, reply)
 
 
 def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
@@ -159,14 +139,78 @@ def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
         yield batch
 
 
-def _sent_fields(message: Outgoing) -> dict[str, Any]:
+# ---- What calls are made of, and what their replies say; here for callers with threads and without ------------
+
+
+def receive_fields(url: str, wait: int, visibility: int | None) -> dict[str, Any]:
+    """Return the fields of ReceiveMessage."""
+    visible = {} if visibility is None else {"VisibilityTimeout": visibility}
+    return {
+        "QueueUrl": url,
+        "MaxNumberOfMessages": BATCH,
+        "WaitTimeSeconds": wait,
+        "MessageAttributeNames": ["All"],
+        "AttributeNames": _SYSTEM_ATTRIBUTES,  # the former name of the next one, the only one that some servers know
+        "MessageSystemAttributeNames": _SYSTEM_ATTRIBUTES,
+        **visible,
+    }
+
+
+def received(reply: Mapping[str, Any]) -> list[Message]:
+    """Return the messages in a reply of ReceiveMessage, each once."""
+    now = time.time()
+    return list({entry["MessageId"]: _message(entry, now) for entry in reply.get("Messages") or ()}.values())
+
+
+def send_fields(url: str, messages: Sequence[Outgoing]) -> dict[str, Any]:
+    """Return the fields of SendMessageBatch."""
+    return {"QueueUrl": url, "Entries": [_sent_entry(position, message) for position, message in enumerate(messages)]}
+
+
+def refusals(messages: Sequence[Outgoing], reply: Mapping[str, Any]) -> list[Refusal | None]:
+    """Return what a reply of SendMessageBatch says of each message that SQS did not take, None for the others."""
+    found: list[Refusal | None] = [Refusal("", "", False)] * len(messages)
+    for entry in reply.get("Failed") or ():
+        said = Refusal(entry.get("Code", ""), entry.get("Message", ""), bool(entry.get("SenderFault")))
+        found[int(entry["Id"])] = said
+    for taken in reply.get("Successful") or ():
+        found[int(taken["Id"])] = None
+    return found
+
+
+def may_be_one_entry(error: BaseException) -> bool:
+    """Return whether a batch was surely not sent, perhaps because of one entry: the others go alone."""
+    return is_refused_input(error) and was_refused(error)
+
+
+def delete_fields(url: str, batch: Sequence[Message]) -> dict[str, Any]:
+    """Return the fields of DeleteMessageBatch."""
+    return {"QueueUrl": url, "Entries": _receipts(batch)}
+
+
+def not_deleted(batch: Sequence[Message], reply: Mapping[str, Any]) -> list[Message]:
+    """Return the messages to try again, by a reply of DeleteMessageBatch: what SQS refuses for good is settled."""
+    settled = {int(entry["Id"]) for entry in reply.get("Failed") or () if entry.get("SenderFault")}
+    return _unconfirmed(batch, reply, settled)
+
+
+def each_receipt_once(messages: Sequence[Message]) -> list[Message]:
+    return list({message.receipt: message for message in messages}.values())
+
+
+def _unconfirmed(batch: Sequence[Message], reply: Mapping[str, Any], settled: Set[int] = frozenset()) -> list[Message]:
+    done = settled | {int(entry["Id"]) for entry in reply.get("Successful") or ()}
+    return [message for position, message in enumerate(batch) if position not in done]
+
+
+def _sent_entry(position: int, message: Outgoing) -> dict[str, Any]:
     attributes = {name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()}
-    group = {"MessageGroupId": message.group} if message.group else {}
-    return {"MessageBody": message.body, "MessageAttributes": attributes} | group
+    entry = {"Id": str(position), "MessageBody": message.body, "MessageAttributes": attributes}
+    return entry | {"MessageGroupId": message.group} if message.group else entry
 
 
-def _receipt(message: Message) -> dict[str, Any]:
-    return {"ReceiptHandle": message.receipt}
+def _receipts(batch: Sequence[Message]) -> list[dict[str, Any]]:
+    return [{"Id": str(position), "ReceiptHandle": message.receipt} for position, message in enumerate(batch)]
 
 
 def _message(entry: MessageTypeDef, now: float) -> Message:

@@ -11,6 +11,18 @@ from lab2.aws.sqs.message_queue import BATCH
 from lab2.workers import FailureReporter
 
 
+class QuickReceives:
+    """Tells receives that find their messages at once from those that wait for them, by how long each takes."""
+
+    def __init__(self) -> None:
+        self._quickest_s = 0.1  # of a receive that does not wait, roughly: two round trips to begin with
+
+    def note(self, took_s: float) -> bool:
+        """Note a receive; return whether it did not wait."""
+        self._quickest_s = min(took_s, 1.02 * self._quickest_s)  # which follows a network that gets slower
+        return took_s <= 2 * self._quickest_s
+
+
 class Poller:
     """Threads that call `receive` until stopped. `receive(patient)` returns how many messages came.
 
@@ -35,7 +47,7 @@ class Poller:
         self.max_threads, self.pause, self.few = max_threads, pause, few
         self._threads: set[threading.Thread] = set()
         self.shallow = threading.Event()
-        self._quickest = 0.1  # seconds of a receive that does not wait, roughly: two round trips to begin with
+        self._quick_receives = QuickReceives()
         self._stopped = threading.Event()
         self._lock = threading.Lock()
 
@@ -80,7 +92,8 @@ class Poller:
                     self._stopped.wait(self.outages.record_failure(error, started))
                     continue
                 self.outages.record_success(started)
-                was_deep, deep = deep, count == BATCH or (count > 0 and self._was_quick(time.monotonic() - started))
+                was_deep = deep
+                deep = count == BATCH or (count > 0 and self._quick_receives.note(time.monotonic() - started))
                 if deep:
                     self.shallow.clear()
                 else:
@@ -94,8 +107,3 @@ class Poller:
         finally:
             with self._lock:
                 self._threads.discard(threading.current_thread())
-
-    def _was_quick(self, took: float) -> bool:
-        """Tell whether a receive that `took` so many seconds found its messages without waiting for them."""
-        self._quickest = min(took, 1.02 * self._quickest)  # which follows a network that gets slower
-        return took <= 2 * self._quickest

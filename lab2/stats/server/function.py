@@ -3,14 +3,15 @@
 A function's process serves one batch at a time. Between two it may be frozen for as long as AWS likes, or ended: what
 it knows of the log is only ever a start for the next conditional write. What is not answered in time is delivered
 again, and what was logged of it then gets the logged answer. Work that is merely slow, as reading a long log at the
-start is, goes on with the next batch.
+start is, goes on with the next batch: the event loop stands still between two.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX
 from lab2.aws.session import AwsSession
@@ -29,53 +30,66 @@ class Function:
         self.aws = aws
         self.answers = aws.queue_url(ANSWER_QUEUE)
         aws.check_bucket(LOG_PREFIX)
+        self._loop = asyncio.new_event_loop()
         self._stages: Stages | None = None
         self._waiting: set[str] = set()  # receipts of the messages in hand ...
         self._set_aside: set[str] = set()  # ... and of those that can't be handled
         self._failure: UserError | None = None  # why none can
-        self._change = threading.Condition()
+        self._settled = asyncio.Event()  # nothing is in hand, or none can be handled
 
     def handle(self, messages: Sequence[Message], patience_s: float) -> list[Message]:
         """Log and answer these messages; return those that come back, as they were not answered within `patience_s`."""
-        with self._change:
-            self._waiting = {message.receipt for message in messages}
-            self._set_aside = set()
-            self._failure = None
+        return self._loop.run_until_complete(self._handle(messages, patience_s))
+
+    def close(self) -> None:
+        """End what is under way; a function of AWS Lambda is not asked to."""
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
+
+    async def _handle(self, messages: Sequence[Message], patience_s: float) -> list[Message]:
+        self._waiting = {message.receipt for message in messages}
+        self._set_aside = set()
+        self._failure = None
+        self._settled.clear()
         self._stages = stages = self._stages or Stages(
             self.aws, self.answers, self._answered, self._let_go, self._give_up, _go_on
         )
         stages.put(messages)
-        with self._change:
-            self._change.wait_for(lambda: not self._waiting or self._failure, patience_s)
-            late, failure = self._waiting, self._failure
-            left = late | self._set_aside
-            self._waiting = set()
-        if late and (failure or stages.failing):  # what waits would be more with every batch
+        self._look()
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._settled.wait(), patience_s)
+        late = self._waiting
+        left = late | self._set_aside
+        self._waiting = set()
+        if late and (self._failure or stages.failing):  # what waits would be more with every batch
             stages.close()
             self._stages = None
         if late:
-            reason = str(failure) if failure else f"not answered within {patience_s:.0f} s"
+            reason = str(self._failure) if self._failure else f"not answered within {patience_s:.0f} s"
             sentence = f"{counted(len(late), 'request')} will be delivered again: {reason}"
             log_event("not_answered", sentence, logging.ERROR, requests=len(late))
         return [message for message in messages if message.receipt in left]
 
     def _answered(self, requests: Sequence[Request]) -> None:
-        with self._change:
-            self._waiting.difference_update(request.message.receipt for request in requests)
-            self._change.notify_all()
+        self._waiting.difference_update(request.message.receipt for request in requests)
+        self._look()
 
     def _let_go(self, message: Message) -> None:
-        with self._change:
-            if message.receipt in self._waiting:
-                self._waiting.remove(message.receipt)
-                self._set_aside.add(message.receipt)
-            self._change.notify_all()
+        if message.receipt in self._waiting:
+            self._waiting.remove(message.receipt)
+            self._set_aside.add(message.receipt)
+        self._look()
 
     def _give_up(self, reason: UserError) -> None:
-        with self._change:
-            self._failure = reason
-            self._change.notify_all()
+        self._failure = reason
+        self._look()
+
+    def _look(self) -> None:
+        if not self._waiting or self._failure:
+            self._settled.set()
 
 
-def _go_on(log: RequestLog, rows: int) -> None:
+async def _go_on(log: RequestLog, rows: int) -> None:
     """Don't wait after a write: a function is paid by the second, and its batches are gathered already."""

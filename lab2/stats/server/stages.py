@@ -5,18 +5,20 @@ Who receives the requests also deletes them, once they are handed to `done`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 
 from lab2.aws.failures import MISSING_QUEUE_CODES, error_code
 from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE
 from lab2.aws.retry import OutageReporter, is_outage, is_passing
 from lab2.aws.session import AwsSession
+from lab2.aws.sqs.event_loop import EventLoopQueue, in_thread
 from lab2.aws.sqs.message_queue import BATCH, Message, Outgoing
 from lab2.errors import UserError, internal_error
 from lab2.events import log_event, log_outage
@@ -25,8 +27,8 @@ from lab2.stats.server.log.index import NoRoom
 from lab2.stats.server.log.request_log import RequestLog
 from lab2.stats.server.log.row import LogRow, encode_row
 from lab2.stats.server.log.window import first_logged, first_sent
+from lab2.stats.server.stage import Stage
 from lab2.terminal import counted, printable
-from lab2.workers import BatchWorker
 
 MAX_WRITTEN = 4_000  # requests in one write to the log
 MAX_RECEIVES = 5  # of a request, as aws.yaml has it
@@ -56,7 +58,7 @@ class Request:
 
 
 class Stages:
-    """Two workers that every request goes through: log, answer.
+    """Two stages that every request goes through in an event loop: log, answer.
 
     `done` is given requests that are answered, `let_go` a message that can't be handled, and `give_up` why none can.
     `after_write` is called with the log and the number of rows just written, and may wait before the next.
@@ -69,7 +71,7 @@ class Stages:
         done: Callable[[Sequence[Request]], None],
         let_go: Callable[[Message], None],
         give_up: Callable[[UserError], None],
-        after_write: Callable[[RequestLog, int], None],
+        after_write: Callable[[RequestLog, int], Awaitable[None]],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.aws = aws
@@ -81,15 +83,17 @@ class Stages:
         self.answered = 0
         self.hurried = False  # nobody waits for a private queue to appear
         self.request_log: RequestLog | None = None  # opened with the first requests, and again after a bug
-        self._counting = threading.Lock()  # for several threads answer
-        self.log = BatchWorker(
-            OutageReporter("Logging", log_outage, give_up), self._write, size=MAX_WRITTEN, unit=BATCH,
-            reject=self.reject,
-        )  # fmt: skip
-        self.answer = BatchWorker(
-            OutageReporter("Answering", log_outage, give_up), self._send, size=BATCH, threads=16,
-            key=lambda request: request.reply_to, reject=self.reject,
-        )  # fmt: skip
+        self.log = Stage(
+            OutageReporter("Logging", log_outage, give_up), self._write, self.reject, size=MAX_WRITTEN, unit=BATCH
+        )
+        self.answer = Stage(
+            OutageReporter("Answering", log_outage, give_up),
+            self._send,
+            self.reject,
+            size=BATCH,
+            tasks=16,
+            key=lambda request: request.reply_to,
+        )
 
     @property
     def failing(self) -> bool:
@@ -131,28 +135,35 @@ class Stages:
         message = message._replace(body="", attributes={})  # a megabyte of somebody's is not kept
         return Request(message, id, client, reply_to, since, row, answer)
 
-    def _write(self, requests: list[Request]) -> None:
+    async def _write(self, requests: list[Request]) -> list[Request]:
         """Log the requests; what was logged at an earlier delivery gets the answer that was logged."""
+        rows = [request.row for request in requests]
+        since = min(request.since for request in requests)
+        log, answers = await in_thread(partial(self._append, rows, since))
+        for request, answer in zip(requests, answers, strict=True):
+            request.answer = answer
+        self.answer.put(requests)
+        await self.after_write(log, len(requests))
+        return []
+
+    def _append(self, rows: list[LogRow], since: float) -> tuple[RequestLog, list[str]]:
+        """Log rows, in one thread at a time; return the log, and the answer that it has for each."""
         self.request_log = log = self.request_log or self._open_log()
         try:
-            answers = log.append([request.row for request in requests], min(request.since for request in requests))
+            return log, log.append(rows, since)
         except BaseException as error:
             if isinstance(error, NoRoom) or not is_outage(error):  # what it knows may be half the truth
                 self.request_log = None
             raise
-        for request, answer in zip(requests, answers, strict=True):
-            request.answer = answer
-        self.answer.put(requests)
-        self.after_write(log, len(requests))
 
     def _open_log(self) -> RequestLog:
         return RequestLog(self.aws.s3, self.aws.bucket, self.clock, in_parts=self.aws.store_is_aws)
 
-    def _send(self, requests: list[Request]) -> list[Request]:
+    async def _send(self, requests: list[Request]) -> list[Request]:
         to = requests[0].reply_to
         failed = answers = [request.outgoing for request in requests]
         try:
-            failed = self.aws.queue_at(to).send(answers)
+            failed = await self._queue(to).send(answers)
         except Exception as error:
             if to == self.answers or not error_code(error) or is_passing(error):
                 raise
@@ -165,16 +176,18 @@ class Stages:
                 sentence = f"{queue} does not exist; sent to {ANSWER_QUEUE} instead: {counted(len(requests), 'answer')}"
                 log_event("private_queue_missing", sentence, queue=queue, answers=len(requests))
         again = [request for request, answer in zip(requests, answers, strict=True) if answer in failed]
-        if to != self.answers:  # it may be set up to take nothing: no thread waits for it
+        if to != self.answers:  # it may be set up to take nothing: no task waits for it
             for request in again:
                 request.refused += 1
                 if request.refused >= MAX_REFUSED:  # the client has gone; its next run looks here
                     request.reply_to = self.answers
             self.answer.put(again)
-        with self._counting:
-            self.answered += len(requests) - len(again)
+        self.answered += len(requests) - len(again)
         self.done([request for request in requests if request not in again])
         return again if to == self.answers else []
+
+    def _queue(self, url: str) -> EventLoopQueue:
+        return self.aws.event_loop_queue(url)
 
     def _may_appear(self, requests: list[Request]) -> bool:
         """Return whether a missing private queue may be so new that SQS does not know it; then it is tried again."""
@@ -183,9 +196,7 @@ class Stages:
             request.missing_since = request.missing_since or now
         if self.hurried or now - min(request.missing_since for request in requests) > APPEARS_WITHIN:
             return False
-        retry = threading.Timer(APPEARS_WITHIN / 10, self.answer.put, [requests])  # no thread of the worker waits
-        retry.daemon = True
-        retry.start()
+        asyncio.get_running_loop().call_later(APPEARS_WITHIN / 10, self.answer.put, requests)  # no task waits
         return True
 
     def _fail(self, message: Message, id: str, error: BaseException) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from lab2.aws.sqs.message_queue import Outgoing, batches
 from lab2.stats.protocol import answer_request, encode_answer, encode_request, new_id
 from lab2.stats.server.log.request_log import RequestLog
 from lab2.stats.server.log.row import encode_row
-from lab2.stats.server.pacing import GATHER, Arrivals
+from lab2.stats.server.pacing import GATHER_S, Arrivals
 from lab2.stats.server.service import Server
 
 MONTH = 30 * 86_400  # seconds
@@ -77,24 +78,31 @@ def test_fifty_requests_a_second_by_ones_to_fours_are_logged_answered_and_delete
     proxied: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The exact counts: a receive for each one to four requests, and for ten of them a write, an answer, a delete."""
-    count, now, receives = 200, 0.0, 0
-    monkeypatch.setattr("lab2.stats.server.pacing.GATHER", 3_600.0)  # the time in which they come is made up
+    count, now = 200, 0.0
+    monkeypatch.setattr("lab2.stats.server.pacing.GATHER_S", 3_600.0)  # the time in which they come is made up
     proxy.habits.names.add("short-receives")
     ask(proxied, count)
     server = Server(proxied.aws)
     server._arrivals = Arrivals(lambda: now)
-    server._delete.linger = 3_600.0
+    server._delete.linger_s = 3_600.0
     proxy.calls.clear()
-    while server.received < count:
-        now += server._receive(patient=False) / 50
-        receives += 1
-    until(lambda: proxy.calls["DeleteMessageBatch"] == count / 10)
-    assert proxy.calls["SendMessageBatch"] == count / 10
+
+    async def serve() -> int:
+        nonlocal now
+        receives = 0
+        while server.received < count:
+            now += await server._receive(patient=False) / 50
+            receives += 1
+        while proxy.calls["DeleteMessageBatch"] < count / 10:
+            await asyncio.sleep(0.01)
+        return receives
+
+    receives = asyncio.run(asyncio.wait_for(serve(), PATIENCE))
+    assert proxy.calls["SendMessageBatch"] == proxy.calls["DeleteMessageBatch"] == count / 10
     assert proxy.calls["ReceiveMessage"] == receives and 0.3 * count < receives < 0.5 * count
     assert 1 <= proxy.calls["PutObject"] <= count / 10
     others = proxy.calls.keys() - {"DeleteMessageBatch", "SendMessageBatch", "ReceiveMessage", "PutObject"}
     assert others <= {"ListObjectsV2"} and proxy.calls["ListObjectsV2"] <= 3
-    server._finish()
 
 
 def test_one_request_a_second_waits_for_no_others() -> None:
@@ -106,7 +114,7 @@ def test_one_request_a_second_waits_for_no_others() -> None:
     for _ in range(250):  # five seconds
         now += 0.02
         wait = arrivals.note(1)
-    assert 40 < arrivals.rate < 60 and wait == GATHER
+    assert 40 < arrivals.rate < 60 and wait == GATHER_S
     now += 4.0  # an empty long poll
     assert arrivals.note(0) == 0.0
 

@@ -38,13 +38,16 @@ class Heartbeat:
         before, self._last = self._last, self._stamp()
         self._today = count + (self._today if before[:10] == self._last[:10] else 0)
 
-    def fields(self) -> dict[str, Any]:
-        """Return the state since the last call; None where AWS did not tell."""
+    def depths(self) -> tuple[Depth | None, Depth | None]:
+        """Return how many requests and dead letters there are; None where AWS does not tell."""
+        return self._depth(REQUEST_QUEUE), self._depth(DEAD_LETTER_QUEUE)
+
+    def fields(self, work: Depth | None, dead: Depth | None) -> dict[str, Any]:
+        """Return the state since the last call, with these depths of the queues; None for what is not known."""
         now = self.clock()
         minutes = max(now - self._since, 1e-3) / 60
         requests, oldest = self._requests, self._oldest
         self._since, self._requests, self._oldest = now, 0, 0.0
-        work, dead = self._depth(REQUEST_QUEUE), self._depth(DEAD_LETTER_QUEUE)
         return {
             "waiting": work and work.waiting,
             "in_flight": work and work.in_flight,

@@ -11,7 +11,7 @@ from support.world import World
 
 from lab2 import __version__
 from lab2.aws.sqs.message_queue import Outgoing
-from lab2.stats.server import service
+from lab2.stats.server import pacing, service
 from lab2.stats.server.monitor.heartbeat import Heartbeat, as_text
 from lab2.stats.server.monitor.status import QUEUES, Depth, LogStatus, Status
 from lab2.stats.server.service import Server
@@ -25,14 +25,14 @@ def test_a_line_has_what_the_server_saw_since_the_last_one_for_two_calls(proxied
     heartbeat.received([now - 7.5, now - 3])
     heartbeat.logged(12)
     now += 120
-    assert heartbeat.fields() == {
+    assert heartbeat.fields(*heartbeat.depths()) == {
         "waiting": 2, "in_flight": 0, "oldest_seconds": 7.5, "dead_letters": 1,
         "requests_today": 12, "requests_per_minute": 6.0,
         "last_request": "2027-01-15T08:00:00Z", "version": __version__,
     }  # fmt: skip
     proxy.calls.clear()
     now += 60
-    told = heartbeat.fields()
+    told = heartbeat.fields(*heartbeat.depths())
     assert (told["oldest_seconds"], told["requests_per_minute"], told["last_request"]) == (
         0.0, 0.0, "2027-01-15T08:00:00Z"
     )  # fmt: skip
@@ -41,16 +41,16 @@ def test_a_line_has_what_the_server_saw_since_the_last_one_for_two_calls(proxied
     status = json.loads(Status(datetime.now(timezone.utc), queues, None, [], LogStatus("2027-01-15")).as_json())
     assert told.keys() <= {*status, *status["queues"]["lab2"], "version"}  # the words are those of status
     proxy.on("GetQueueAttributes", Fault(refuse=(403, "AccessDenied")), times=ALWAYS)
-    assert heartbeat.fields()["waiting"] is None
+    assert heartbeat.fields(*heartbeat.depths())["waiting"] is None
     assert as_text(told | {"waiting": None}) == (
         "? waiting, 0 in flight, oldest 0.0 s, 1 dead letter, 12 requests today, 0.0 a minute, "
         f"last 2027-01-15T08:00:00Z, version {__version__}"
     )
     heartbeat.logged(1)
     now += 86_400
-    assert heartbeat.fields()["requests_today"] == 0
+    assert heartbeat.fields(*heartbeat.depths())["requests_today"] == 0
     heartbeat.logged(2)
-    assert heartbeat.fields()["requests_today"] == 2
+    assert heartbeat.fields(*heartbeat.depths())["requests_today"] == 2
 
 
 def test_a_server_says_it_each_minute(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,9 +60,9 @@ def test_a_server_says_it_each_minute(world: World, monkeypatch: pytest.MonkeyPa
         said.append(line)
         assert name == "heartbeat" and str(fields["requests_per_minute"]) in line and "last_poll_seconds" in fields
         if ", last 20" in line:
-            server.stopping.set()
+            server.stop_requested = True
 
-    monkeypatch.setattr(service, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(pacing, "HEARTBEAT_S", 0.05)
     monkeypatch.setattr(service, "log_event", log_event)
     world.queue("lab2").send([Outgoing("[1]")])
     server = Server(world.aws)
