@@ -1,6 +1,6 @@
 """Work in threads: `BatchWorker` for items in batches, `BackgroundTask` for one result that is needed later.
 
-One picture of failure for both. An outage is waited for. An item that can't be worked on is set aside, and the others
+Both handle failures the same way. An outage is waited for. An item that can't be worked on is set aside, and the others
 go on. An error never ends a thread unseen: it goes to the reporter, to `reject`, or to the caller of `get`.
 """
 
@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
 from typing import Generic, Protocol, TypeVar
 
@@ -30,7 +30,7 @@ class FailureReporter(Protocol):
         """Whether it seems to be no single item's fault that it does not work now."""
 
     def is_outage(self, error: BaseException) -> bool:
-        """Tell whether the error is AWS's or the network's, and not that of one item or of our code."""
+        """Return whether the error is AWS's or the network's, and not that of one item or of our code."""
 
     def record_failure(self, error: BaseException, started: float = math.inf) -> float:
         """Note a failure of what was `started` (monotonic seconds); return the seconds to pause before the next try."""
@@ -63,14 +63,14 @@ class _Outcome(Generic[T]):
 
 
 class BatchWorker(Generic[T]):
-    """Up to `threads` threads that each hand up to `size` waiting items of one key to `work`.
+    """Up to `threads` threads that each hand up to `size` waiting items to `work`.
 
     `work` returns the items to be done again. In an outage all of them are, after a pause that grows. Any other error
     is one item's: the batch is halved until that item is alone, and the rest goes on. The item is handed to `reject`;
     without `reject` it is done again too. Nothing that `work` raises ends a thread.
 
-    Fewer than `unit` items (0: than `size`) wait `linger` seconds for more, as does what is over whole units.
-    With one thread, whatever arrives while it works goes into the next batch together.
+    Fewer than `size` items wait `linger` seconds for more. With one thread, whatever arrives while it
+    works goes into the next batch together.
     """
 
     def __init__(
@@ -80,29 +80,32 @@ class BatchWorker(Generic[T]):
         size: int,
         threads: int = 1,
         linger: float = 0.0,
-        unit: int = 0,
-        key: Callable[[T], Hashable] = lambda item: None,
         reject: Callable[[T, BaseException], None] | None = None,
     ) -> None:
-        self.work, self.size, self.threads, self.linger, self.key = work, size, threads, linger, key
-        self.unit, self.outages, self.reject = unit or size, outages, reject
-        self._waiting: dict[Hashable, deque[T]] = {}
+        self.outages = outages
+        self.work = work
+        self.size = size
+        self.threads = threads
+        self.linger = linger  # seconds
+        self.reject = reject
+        self._waiting: deque[T] = deque()
         self._oldest = 0.0  # when the item that waits longest came, roughly
-        self._count = self._idle = self._threads = self._working = 0
+        self._threads = 0
+        self._idle = 0  # of them
+        self._working = 0  # the others
         self._hurry = False
         # Apart, so that a call for one is not heard by another: workers, and those who wait for the end.
         lock = threading.RLock()
-        self._change, self._empty = threading.Condition(lock), threading.Condition(lock)
+        self._change = threading.Condition(lock)
+        self._empty = threading.Condition(lock)
         self._closed = threading.Event()
 
     def put(self, items: Iterable[T]) -> None:
         """Add items; never blocks."""
         with self._change:
-            if not self._count:
+            if not self._waiting:
                 self._oldest = time.monotonic()
-            for item in items:
-                self._waiting.setdefault(self.key(item), deque()).append(item)
-                self._count += 1
+            self._waiting.extend(items)
             self._wake()
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -110,7 +113,7 @@ class BatchWorker(Generic[T]):
         with self._change:
             self._hurry = True
             self._change.notify_all()
-            done = self._empty.wait_for(lambda: not self._count and not self._working, timeout)
+            done = self._empty.wait_for(lambda: not self._waiting and not self._working, timeout)
             self._hurry = False
             return done
 
@@ -118,9 +121,8 @@ class BatchWorker(Generic[T]):
         """End the threads, each after the batch it has; return what was still waiting."""
         with self._change:
             self._closed.set()
-            rest = [item for items in self._waiting.values() for item in items]
+            rest = list(self._waiting)
             self._waiting.clear()
-            self._count = 0
             self._change.notify_all()
             if not self._working:
                 self._empty.notify_all()
@@ -128,10 +130,10 @@ class BatchWorker(Generic[T]):
 
     def __len__(self) -> int:
         """The number of items waiting, without those at work."""
-        return self._count
+        return len(self._waiting)
 
     def _wake(self) -> None:
-        needed = min(-(-self._count // self.size), self.threads - self._working)
+        needed = min(-(-len(self._waiting) // self.size), self.threads - self._working)
         for _ in range(needed - self._idle):
             if self._threads < self.threads:
                 self._threads += 1
@@ -190,29 +192,22 @@ class BatchWorker(Generic[T]):
             outcome.put_off(batch, another)
 
     def _take(self) -> list[T]:
-        """Return the next batch, of one key; [] where the worker was closed."""
+        """Return the next batch; [] where the worker was closed."""
         with self._change:
             while not self._closed.is_set():
-                if self._count and (left := self._still_lingering()) <= 0:
+                if self._waiting and (left := self._still_lingering()) <= 0:
                     break
-                self._change.wait(left if self._count else None)
+                self._change.wait(left if self._waiting else None)
             if self._closed.is_set():
                 return []
             self._idle -= 1
             self._working += 1
-            key, items = next(iter(self._waiting.items()))
-            count = min(self.size, len(items))
-            over = count % self.unit if self.linger and count > self.unit and not self._hurry else 0
-            batch = [items.popleft() for _ in range(count - over)]
-            self._count -= len(batch)
-            del self._waiting[key]
-            if items:
-                self._waiting[key] = items  # to the back: every key has its turn
+            batch = [self._waiting.popleft() for _ in range(min(self.size, len(self._waiting)))]
             self._oldest = time.monotonic()
             return batch
 
     def _still_lingering(self) -> float:
-        full = len(next(iter(self._waiting.values()))) >= self.unit
+        full = len(self._waiting) >= self.size
         return 0.0 if full or self._hurry else self._oldest + self.linger - time.monotonic()
 
     def _done(self, again: Sequence[T]) -> None:
@@ -220,40 +215,10 @@ class BatchWorker(Generic[T]):
             self._idle += 1
             self._working -= 1
             if again and not self._closed.is_set():
-                key = self.key(again[0])
-                self._waiting.setdefault(key, deque()).extendleft(reversed(again))
-                self._count += len(again)
+                self._waiting.extendleft(reversed(again))
                 self._wake()
-            if not self._count and not self._working:
+            if not self._waiting and not self._working:
                 self._empty.notify_all()
-
-
-class PeriodicTask:
-    """Calls `work` every `interval` seconds in a thread, until stopped. Nothing that `work` raises ends the thread."""
-
-    def __init__(self, work: Callable[[], object], outages: FailureReporter, interval: float) -> None:
-        self.work, self.outages, self.interval = work, outages, interval
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=outages.what, daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout: float = 0.0) -> None:
-        """Call `work` no more; wait up to `timeout` seconds for a call under way."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
-
-    def _run(self) -> None:
-        pause = self.interval
-        while not self._stopped.wait(pause):
-            pause = self.interval
-            try:
-                self.work()
-                self.outages.record_success()
-            except BaseException as error:
-                pause = self.outages.record_failure(error)
 
 
 class BackgroundTask(Generic[T]):
@@ -277,11 +242,11 @@ class BackgroundTask(Generic[T]):
             raise
 
     def done(self, timeout: float = 0.0) -> bool:
-        """Tell whether the work is done, well or not, within `timeout` seconds."""
+        """Return whether the work is done, well or not, within `timeout` seconds."""
         return bool(wait([self.future], timeout).done)
 
     def failed(self) -> bool:
-        """Tell whether the work is done and has failed."""
+        """Return whether the work is done and has failed."""
         return self.future.done() and self.future.exception() is not None
 
     def result(self) -> T | None:

@@ -1,4 +1,4 @@
-"""Stages: what waits is taken in batches, what fails is tried again, and nobody is in the way of others."""
+"""Workers: what waits is taken in batches, what fails is tried again, and nobody is in the way of others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.world import until
 from lab2.aws.retry import OutageReporter
 from lab2.aws.sqs.poller import Poller
 from lab2.errors import UserError
-from lab2.workers import BatchWorker, PeriodicTask
+from lab2.workers import BatchWorker
 
 
 class Work:
@@ -70,19 +70,7 @@ def test_what_arrives_during_work_goes_into_the_next_batch_together(work: Work) 
     worker.close()
 
 
-def test_a_batch_is_of_one_key_and_every_key_has_its_turn(work: Work) -> None:
-    worker = BatchWorker(OutageReporter("Working"), work, size=3, key=lambda item: str(item)[0])
-    work.go.clear()
-    worker.put(["x"])
-    until(lambda: work.batches)
-    worker.put([*(f"a{number}" for number in range(7)), "b1", "c1"])
-    work.go.set()
-    assert worker.flush(10)
-    assert work.batches == [["x"], ["a0", "a1", "a2"], ["b1"], ["c1"], ["a3", "a4", "a5"], ["a6"]]
-    worker.close()
-
-
-def test_a_stage_lingers_for_more_but_not_when_it_is_flushed_or_full(work: Work) -> None:
+def test_a_worker_lingers_for_more_but_not_when_it_is_flushed_or_full(work: Work) -> None:
     worker = BatchWorker(OutageReporter("Working"), work, size=4, linger=3600)
     worker.put([1, 2])
     worker.put([3])
@@ -91,23 +79,6 @@ def test_a_stage_lingers_for_more_but_not_when_it_is_flushed_or_full(work: Work)
     until(lambda: work.batches == [[1, 2, 3, 4]])
     assert worker.flush(10)
     assert work.batches == [[1, 2, 3, 4], [5]]
-    worker.close()
-
-
-def test_while_it_lingers_a_stage_takes_whole_units_and_the_rest_waits_for_more(work: Work) -> None:
-    worker = BatchWorker(OutageReporter("Working"), work, size=100, linger=3600, unit=10)
-    worker.put(range(9))
-    assert not work.batches
-    worker.put(range(9, 23))
-    until(lambda: work.batches == [[*range(20)]])
-    worker.put(range(23, 31))
-    until(lambda: work.batches == [[*range(20)], [*range(20, 30)]])
-    worker.put(range(31, 43))
-    assert worker.flush(10)
-    assert work.batches[-1][-1] == 42 and sum(map(len, work.batches)) == 43
-    worker.linger = 0.0
-    worker.put(range(13))
-    until(lambda: work.batches[-1] == [*range(13)])
     worker.close()
 
 
@@ -240,28 +211,8 @@ def test_where_every_item_is_bad_it_is_not_the_items_and_there_are_pauses(
     worker.close()
 
 
-def test_a_periodic_task_that_is_stopped_is_waited_for() -> None:
-    begun, go_on, done = threading.Event(), threading.Event(), threading.Event()
-
-    def work() -> None:
-        begun.set()
-        go_on.wait()
-        done.set()
-
-    task = PeriodicTask(work, OutageReporter("Renewing"), interval=0.001)
-    task.start()
-    begun.wait()
-    task.stop()  # not for long, where that is not asked for
-    assert not done.is_set()
-    threading.Timer(0.05, go_on.set).start()
-    task.stop(timeout=60.0)
-    assert done.is_set()
-
-
 @pytest.mark.parametrize("error", [KeyError("a bug"), SystemExit(), MemoryError(), away()])
-def test_a_poller_and_a_periodic_task_go_on_after_any_error(
-    error: BaseException, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_poller_goes_on_after_any_error(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     quick(monkeypatch)
     said: list[str] = []
     calls: list[object] = []
@@ -278,13 +229,7 @@ def test_a_poller_and_a_periodic_task_go_on_after_any_error(
     assert poller.running
     poller.stop()
     poller.join()
-    calls.clear()
-    task = PeriodicTask(receive, OutageReporter("Renewing", said.append), interval=0.001)
-    task.start()
-    until(lambda: len(calls) > 5)
-    task.stop()
-    assert [line.split()[:2] for line in said] == [["Receiving", "fails;"], ["Receiving", "works"],
-                                                   ["Renewing", "fails;"], ["Renewing", "works"]]  # fmt: skip
+    assert [line.split()[:2] for line in said] == [["Receiving", "fails;"], ["Receiving", "works"]]
 
 
 def test_while_one_batch_waits_to_be_tried_again_others_go_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +243,7 @@ def test_while_one_batch_waits_to_be_tried_again_others_go_on_at_once(monkeypatc
             raise away()
         done.extend(batch)
 
-    worker = BatchWorker(OutageReporter("Working", lambda line: None), send, size=1, threads=2, key=lambda item: item)
+    worker = BatchWorker(OutageReporter("Working", lambda line: None), send, size=1, threads=2)
     monkeypatch.setattr(worker.outages, "record_failure", lambda *_: 3600.0)
     worker.put(["good 0"])
     until(lambda: done)
@@ -362,9 +307,7 @@ def test_many_threads_and_faults_do_everything_once(chance: random.Random, monke
             done.update(item for item in batch if item not in again)
         return again
 
-    worker = BatchWorker(
-        OutageReporter("Working", lambda line: None), send, size=10, threads=8, linger=0.01, key=lambda item: item % 3
-    )
+    worker = BatchWorker(OutageReporter("Working", lambda line: None), send, size=10, threads=8, linger=0.01)
     monkeypatch.setattr(worker.outages, "record_failure", lambda *_: 0.001)
 
     def put(first: int) -> None:

@@ -29,8 +29,7 @@ class Poller:
     The first thread is `patient`: it stays, and pauses for `pause` seconds after a receive of at most `few` messages.
     The others come one at a time while the queue is deep, `max_threads` in all, and go after one of at most `few`.
     The queue is deep where a receive comes back full, or two in a row find messages at once: SQS may give one to four
-    messages though more are there. `shallow` is set while receives find none or wait for some.
-    While `ready` says no, nothing is received: back-pressure. Nothing that `receive` raises ends a thread.
+    messages though more are there. Nothing that `receive` raises ends a thread.
     """
 
     def __init__(
@@ -41,12 +40,13 @@ class Poller:
         max_threads: int,
         pause: float,
         few: int = 0,
-        ready: Callable[[], bool] = lambda: True,
     ) -> None:
-        self.receive, self.outages, self.ready = receive, outages, ready
-        self.max_threads, self.pause, self.few = max_threads, pause, few
+        self.receive = receive
+        self.outages = outages
+        self.max_threads = max_threads
+        self.pause = pause  # seconds
+        self.few = few
         self._threads: set[threading.Thread] = set()
-        self.shallow = threading.Event()
         self._quick_receives = QuickReceives()
         self._stopped = threading.Event()
         self._lock = threading.Lock()
@@ -82,9 +82,6 @@ class Poller:
         deep = False
         try:
             while not self._stopped.is_set():
-                if not self.ready():
-                    self._stopped.wait(0.05)
-                    continue
                 started = time.monotonic()
                 try:
                     count = self.receive(patient)
@@ -94,10 +91,6 @@ class Poller:
                 self.outages.record_success(started)
                 was_deep = deep
                 deep = count == BATCH or (count > 0 and self._quick_receives.note(time.monotonic() - started))
-                if deep:
-                    self.shallow.clear()
-                else:
-                    self.shallow.set()
                 if count == BATCH or (deep and was_deep):
                     self._start_thread()
                 if count <= self.few:
