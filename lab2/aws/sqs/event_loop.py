@@ -56,10 +56,12 @@ class EventLoopQueue:
         self.url = url
         self._in_thread = Queue(transport.wire.client, url)  # for batches of which one entry may be at fault
 
-    async def receive(self, wait: int, visibility: int) -> list[Message]:
+    async def receive(self, wait: int, visibility: int | None) -> list[Message]:
         return received(await self.transport.call("receive_message", receive_fields(self.url, wait, visibility)))
 
     async def send(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
+        if not messages:
+            return []
         try:
             reply = await self.transport.call("send_message_batch", send_fields(self.url, messages))
         except ClientError as error:
@@ -70,6 +72,8 @@ class EventLoopQueue:
 
     async def delete(self, messages: Sequence[Message]) -> list[Message]:
         batch = each_receipt_once(messages)
+        if not batch:
+            return []
         try:
             reply = await self.transport.call("delete_message_batch", delete_fields(self.url, batch))
         except ClientError as error:

@@ -7,6 +7,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 from support.proxy import ALWAYS, Call, Fault, Proxy
+from support.queues import kind_of_queue  # noqa: F401 - every test is run with both
 from support.world import World, until
 
 from lab2.aws.failures import explain

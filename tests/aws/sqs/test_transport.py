@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import logging
 import re
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from http.client import HTTPException, UnknownProtocol
 from types import SimpleNamespace
@@ -20,14 +21,17 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from support.listener import Listener
 from support.proxy import Call, Fault, Proxy
+from support.queues import kind_of_queue  # noqa: F401 - every test is run with both
 from support.world import ROOT, World, until
 
 from lab2.aws.pricing import Meter
 from lab2.aws.session import AwsSession
+from lab2.aws.sqs import event_loop
 from lab2.aws.sqs import transport as sqs_transport
+from lab2.aws.sqs.event_loop import EventLoopTransport
 from lab2.aws.sqs.message_queue import Outgoing
 from lab2.aws.sqs.transport import Connections
-from lab2.aws.sqs.wire import Wire
+from lab2.aws.sqs.wire import Response, Wire
 from lab2.events import LOGGER
 
 BODIES = ["[3, 5.5]", "[]", "é\x7f\u2028"]
@@ -159,27 +163,43 @@ class Responder(Listener):
         self.closed.set()
 
 
-def connections_to(service: Responder) -> Connections:
-    client: Any = SimpleNamespace(meta=SimpleNamespace(endpoint_url=service.url, region_name="us-east-1"))
-    return Connections(Wire(client, "test", None))
+Post = Callable[[bytes], Response]
+
+
+@pytest.fixture
+def connect(kind_of_queue: str) -> Iterator[Callable[[Responder], Post]]:  # noqa: F811 - it is the fixture
+    """How a transport of this kind makes a call to a service."""
+    loop = asyncio.new_event_loop()
+
+    def connected(service: Responder) -> Post:
+        client: Any = SimpleNamespace(meta=SimpleNamespace(endpoint_url=service.url, region_name="us-east-1"))
+        wire = Wire(client, "test", None)
+        if kind_of_queue == "threads":
+            return Connections(wire).post
+        transport = EventLoopTransport(wire, Credentials("a", "b"), direct=True)
+        return lambda request: loop.run_until_complete(transport._post(request))
+
+    yield connected
+    loop.close()
 
 
 @pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
 def test_a_connection_that_was_closed_since_its_last_call_is_not_used_again(
-    close: bytes, monkeypatch: pytest.MonkeyPatch
+    close: bytes, connect: Callable[[Responder], Post], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqs_transport, "FRESH_S", 60.0 if close else 0.0)
+    for module in (sqs_transport, event_loop):
+        monkeypatch.setattr(module, "FRESH_S", 60.0 if close else 0.0)
     with closing(Responder([WHOLE.replace(b"x-amzn", close + b"x-amzn")])) as service:
-        connections = connections_to(service)
+        post = connect(service)
         for _ in range(2):
-            response = connections.post(REQUEST)
+            response = post(REQUEST)
             assert (response.status, response.body) == (200, b"{}")
             assert service.closed.wait(20)
 
 
-def test_a_response_that_comes_byte_by_byte_is_read() -> None:
+def test_a_response_that_comes_byte_by_byte_is_read(connect: Callable[[Responder], Post]) -> None:
     with closing(Responder([bytes([byte]) for byte in WHOLE])) as service:
-        response = connections_to(service).post(REQUEST)
+        response = connect(service)(REQUEST)
     assert response == (200, {"x-amzn-requestid": "1", "content-length": "2"}, b"{}")
 
 
@@ -195,13 +215,15 @@ BROKEN: dict[str, tuple[bytes, type[Exception]]] = {
 
 
 @pytest.mark.parametrize(("sent", "error"), BROKEN.values(), ids=BROKEN)
-def test_a_response_that_is_broken_is_an_error_of_its_call_alone(sent: bytes, error: type[Exception]) -> None:
+def test_a_response_that_is_broken_is_an_error_of_its_call_alone(
+    sent: bytes, error: type[Exception], connect: Callable[[Responder], Post]
+) -> None:
     with closing(Responder([sent], [WHOLE])) as service:
-        connections = connections_to(service)
+        post = connect(service)
         with pytest.raises(error) as caught:
-            connections.post(REQUEST)
+            post(REQUEST)
         assert not isinstance(caught.value, UnknownProtocol)  # after which boto3 would make all calls
-        assert connections.post(REQUEST).body == b"{}"
+        assert post(REQUEST).body == b"{}"
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"Messages": [1]}', b'{"Messages": [{"Body": ""}]}', b"\xff"])
@@ -270,12 +292,12 @@ def test_a_service_whose_responses_are_of_another_kind_gets_its_calls_from_boto3
     assert sum("sqs ReceiveMessage again, by boto3: " in line for line in caplog.messages) == 1
 
 
-def test_bytes_after_a_response_end_its_connection() -> None:
+def test_bytes_after_a_response_end_its_connection(connect: Callable[[Responder], Post]) -> None:
     with closing(Responder([WHOLE + WHOLE], [WHOLE])) as service:
-        connections = connections_to(service)
+        post = connect(service)
         with pytest.raises(UnknownProtocol):
-            connections.post(REQUEST)
-        assert connections.post(REQUEST).body == b"{}"
+            post(REQUEST)
+        assert post(REQUEST).body == b"{}"
 
 
 def test_nothing_private_of_a_library_is_touched() -> None:
