@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from contextlib import ExitStack, nullcontext
 from datetime import datetime, timezone
@@ -82,6 +83,7 @@ def serve(aws: AwsSession, options: argparse.Namespace) -> int:
             region=aws.region,
             version=__version__,
         )
+        gc.freeze()  # what is loaded by now, mostly boto3, stays loaded: the garbage collector can skip it
         server.run(options.drain)
         log_event("stopped", f"Stopped: {server.report()}", **server.counts())
     return 0

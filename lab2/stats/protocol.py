@@ -18,6 +18,7 @@ MAX_CHARACTERS = 10_000  # of a request; ten numbers take some 250
 
 # Integers are decoded as doubles: a Python integer of a million digits would take minutes.
 _decode = json.JSONDecoder(parse_int=float).decode
+_encode = json.JSONEncoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,10 @@ def answer_request(id: str, body: str) -> Answer:
 def encode_answer(answer: Answer) -> str:
     """Return the body of an answer: a JSON object."""
     if answer.error is not None:
-        return json.dumps({"id": answer.id, "error": answer.error})
+        return _encode({"id": answer.id, "error": answer.error})
     numbers = ", ".join(map(shortest, answer.numbers))
     summary = ", ".join([f'"{name}": {shortest(value)}' for name, value in answer.summary.items()])
-    return f'{{"id": {json.dumps(answer.id)}, "numbers": [{numbers}], {summary}}}'
+    return f'{{"id": {_encode(answer.id)}, "numbers": [{numbers}], {summary}}}'
 
 
 def decode_answer(body: str) -> Answer:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple
 
-_SMALL = 2.0**49  # ten integers below this have an exact sum, below 2**53
+_SCALE = 2.0**80  # 0 and every double from 2**-28 on is an integer when multiplied by this
 
 
 class Summary(NamedTuple):
@@ -49,11 +49,12 @@ def _midpoint(low: float, high: float) -> float:
 def _mean(numbers: Sequence[float]) -> float:
     """Return the double nearest to the mean of numbers in ascending order, 10 at most.
 
-    A double is an integer over a power of two, and the division of two Python integers rounds once, correctly. The
-    sum of integers below 2**49 is exact as a double, so that only the division rounds, in a third of the time.
+    A double is an integer over a power of two, and the division of two Python integers rounds once, correctly. For
+    nearly all numbers one power of two does, which takes half the time.
     """
-    if numbers[-1] < _SMALL and all(map(float.is_integer, numbers)):
-        return sum(numbers) / len(numbers)
+    scaled = [number * _SCALE for number in numbers]
+    if scaled[-1] < inf and all(map(float.is_integer, scaled)):
+        return sum(map(int, scaled)) / (len(numbers) * int(_SCALE))
     ratios = [number.as_integer_ratio() for number in numbers]
     scale = max(denominator for _, denominator in ratios)
     total = sum(numerator * (scale // denominator) for numerator, denominator in ratios)

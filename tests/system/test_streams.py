@@ -18,7 +18,7 @@ from lab2.cli import logs
 
 
 def test_a_server_whose_reader_has_gone_ends_as_if_by_kill(world: World) -> None:
-    beats = "lab2.stats.server.service.HEARTBEAT=0.2"
+    beats = "lab2.stats.server.pacing.HEARTBEAT_S=0.2"
     server = world.start("tests/support/with_setting.py", "server.py", beats)
     assert server.stdout and server.stderr and "Serving" in server.stdout.readline()
     server.stdout.close()

@@ -34,7 +34,8 @@ MAX_WRITTEN = 4_000  # requests in one write to the log
 MAX_RECEIVES = 5  # of a request, as aws.yaml has it
 MAX_REFUSED = 3  # times that a private queue is asked to take an answer; then the shared queue gets it
 APPEARS_WITHIN = 5.0  # seconds within which a new queue can be used; AWS says one
-_NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")  # an id or client that is echoed
+MAX_NAME = 200  # characters of an id or a client
+_NAME = re.compile(rf"[^\x00-\x1f\x7f\ud800-\udfff]{{1,{MAX_NAME}}}")
 _PRIVATE_QUEUE = re.compile(re.escape(ANSWER_QUEUE) + r"-[A-Za-z0-9_-]{1,70}")
 
 
@@ -44,7 +45,7 @@ class Request:
 
     message: Message
     id: str
-    client: str | None
+    client: str  # '' if it has no name
     reply_to: str
     since: float  # before which it was not logged (epoch seconds)
     row: LogRow
@@ -54,7 +55,7 @@ class Request:
 
     @property
     def outgoing(self) -> Outgoing:
-        return Outgoing(self.answer, {"id": self.id} | ({"client": self.client} if self.client else {}))
+        return Outgoing(self.answer, {"id": self.id, "client": self.client} if self.client else {"id": self.id})
 
 
 class Stages:
@@ -122,18 +123,24 @@ class Stages:
 
     def _read(self, message: Message, now: datetime) -> Request:
         attributes = message.attributes
-        id = attributes["id"] if _NAME.fullmatch(attributes.get("id", "")) else message.id
-        client = attributes["client"] if _NAME.fullmatch(attributes.get("client", "")) else None
+        id = attributes.get("id", "")
+        own_id = not _is_name(id)
+        if own_id:
+            id = message.id
+        client = attributes.get("client", "")
+        if not _is_name(client):
+            client = ""
         reply_to = self.answers
         if _PRIVATE_QUEUE.fullmatch(attributes.get("reply_to", "")):
             reply_to = self.answers[: -len(ANSWER_QUEUE)] + attributes["reply_to"]
         answer = encode_answer(answer_request(id, message.body))
         # A body too long to be a request is cut in the log, but stays too long: it is refused alike when verified.
-        row = encode_row(id, client or "", message.body[: MAX_CHARACTERS + 1], answer, now, message.sender)
+        row = encode_row(id, client, message.body[: MAX_CHARACTERS + 1], answer, now, message.sender)
         sent = first_sent(message.sent, attributes.get("sent", ""))
-        since = first_logged(id, sent, id == message.id)
-        message = message._replace(body="", attributes={})  # a megabyte of somebody's is not kept
-        return Request(message, id, client, reply_to, since, row, answer)
+        since = first_logged(id, sent, own_id)
+        # A megabyte of somebody's is not kept.
+        held = Message(message.id, message.receipt, "", {}, message.sent, message.receives, message.sender)
+        return Request(held, id, client, reply_to, since, row, answer)
 
     async def _write(self, requests: list[Request]) -> list[Request]:
         """Log the requests; what was logged at an earlier delivery gets the answer that was logged."""
@@ -204,3 +211,10 @@ class Stages:
         sentence = (f"Request {printable(id)[:200]} failed, receive {message.receives} of {MAX_RECEIVES} "
                     f"before it goes to {DEAD_LETTER_QUEUE}: {internal_error(error)}")  # fmt: skip
         log_event("request_failed", sentence, logging.ERROR, id=id, receives=message.receives)
+
+
+def _is_name(text: str) -> bool:
+    """Return whether this can be an id or a client, which are echoed as attributes."""
+    if text.isascii() and text.isprintable():  # as nearly all are
+        return 0 < len(text) <= MAX_NAME
+    return bool(_NAME.fullmatch(text))

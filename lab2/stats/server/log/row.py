@@ -13,6 +13,7 @@ from lab2.stats.server.log.segments import is_day
 
 VERSION = 1  # of a line
 
+_encode = json.JSONEncoder().encode
 _SERVER = f'"server": {json.dumps(__version__)}'
 
 
@@ -55,9 +56,9 @@ def encode_row(id: str, client: str, request: str, answer: str, now: datetime, s
 
     `sender` is who sent it, as SQS says; unlike `client`, which the sender may choose.
     """
-    head = f'"v": {VERSION}, "time": "{timestamp(now)}", "id": {json.dumps(id)}, "client": {json.dumps(client)}'
-    head += f', "sender": {json.dumps(sender)}' if sender else ""
-    return LogRow(id, answer, f'{{{head}, "request": {json.dumps(request)}, "answer": {answer}, {_SERVER}'.encode())
+    head = f'"v": {VERSION}, "time": "{timestamp(now)}", "id": {_encode(id)}, "client": {_encode(client)}'
+    head += f', "sender": {_encode(sender)}' if sender else ""
+    return LogRow(id, answer, f'{{{head}, "request": {_encode(request)}, "answer": {answer}, {_SERVER}'.encode())
 
 
 def link(line: bytes, previous: str) -> bytes:

@@ -30,7 +30,8 @@ class Heartbeat:
 
     def received(self, sent: list[float]) -> None:
         """Note messages that were received, by when each was sent (epoch seconds)."""
-        self._oldest = max([self._oldest, *(self.clock() - each for each in sent)])
+        if sent:
+            self._oldest = max(self._oldest, self.clock() - min(sent))
 
     def logged(self, count: int) -> None:
         """Note that so many requests were logged just now."""
