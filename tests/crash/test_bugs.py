@@ -23,10 +23,10 @@ TARGETS = {
     "log writer, before": "lab2.stats.server.log.request_log:RequestLog.append",
     "log writer, after": "lab2.stats.server.log.request_log:RequestLog.append!",
     "S3 write, after": "lab2.aws.s3.append_object:AppendObject._write!",
-    "sender, before": "lab2.aws.sqs.message_queue:Queue.send",
-    "sender, after": "lab2.aws.sqs.message_queue:Queue.send!",
-    "deleter": "lab2.aws.sqs.message_queue:Queue.delete",
-    "receiver": "lab2.aws.sqs.message_queue:Queue.receive",
+    "sender, before": "lab2.aws.sqs.event_loop:EventLoopQueue.send",
+    "sender, after": "lab2.aws.sqs.event_loop:EventLoopQueue.send!",
+    "deleter": "lab2.aws.sqs.event_loop:EventLoopQueue.delete",
+    "receiver": "lab2.aws.sqs.event_loop:EventLoopQueue.receive",
     "leases": "lab2.aws.sqs.leases:Leases.hold!",
 }
 FULL_DISK = "lab2.stats.server.log.index:DayIndex.add"

@@ -11,6 +11,7 @@ arguments NEEDLE is ('': in any call). It raises before it does its work, or aft
 from __future__ import annotations
 
 import builtins
+import inspect
 import runpy
 import subprocess
 import sys
@@ -30,17 +31,28 @@ def plant(target: str, error: str, times: int, needle: str) -> None:
     owner = resolve_name(of)
     right, lock, raised = getattr(owner, name), threading.Lock(), 0
 
-    def wrong(*args: Any, **named: Any) -> Any:
+    def is_bad(*given: Any) -> bool:
         nonlocal raised
         with lock:
-            bad = (not needle or needle in repr((args, named))) and (not times or raised < times)
+            bad = (not needle or needle in repr(given)) and (not times or raised < times)
             raised += bad
+        return bad
+
+    def wrong(*args: Any, **named: Any) -> Any:
+        bad = is_bad(args, named)
         result = right(*args, **named) if late or not bad else None
         if bad:
             raise getattr(builtins, error)("a bug by the test")
         return result
 
-    setattr(owner, name, wrong)
+    async def wrong_in_loop(*args: Any, **named: Any) -> Any:
+        bad = is_bad(args, named)
+        result = await right(*args, **named) if late or not bad else None
+        if bad:
+            raise getattr(builtins, error)("a bug by the test")
+        return result
+
+    setattr(owner, name, wrong_in_loop if inspect.iscoroutinefunction(right) else wrong)
 
 
 def plant_in_children(*bug: str) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from http.client import UnknownProtocol
@@ -37,8 +36,6 @@ from lab2.workers import BackgroundTask
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials, ReadOnlyCredentials
-
-CREDENTIALS_S = 5.0  # for which credentials are used; botocore fetches others minutes before they expire
 
 T = TypeVar("T")
 
@@ -89,8 +86,8 @@ class EventLoopTransport:
     def __init__(self, wire: Wire, credentials: Credentials, direct: bool) -> None:
         self.wire = wire
         self._credentials = credentials
-        self._frozen: ReadOnlyCredentials | None = None
-        self._frozen_at = 0.0
+        # Whether botocore would fetch others now, which takes time; None if these never expire.
+        self._is_refresh_needed: Callable[[], bool] | None = getattr(credentials, "refresh_needed", None)
         self._direct = direct
         self._tls = wire.tls() if direct else None
         self._free: list[_Connection] = []
@@ -109,12 +106,9 @@ class EventLoopTransport:
         return await in_thread(partial(call_by_boto3, self.wire.client, method, fields, in_doubt))
 
     async def _signing_credentials(self) -> ReadOnlyCredentials:
-        """Return the credentials; botocore may have to fetch others, which takes time."""
-        now = time.monotonic()
-        if self._frozen is None or now - self._frozen_at > CREDENTIALS_S:
-            self._frozen = await in_thread(self._credentials.get_frozen_credentials)
-            self._frozen_at = now
-        return self._frozen
+        if self._is_refresh_needed and self._is_refresh_needed():
+            return await in_thread(self._credentials.get_frozen_credentials)
+        return self._credentials.get_frozen_credentials()
 
     async def _post(self, request: bytes) -> Response:
         """Make a call once; raises OSError, HTTPException or ValueError."""
