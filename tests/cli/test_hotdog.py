@@ -321,6 +321,7 @@ def test_with_opencv_headless_pictures_are_shown_in_the_terminal(samples: World,
 # ---- whatever happens -------------------------------------------------------------------------
 
 
+@pytest.mark.long  # the crash matrix has four at once, too
 def test_eight_labellers_at_once_get_every_row_in_once(samples: World) -> None:
     programs = [samples.start("hotdog.py", "--annotator", f"labeller {number}") for number in range(8)]
     threads = [threading.Thread(target=program.communicate, args=("2\n1\n0\n1\n0\n" * 3 + "3\n",))
