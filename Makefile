@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # with it every start of a program compiles all its modules
-WORKERS ?= 4 # on two cores too: much of a test is waiting
+WORKERS ?= 6 # on two cores too: most of a test is waiting
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 SUITES ?= bookworm trixie testing

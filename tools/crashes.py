@@ -66,7 +66,7 @@ def page(cases: Iterable[Case]) -> str:
 def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.xml"
-        pytest = [sys.executable, "-m", "pytest", "-n4", "--dist=worksteal", "tests/crash", f"--junit-xml={result}"]
+        pytest = [sys.executable, "-m", "pytest", "-n6", "--dist=worksteal", "tests/crash", f"--junit-xml={result}"]
         code = subprocess.call([*pytest, *arguments], cwd=ROOT)
         cases = ElementTree.parse(result).iter("testcase")
         text = page(
