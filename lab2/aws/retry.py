@@ -125,7 +125,7 @@ def persist(
         try:
             result = work()
         except Exception as error:
-            if not is_passing(error) or (left := deadline - time.monotonic()) <= 0:
+            if not is_transient(error) or (left := deadline - time.monotonic()) <= 0:
                 raise
             if wait(min(left, outages.record_failure(error, started))):
                 raise
@@ -139,7 +139,7 @@ def give_up(reason: UserError) -> NoReturn:
     raise reason
 
 
-def is_passing(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Return whether the error is a transient one of AWS or the network, or a UserError about such an error."""
     if isinstance(error, TryLater):
         return True

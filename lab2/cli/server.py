@@ -94,7 +94,7 @@ def verify(aws: AwsSession, options: argparse.Namespace) -> int:
 
 
 def status(aws: AwsSession, options: argparse.Namespace) -> int:
-    found = Status.of(aws, datetime.now(timezone.utc))
+    found = Status.from_aws(aws, datetime.now(timezone.utc))
     print(found.as_json() if options.output == "json" else found.as_text())
     return 1 if found.problems else 0
 

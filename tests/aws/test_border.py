@@ -16,7 +16,7 @@ from support.world import World
 
 from lab2.aws.border import UnexpectedReply
 from lab2.aws.failures import explain
-from lab2.aws.retry import is_passing
+from lab2.aws.retry import is_transient
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs.message_queue import Message, Outgoing
 from lab2.errors import UserError
@@ -63,7 +63,7 @@ def test_a_reply_that_is_none_of_aws_is_an_outage(proxied: World, proxy: Proxy, 
         rule = proxy.on(operation, Fault(instead=REPLIES[reply]), times=ALWAYS)
         with pytest.raises(UnexpectedReply) as raised:
             call(proxied.aws)
-        assert is_passing(raised.value)
+        assert is_transient(raised.value)
         assert "Is it a web page?" in str(explain(raised.value)), operation
         proxy.forget(rule)
 
@@ -103,7 +103,7 @@ def test_a_page_in_the_place_of_our_account_is_an_outage(
     proxy.on("Query", Fault(instead=reply), times=ALWAYS)
     with pytest.raises(UserError, match=r"Is it a web page\?") as raised:
         _ = proxied.aws.bucket
-    assert is_passing(raised.value)
+    assert is_transient(raised.value)
 
 
 def test_a_redirect_that_leads_nowhere_ends(proxied: World, proxy: Proxy) -> None:

@@ -10,7 +10,7 @@ from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from lab2.aws.failures import user_errors
-from lab2.aws.retry import FEW_REJECTIONS, OutageReporter, is_passing, persist
+from lab2.aws.retry import FEW_REJECTIONS, OutageReporter, is_transient, persist
 from lab2.errors import UserError
 
 
@@ -108,7 +108,7 @@ def test_whatever_botocore_raises_where_it_fetches_credentials_passes() -> None:
         with pytest.raises(UserError, match="can't be fetched") as raised, user_errors():
             credentials._refresh_using = lambda: Broken().__get__()
             credentials.get_frozen_credentials()
-        assert is_passing(raised.value)
+        assert is_transient(raised.value)
     with pytest.raises(KeyError), user_errors():
         raise KeyError("ours")
 

@@ -208,7 +208,7 @@ def test_answers_go_to_the_private_queue_that_is_named(world: World) -> None:
 
 
 def test_a_private_queue_that_aws_does_not_know_yet_gets_its_answers_and_nobody_waits(world: World) -> None:
-    patient = "tests/support/with_setting.py", "server.py", "lab2.stats.server.stages:APPEARS_WITHIN=20"
+    patient = "tests/support/with_setting.py", "server.py", "lab2.stats.server.stages:APPEARS_WITHIN_S=20"
     serve(world, program=patient)
     (late,) = ask(world, "[1]", reply_to="lab2_1-me-late")
     others = ask(world, *["[2]"] * 12)

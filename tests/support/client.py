@@ -17,7 +17,7 @@ from lab2.stats.protocol import answer_request, encode_answer
 
 ME = "me@here"
 # A client that waits for an answer before it asks for more, as on a machine that is not busy: usually for a second.
-WAITING = "tests/support/with_setting.py", "client.py", "lab2.stats.client.conversation:GLANCE_S=20"
+WAITING = "tests/support/with_setting.py", "client.py", "lab2.stats.client.conversation:SHORT_WAIT_S=20"
 
 
 def raised(error: Exception) -> NoReturn:

@@ -16,7 +16,8 @@ class Leases:
     """
 
     def __init__(self, queue: Queue, timeout: int) -> None:
-        self.queue, self.timeout = queue, timeout
+        self.queue = queue
+        self.timeout = timeout  # seconds
         self._held: dict[str, tuple[Message, float]] = {}  # by message id: as last received, when the lease runs out
         self._lock = threading.Lock()
 

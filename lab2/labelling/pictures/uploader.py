@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab2.aws.retry import OutageReporter, is_outage, is_passing
+from lab2.aws.retry import OutageReporter, is_outage, is_transient
 from lab2.errors import internal_error
 from lab2.labelling.pictures.decoding.decoder import Decoder
 from lab2.labelling.pictures.image_store import ImageStore, digest
@@ -158,7 +158,7 @@ class Uploader:
         except CancelledError:  # closed before there was a connection: it has no outcome
             return
         except Exception as error:
-            if is_passing(error) or not is_outage(error):
+            if is_transient(error) or not is_outage(error):
                 raise  # repeated after an outage; a file that is at fault is left out
             self.failure = error  # raised by `run`
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lab2.stats.client.exchange import Exchange
     from lab2.stats.client.inbox import ReceivedAnswer
 
-GLANCE_S = 1.0  # to wait for an answer before the next question
+SHORT_WAIT_S = 1.0  # to wait for an answer before the next question
 POLL_S = 5.0  # of a long poll if the client is not busy; Ctrl-C in one may hide an answer for a while
 ASK_FOR_SERVER = " Is a server running?"
 BURST_S = 1.0  # without an answer to an earlier run, after which their number is printed
@@ -129,8 +129,8 @@ class Conversation:
             self.fine = False
             print(f"\n{self._how_to_resend(request)}", end="", file=sys.stderr)
             raise
-        self.link.poll(int(GLANCE_S))
-        deadline = time.monotonic() + GLANCE_S
+        self.link.poll(int(SHORT_WAIT_S))
+        deadline = time.monotonic() + SHORT_WAIT_S
         while request.state is not State.SHOWN and (left := deadline - time.monotonic()) > 0:
             self.listen(left)
         if request.state is not State.SHOWN and self.form == "text":
@@ -151,9 +151,9 @@ class Conversation:
 
     def _wait_for_connection(self) -> Exchange:
         """Return the connection; tell a user at a terminal if it takes longer."""
-        if sys.stdin.isatty() and self.patience_s > GLANCE_S:
+        if sys.stdin.isatty() and self.patience_s > SHORT_WAIT_S:
             try:
-                return self.exchange(GLANCE_S)
+                return self.exchange(SHORT_WAIT_S)
             except UserError as problem:
                 if problem is self.link.problem:
                     raise
@@ -189,7 +189,7 @@ class Conversation:
                     look_after_s *= 2
                     self._look_in_log()
             self._finish()
-            if self.patience_s >= GLANCE_S:
+            if self.patience_s >= SHORT_WAIT_S:
                 question = self._look_in_log()
         finally:
             if missing := self.requests.unanswered:
@@ -262,7 +262,7 @@ class Conversation:
             exchange = self.link.exchange()
             deadline = time.monotonic() + POLL_S
             while exchange.connection.more and time.monotonic() < deadline:
-                self.listen(GLANCE_S)
+                self.listen(SHORT_WAIT_S)
             self.link.stop_receiving()
             self.listen(0)
             self.count_earlier()

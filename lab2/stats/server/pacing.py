@@ -1,6 +1,6 @@
 """When the server receives, writes and ends: all its waiting, in seconds.
 
-    a poll waits up to POLL_S  ── messages ──▶  linger: GATHER_S where requests come often, else none
+    a poll waits up to POLL_S  ── messages ──▶  linger: GATHER_S if requests come often, else none
     then rests for PAUSE_S                      log write
                                                 rest: log.turn_s, so that other servers have theirs;
                                                 then until log.gather_s are over, while requests keep coming
@@ -33,7 +33,7 @@ HEARTBEAT_S = 60.0
 
 MEMORY_S = 1.0  # after which what has come counts for a third
 GATHER_S = 0.2  # for which the next requests are waited for ...
-WORTH = 4  # ... where so many are to be expected in that time
+WORTH_WAITING_FOR = 4  # ... if so many are to be expected in that time
 
 
 class Arrivals:
@@ -49,4 +49,4 @@ class Arrivals:
         now = self.clock()
         self.rate = self.rate * math.exp((self._at - now) / MEMORY_S) + count / MEMORY_S
         self._at = now
-        return GATHER_S if self.rate * GATHER_S >= WORTH else 0.0
+        return GATHER_S if self.rate * GATHER_S >= WORTH_WAITING_FOR else 0.0

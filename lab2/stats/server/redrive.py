@@ -23,21 +23,27 @@ if TYPE_CHECKING:
     from types_boto3_sqs.type_defs import MessageTypeDef, SendMessageBatchRequestEntryTypeDef
 
 MAX_ATTRIBUTES = 10  # of a message
-POLLS = 3  # empty ones, until it is believed that the queue is empty: a poll may miss messages
-WAIT = 2  # seconds of a poll
+MAX_EMPTY_POLLS = 3  # until it is believed that the queue is empty: a poll may miss messages
+POLL_S = 2
 MAX_BATCH_BYTES = 2**20  # bodies and attributes of all messages of a SendMessageBatch, as of one (SQS quotas, 2025)
 
 
 def redrive(aws: AwsSession) -> int:
-    """Move all dead letters to the request queue; return how many. UserError where AWS refuses some."""
+    """Move all dead letters to the request queue; return how many. UserError if AWS refuses some."""
     dead, requests = aws.queue_url(DEAD_LETTER_QUEUE), aws.queue_url(REQUEST_QUEUE)
     moved = empty = 0
     with user_errors(f"queue {DEAD_LETTER_QUEUE}"):
-        while empty < POLLS:
-            messages = aws.sqs.receive_message(
-                QueueUrl=dead, MaxNumberOfMessages=BATCH, WaitTimeSeconds=WAIT, MessageAttributeNames=["All"],
-                MessageSystemAttributeNames=["MessageGroupId", "SentTimestamp"],
-            ).get("Messages") or []  # fmt: skip
+        while empty < MAX_EMPTY_POLLS:
+            messages = (
+                aws.sqs.receive_message(
+                    QueueUrl=dead,
+                    MaxNumberOfMessages=BATCH,
+                    WaitTimeSeconds=POLL_S,
+                    MessageAttributeNames=["All"],
+                    MessageSystemAttributeNames=["MessageGroupId", "SentTimestamp"],
+                ).get("Messages")
+                or []
+            )
             empty = 0 if messages else empty + 1
             if messages:
                 for batch in _batches(messages):
@@ -99,8 +105,10 @@ def _entry(number: str, message: MessageTypeDef) -> SendMessageBatchRequestEntry
         if name not in attributes and len(attributes) < MAX_ATTRIBUTES:
             attributes[name] = {"DataType": "String", "StringValue": value}
     entry: SendMessageBatchRequestEntryTypeDef = {
-        "Id": number, "MessageBody": message["Body"], "MessageAttributes": attributes
-    }  # fmt: skip
+        "Id": number,
+        "MessageBody": message["Body"],
+        "MessageAttributes": attributes,
+    }
     if group := system.get("MessageGroupId"):
         entry["MessageGroupId"] = group
     return entry

@@ -16,9 +16,9 @@ from functools import partial
 
 from lab2.aws.failures import MISSING_QUEUE_CODES, error_code
 from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE
-from lab2.aws.retry import OutageReporter, is_outage, is_passing
+from lab2.aws.retry import OutageReporter, is_outage, is_transient
 from lab2.aws.session import AwsSession
-from lab2.aws.sqs.event_loop import EventLoopQueue, in_thread
+from lab2.aws.sqs.event_loop import in_thread
 from lab2.aws.sqs.message_queue import BATCH, Message, Outgoing
 from lab2.errors import UserError, internal_error
 from lab2.events import log_event, log_outage
@@ -32,8 +32,8 @@ from lab2.terminal import counted, printable
 
 MAX_WRITTEN = 4_000  # requests in one write to the log
 MAX_RECEIVES = 5  # of a request, as aws.yaml has it
-MAX_REFUSED = 3  # times that a private queue is asked to take an answer; then the shared queue gets it
-APPEARS_WITHIN = 5.0  # seconds within which a new queue can be used; AWS says one
+MAX_REFUSALS = 3  # of an answer by a private queue; then the shared queue gets it
+APPEARS_WITHIN_S = 5.0  # within which a new queue can be used; AWS says one
 MAX_NAME = 200  # characters of an id or a client
 _NAME = re.compile(rf"[^\x00-\x1f\x7f\ud800-\udfff]{{1,{MAX_NAME}}}")
 _PRIVATE_QUEUE = re.compile(re.escape(ANSWER_QUEUE) + r"-[A-Za-z0-9_-]{1,70}")
@@ -51,7 +51,7 @@ class Request:
     row: LogRow
     answer: str
     missing_since: float = 0.0  # when its private queue was first found missing (monotonic seconds)
-    refused: int = 0  # times that its private queue did not take the answer
+    refusals: int = 0  # of the answer by its private queue
 
     @property
     def outgoing(self) -> Outgoing:
@@ -170,46 +170,45 @@ class Stages:
         to = requests[0].reply_to
         failed = answers = [request.outgoing for request in requests]
         try:
-            failed = await self._queue(to).send(answers)
+            failed = await self.aws.event_loop_queue(to).send(answers)
         except Exception as error:
-            if to == self.answers or not error_code(error) or is_passing(error):
+            if to == self.answers or not error_code(error) or is_transient(error):
                 raise
             if error_code(error) in MISSING_QUEUE_CODES:
                 if self._may_appear(requests):
                     return []
                 for request in requests:
-                    request.refused = MAX_REFUSED
+                    request.refusals = MAX_REFUSALS
                 queue = to.rpartition("/")[2]
                 sentence = f"{queue} does not exist; sent to {ANSWER_QUEUE} instead: {counted(len(requests), 'answer')}"
                 log_event("private_queue_missing", sentence, queue=queue, answers=len(requests))
         again = [request for request, answer in zip(requests, answers, strict=True) if answer in failed]
         if to != self.answers:  # it may be set up to take nothing: no task waits for it
             for request in again:
-                request.refused += 1
-                if request.refused >= MAX_REFUSED:  # the client has gone; its next run looks here
+                request.refusals += 1
+                if request.refusals >= MAX_REFUSALS:  # the client has gone; its next run looks here
                     request.reply_to = self.answers
             self.answer.put(again)
         self.answered += len(requests) - len(again)
         self.done([request for request in requests if request not in again])
         return again if to == self.answers else []
 
-    def _queue(self, url: str) -> EventLoopQueue:
-        return self.aws.event_loop_queue(url)
-
     def _may_appear(self, requests: list[Request]) -> bool:
         """Return whether a missing private queue may be so new that SQS does not know it; then it is tried again."""
         now = time.monotonic()
         for request in requests:
             request.missing_since = request.missing_since or now
-        if self.hurried or now - min(request.missing_since for request in requests) > APPEARS_WITHIN:
+        if self.hurried or now - min(request.missing_since for request in requests) > APPEARS_WITHIN_S:
             return False
-        asyncio.get_running_loop().call_later(APPEARS_WITHIN / 10, self.answer.put, requests)  # no task waits
+        asyncio.get_running_loop().call_later(APPEARS_WITHIN_S / 10, self.answer.put, requests)  # no task waits
         return True
 
     def _fail(self, message: Message, id: str, error: BaseException) -> None:
         self.let_go(message)
-        sentence = (f"Request {printable(id)[:200]} failed, receive {message.receives} of {MAX_RECEIVES} "
-                    f"before it goes to {DEAD_LETTER_QUEUE}: {internal_error(error)}")  # fmt: skip
+        sentence = (
+            f"Request {printable(id)[:200]} failed, receive {message.receives} of {MAX_RECEIVES} "
+            f"before it goes to {DEAD_LETTER_QUEUE}: {internal_error(error)}"
+        )
         log_event("request_failed", sentence, logging.ERROR, id=id, receives=message.receives)
 
 

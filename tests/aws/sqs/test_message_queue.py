@@ -93,7 +93,7 @@ def test_an_empty_batch_is_a_call_that_nobody_makes(proxied: World, proxy: Proxy
 def test_lists_that_are_absent_and_those_that_are_null_are_empty(
     proxied: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab2.stats.server.redrive.WAIT", 0)
+    monkeypatch.setattr("lab2.stats.server.redrive.POLL_S", 0)
     proxy.habits.names.add("null")
     assert proxied.aws.queue_urls("lab2_nothing") == {}
     queue = proxied.queue("lab2_dead")

@@ -50,15 +50,15 @@ def _cells(fields: LogFields) -> list[str]:
 def _text(fields: LogFields) -> str:
     time, _, client, request, *summary, error = (printable(_cell(value)) for value in _values(fields))
     if error:
-        told = f"rejected: {error}"
+        result = f"rejected: {error}"
     else:
-        told = "  ".join(f"{name} {value}" for name, value in zip(Summary._fields, summary, strict=True))
+        result = "  ".join(f"{name} {value}" for name, value in zip(Summary._fields, summary, strict=True))
     request = request if len(request) <= LONGEST_REQUEST else f"{request[:LONGEST_REQUEST]}…"
-    return f"{time}  {client or '(no name)'}  {request}  {told}"
+    return f"{time}  {client or '(no name)'}  {request}  {result}"
 
 
 def _values(fields: LogFields) -> list[object]:
-    """Return the values of the COLUMNS, None where the row, which somebody else may have written, lacks one."""
+    """Return the values of the COLUMNS, None if the row, which somebody else may have written, lacks one."""
     answer = fields.get("answer")
     values = (answer if isinstance(answer, dict) else {}) | fields
     return [values.get(name) for name in COLUMNS]

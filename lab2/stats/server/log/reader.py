@@ -31,7 +31,7 @@ from lab2.stats.server.log.segments import SEALED_BYTES, bodies, is_day, objects
 if TYPE_CHECKING:
     from types_boto3_s3.type_defs import ObjectTypeDef
 
-LOOK_INTERVAL = 5.0  # seconds between two looks at today's log
+LOOK_INTERVAL_S = 5.0  # between two looks at today's log
 SEGMENTS_AT_ONCE = 64  # read in one go, a megabyte of ordinary ones
 DAYS_BACK = 2  # days before today to which a server may still add
 LOOKS_PER_LATE_LOOK = 12  # looks at today for each one at the days before
@@ -40,7 +40,7 @@ LogFields = dict[str, Any]
 
 
 class LogLine(NamedTuple):
-    """A line of the log: its object, with its number where that is known; its fields, None if it is truncated."""
+    """A line of the log: its object, with its number if that is known; its fields, None if it is truncated."""
 
     place: str
     fields: LogFields | None
@@ -101,7 +101,7 @@ def follow_log(
 ) -> Iterator[LogLine]:
     """Yield the lines of the log from a day on ('': from today on), and then those that are added, without end.
 
-    Lines that a server adds to the two days before are told too. An outage is waited for.
+    Lines that a server adds to the two days before are among them. An outage is waited for.
     """
     today = day_of(now())
     first = min(day or today, today)
@@ -116,7 +116,7 @@ def follow_log(
         else:
             yield from _added(tail, outages)
     for look in count(1):
-        sleep(LOOK_INTERVAL)
+        sleep(LOOK_INTERVAL_S)
         today = day_of(now())
         if today not in tails:
             tails[today] = DayTail(aws, today)
@@ -136,12 +136,13 @@ class DayTail:
     """The end of one day's log: what was added to it since it was last read."""
 
     def __init__(self, aws: AwsSession, day: str) -> None:
-        self.aws, self.day = aws, day
+        self.aws = aws
+        self.day = day
         self._after = ""  # the key up to which all segments are sealed and read
         self._read: dict[str, int] = {}  # bytes that were read of the segments behind it
 
     def grown(self) -> list[ObjectTypeDef]:
-        """Return the segments that have more than was read of them; UserError where AWS fails."""
+        """Return the segments that have more than was read of them; UserError if AWS fails."""
         prefix = f"{LOG_PREFIX}{self.day}/"
         with user_errors(f"bucket {self.aws.bucket}"):
             entries = list(objects(self.aws.s3, self.aws.bucket, prefix, self._after))
@@ -156,7 +157,7 @@ class DayTail:
         ]
 
     def read(self, grown: Sequence[ObjectTypeDef]) -> list[LogLine]:
-        """Return the lines that were added to these segments; UserError where AWS fails, which counts none as read."""
+        """Return the lines that were added to these segments; UserError if AWS fails, which counts none as read."""
         with user_errors(f"bucket {self.aws.bucket}"), ThreadPoolExecutor(8) as threads:
             parts = list(threads.map(self._part, grown))
         lines = []

@@ -20,7 +20,8 @@ class Heartbeat:
     """What a server saw since its last line. It costs two calls a line: how many messages wait, and dead letters."""
 
     def __init__(self, aws: AwsSession, clock: Callable[[], float] = time.time) -> None:
-        self.aws, self.clock = aws, clock
+        self.aws = aws
+        self.clock = clock
         self._urls: dict[str, str] = {}
         self._since = clock()
         self._requests = 0
@@ -36,19 +37,23 @@ class Heartbeat:
     def logged(self, count: int) -> None:
         """Note that so many requests were logged just now."""
         self._requests += count
-        before, self._last = self._last, self._stamp()
+        before = self._last
+        self._last = self._stamp()
         self._today = count + (self._today if before[:10] == self._last[:10] else 0)
 
     def depths(self) -> tuple[Depth | None, Depth | None]:
-        """Return how many requests and dead letters there are; None where AWS does not tell."""
+        """Return how many requests and dead letters there are; None if AWS does not say."""
         return self._depth(REQUEST_QUEUE), self._depth(DEAD_LETTER_QUEUE)
 
     def fields(self, work: Depth | None, dead: Depth | None) -> dict[str, Any]:
         """Return the state since the last call, with these depths of the queues; None for what is not known."""
         now = self.clock()
         minutes = max(now - self._since, 1e-3) / 60
-        requests, oldest = self._requests, self._oldest
-        self._since, self._requests, self._oldest = now, 0, 0.0
+        requests = self._requests
+        oldest = self._oldest
+        self._since = now
+        self._requests = 0
+        self._oldest = 0.0
         return {
             "waiting": work and work.waiting,
             "in_flight": work and work.in_flight,
@@ -74,10 +79,10 @@ class Heartbeat:
 
 def as_text(fields: dict[str, Any]) -> str:
     """Return the fields as words of a line, with a question mark for what is not known."""
-    told = {name: "?" if value is None else value for name, value in fields.items()}
+    shown = {name: "?" if value is None else value for name, value in fields.items()}
     dead = "? dead letters" if fields["dead_letters"] is None else counted(fields["dead_letters"], "dead letter")
     today = counted(fields["requests_today"], "request")
     return (
         f"{{waiting}} waiting, {{in_flight}} in flight, oldest {{oldest_seconds}} s, {dead}, {today} today, "
         "{requests_per_minute} a minute, last {last_request}, version {version}"
-    ).format_map(told)
+    ).format_map(shown)

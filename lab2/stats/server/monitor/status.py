@@ -1,10 +1,10 @@
-"""The service seen from outside: what waits where, what was logged, which servers write; and what is a problem."""
+"""The service seen from outside: what waits on which queue, what was logged, which servers write, what is a problem."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from types_boto3_sqs.literals import QueueAttributeNameType
 
 QUEUES = (REQUEST_QUEUE, ANSWER_QUEUE, DEAD_LETTER_QUEUE)
-OLD = 300  # seconds; a request that waits for longer is a problem
+OLD_S = 300  # a request that waits for longer is a problem
 MAX_DEAD_LETTERS = 50  # to show
-LOOK_TIME = 10  # seconds in which all are received, so that no receive finds the same ones again
-LOOKS = 5  # receives that find nothing new before dead letters that SQS counts are given up
+LOOK_S = 10  # in which all are received, so that no receive finds the same ones again
+MAX_EMPTY_RECEIVES = 5  # receives that find nothing new before dead letters that SQS counts are given up
 MAX_BYTES = 2 * 2**20  # of the log that are read, the newest: 10,000 rows or so
 OLD_SERVER = "before 1.1"  # which did not write its version
-LATELY, RATE = timedelta(hours=1), timedelta(minutes=5)
+LATELY = timedelta(hours=1)
+RATE = timedelta(minutes=5)  # over which the rate is the mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Depth:
 
 @dataclass(frozen=True, slots=True)
 class LogStatus:
-    """What was logged today and lately. Numbers are `estimated` from sizes where there is more than is read."""
+    """What was logged today and lately. Numbers are `estimated` from sizes if there is more than is read."""
 
     day: str
     requests: int = 0
@@ -55,7 +56,7 @@ class LogStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of the service. `oldest` is the age of the oldest request in seconds, None where it is not known."""
+    """The state of the service. `oldest` is the age of the oldest request in seconds, None if it is not known."""
 
     now: datetime
     queues: dict[str, Depth]
@@ -65,8 +66,8 @@ class Status:
     oldest_unknown: str = ""  # why CloudWatch could not be asked
 
     @classmethod
-    def of(cls, aws: AwsSession, now: datetime) -> Status:
-        """Return the status; UserError where AWS fails."""
+    def from_aws(cls, aws: AwsSession, now: datetime) -> Status:
+        """Return the status; UserError if AWS fails."""
         queues = {name: depth_at(aws, aws.queue_url(name)) for name in QUEUES}
         dead = _dead_letters(aws, queues[DEAD_LETTER_QUEUE].waiting)
         oldest, unknown = None, ""
@@ -87,7 +88,7 @@ class Status:
         found = []
         if count := self.dead_letter_count:
             found.append(f"{counted(count, 'dead letter')} on {DEAD_LETTER_QUEUE}.")
-        if self.oldest is not None and self.oldest > OLD:
+        if self.oldest is not None and self.oldest > OLD_S:
             found.append(
                 f"The oldest request on {REQUEST_QUEUE} has waited for {self.oldest:,.0f} s. Is a server running?"
             )
@@ -96,12 +97,11 @@ class Status:
     def as_json(self) -> str:
         """Return what a monitor wants as a JSON object of one line."""
         log = self.log
-        return json.dumps({
+        fields = {
             "time": timestamp(self.now),
             "healthy": not self.problems,
             "problems": self.problems,
-            "queues": {name: {"waiting": depth.waiting, "in_flight": depth.in_flight}
-                       for name, depth in self.queues.items()},
+            "queues": {name: asdict(depth) for name, depth in self.queues.items()},
             "oldest_seconds": self.oldest,
             "dead_letters": self.dead_letter_count,
             "day": log.day,
@@ -111,7 +111,8 @@ class Status:
             "estimated": log.estimated,
             "last_request": log.last and log.last.get("time"),
             "servers": [{"version": version, "last_request": last} for version, last in log.servers.items()],
-        })  # fmt: skip
+        }
+        return json.dumps(fields)
 
     def as_text(self) -> str:
         """Return a screen for people."""
@@ -186,7 +187,7 @@ def _time(row: LogFields) -> str:
 def _dead_letters(aws: AwsSession, expected: int) -> list[Message]:
     """Return dead letters: all that long polls find until nothing new comes. Then they are visible to others again.
 
-    A receive may miss messages that are there, so some more are made where SQS counts more than were found.
+    A receive may miss messages that are there, so some more are made if SQS counts more than were found.
     """
     queue = aws.queue(DEAD_LETTER_QUEUE)
     found: dict[str, Message] = {}
@@ -194,9 +195,9 @@ def _dead_letters(aws: AwsSession, expected: int) -> list[Message]:
     with user_errors(f"queue {DEAD_LETTER_QUEUE}"):
         while len(found) < MAX_DEAD_LETTERS:
             known = len(found)
-            found.update((message.id, message) for message in queue.receive(wait=1, visibility=LOOK_TIME))
+            found.update((message.id, message) for message in queue.receive(wait=1, visibility=LOOK_S))
             misses = misses + 1 if len(found) == known else 0
-            if misses >= (LOOKS if len(found) < expected else 1):
+            if misses >= (MAX_EMPTY_RECEIVES if len(found) < expected else 1):
                 break
         for batch in batches(found.values()):
             queue.change_visibility(batch, 0)
@@ -204,7 +205,7 @@ def _dead_letters(aws: AwsSession, expected: int) -> list[Message]:
 
 
 def depth_at(aws: AwsSession, url: str) -> Depth:
-    """Return the depth of a queue; UserError where AWS fails."""
+    """Return the depth of a queue; UserError if AWS fails."""
     names: list[QueueAttributeNameType] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     with user_errors(f"queue {url.rpartition('/')[2]}"):
         values = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
@@ -212,14 +213,18 @@ def depth_at(aws: AwsSession, url: str) -> Depth:
 
 
 def _oldest(aws: AwsSession, now: datetime) -> float | None:
-    """Return the age of the oldest request in seconds, None where it is not known.
+    """Return the age of the oldest request in seconds, None if it is not known.
 
     Only CloudWatch knows, and only of active queues on AWS: receiving it to see would count against it.
     """
     with user_errors("the age of the oldest request in CloudWatch"):
         points = aws.cloudwatch.get_metric_statistics(
-            Namespace="AWS/SQS", MetricName="ApproximateAgeOfOldestMessage",
+            Namespace="AWS/SQS",
+            MetricName="ApproximateAgeOfOldestMessage",
             Dimensions=[{"Name": "QueueName", "Value": REQUEST_QUEUE}],
-            StartTime=now - timedelta(minutes=10), EndTime=now, Period=60, Statistics=["Maximum"],
-        )["Datapoints"]  # fmt: skip
+            StartTime=now - timedelta(minutes=10),
+            EndTime=now,
+            Period=60,
+            Statistics=["Maximum"],
+        )["Datapoints"]
     return max(points, key=lambda point: point["Timestamp"])["Maximum"] if points else None

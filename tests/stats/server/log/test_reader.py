@@ -18,7 +18,7 @@ from lab2.aws.session import AwsSession
 from lab2.errors import UserError
 from lab2.stats.protocol import answer_request, encode_answer
 from lab2.stats.server.log.output import print_log
-from lab2.stats.server.log.reader import LOOK_INTERVAL, LogLine, check_day, follow_log, read_log
+from lab2.stats.server.log.reader import LOOK_INTERVAL_S, LogLine, check_day, follow_log, read_log
 from lab2.stats.server.log.row import LogRow, encode_row
 from lab2.stats.server.log.segments import SEALED_BYTES
 from lab2.stats.server.log.verify import verify
@@ -54,7 +54,7 @@ def followed(
             raise Over
         events.get(slept, lambda: None)()
 
-    lines = follow_log(aws, day, lambda: start + timedelta(seconds=slept * LOOK_INTERVAL), sleep)
+    lines = follow_log(aws, day, lambda: start + timedelta(seconds=slept * LOOK_INTERVAL_S), sleep)
     with pytest.raises(Over):
         for line in lines:
             told.append(line.fields["id"] if line.fields else "torn")

@@ -18,7 +18,7 @@ from lab2.aws.sqs.message_queue import Outgoing, batches
 from lab2.stats.protocol import new_id
 from lab2.stats.server.log.row import encode_row
 from lab2.stats.server.monitor import status
-from lab2.stats.server.monitor.status import OLD, OLD_SERVER, LogStatus, Status, log_status
+from lab2.stats.server.monitor.status import OLD_S, OLD_SERVER, LogStatus, Status, log_status
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 
@@ -86,7 +86,7 @@ def test_people_see_queues_dead_letters_and_the_log_and_that_dead_letters_are_a_
 
 
 def test_a_monitor_is_told_the_same_as_json(world: World) -> None:
-    found = Status.of(world.aws, NOW)
+    found = Status.from_aws(world.aws, NOW)
     assert found.problems == []
     assert json.loads(found.as_json()) == {
         "time": "2026-11-23T12:00:00.000Z", "healthy": True, "problems": [],
@@ -96,19 +96,19 @@ def test_a_monitor_is_told_the_same_as_json(world: World) -> None:
         "estimated": False, "last_request": None, "servers": [],
     }  # fmt: skip
     log(world, 1, NOW)
-    told = json.loads(Status.of(world.aws, NOW).as_json())
+    told = json.loads(Status.from_aws(world.aws, NOW).as_json())
     assert told["requests_today"] == 1 and told["last_request"] == "2026-11-23T12:00:00.000Z"
     assert told["servers"] == [{"version": __version__, "last_request": told["last_request"]}]
 
 
-@pytest.mark.parametrize(("age", "problems"), [(OLD, 0), (OLD + 1, 1)])
+@pytest.mark.parametrize(("age", "problems"), [(OLD_S, 0), (OLD_S + 1, 1)])
 def test_a_request_that_waits_for_longer_than_five_minutes_is_a_problem(world: World, age: int, problems: int) -> None:
     now = datetime.now(timezone.utc)
     world.aws.cloudwatch.put_metric_data(Namespace="AWS/SQS", MetricData=[{
         "MetricName": "ApproximateAgeOfOldestMessage", "Value": age, "Timestamp": now - timedelta(minutes=1),
         "Dimensions": [{"Name": "QueueName", "Value": REQUEST_QUEUE}],
     }])  # fmt: skip
-    found = Status.of(world.aws, now)
+    found = Status.from_aws(world.aws, now)
     assert found.oldest == age
     assert len(found.problems) == problems
     assert json.loads(found.as_json())["healthy"] is not bool(problems)
@@ -123,14 +123,14 @@ def test_every_dead_letter_is_found_though_receives_are_short_and_all_are_left_v
     proxy.habits.names |= {"short-receives", "empty-polls", "stale-attributes"}
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
     for _ in range(2):
-        found = Status.of(AwsSession(), NOW)
+        found = Status.from_aws(AwsSession(), NOW)
         assert sorted(message.body for message in found.dead_letters) == sorted(bodies)
         assert found.dead_letter_count == 25
 
 
 def test_the_rest_is_told_if_cloudwatch_refuses(proxied: World, proxy: Proxy) -> None:
     proxy.on("GetMetricStatistics", Fault(refuse=(403, "AccessDenied"), details={"Message": "no"}), times=ALWAYS)
-    found = Status.of(proxied.aws, NOW)
+    found = Status.from_aws(proxied.aws, NOW)
     assert found.oldest is None and not found.problems
     assert (
         "Oldest request: not known (Access to the age of the oldest request in CloudWatch is denied" in found.as_text()
