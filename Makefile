@@ -80,9 +80,9 @@ bare: .venv/dev ## run and test in bare Debians, as root; or: SUITES="bookworm t
 soak: .venv/dev ## five minutes of load: memory, connections and file handles stay flat
 	$(BIN)/python tests/support/soak.py
 
-bench: .venv/dev ## measure costs and speed; writes bench/RESULTS.md
+bench: .venv/dev ## measure costs and speed; writes bench/RESULTS.md; or: SECTIONS="peers ids"
 	@sh tests/system-packages.sh
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(SECTIONS)
 
 pictures: .venv/dev ## take the screenshots of README and docs again
 	$(BIN)/python tools/pictures.py

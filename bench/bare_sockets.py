@@ -1,6 +1,6 @@
-"""The least that a server written in Python costs: signed requests over bare sockets. `python -m bench.bare_sockets`.
+"""The least that a server in Python costs: signed requests over bare sockets. `python -m bench.bare_sockets`.
 
-No SDK, no retries, no check of any reply; each batch has a log object of its own.
+No SDK, no retries, no check of any reply; each batch has a log object of its own. Below, the job without AWS.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench.job import BUCKET, entries, receipts, row_and_answer
+from lab2.stats.protocol import answer_request, encode_answer
+from lab2.stats.server.log.row import encode_row
 
+BUCKET = "lab2"
+RECEIVE = {"MaxNumberOfMessages": 10, "WaitTimeSeconds": 20, "MessageAttributeNames": ["All"]}
 THREADS = 16
 REGION = os.environ.get("AWS_REGION", "us-east-1")
 ENDPOINT = urlsplit(os.environ.get("AWS_ENDPOINT_URL", ""))
@@ -39,11 +42,8 @@ class Connection:
         self.reader = self.socket.makefile("rb")
         self.keys = {service: signing_key(service) for service in ("sqs", "s3")}
 
-    def sqs(self, operation: str, **fields: Any) -> dict[str, Any]:
-        reply: dict[str, Any] = json.loads(
-            self.call("sqs", "POST", "/", json.dumps(fields).encode(), target=f"AmazonSQS.{operation}")
-        )
-        return reply
+    def sqs(self, operation: str, **fields: Any) -> Any:
+        return json.loads(self.call("sqs", "POST", "/", json.dumps(fields).encode(), f"AmazonSQS.{operation}"))
 
     def call(self, service: str, method: str, path: str, body: bytes, target: str = "") -> bytes:
         now, digest = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}", sha256(body).hexdigest()
@@ -69,16 +69,33 @@ class Connection:
         return self.reader.read(size)
 
 
+def rows_and_answers(messages: Sequence[dict[str, Any]]) -> tuple[bytes, list[str]]:
+    """Return rows to log and answers: the same for all, so that only their ways with AWS differ."""
+    rows, answers = b"", []
+    for message in messages:
+        id, client = (message["MessageAttributes"][name]["StringValue"] for name in ("id", "client"))
+        answers.append(encode_answer(answer_request(id, message["Body"])))
+        rows += encode_row(id, client, message["Body"], answers[-1], datetime.now(timezone.utc)).line("bench", 1)
+    return rows, answers
+
+
+def entries(messages: Sequence[dict[str, Any]], answers: Sequence[str]) -> list[dict[str, Any]]:
+    return [
+        {"Id": str(at), "MessageBody": answer, "MessageAttributes": message["MessageAttributes"]}
+        for at, (message, answer) in enumerate(zip(messages, answers, strict=True))
+    ]
+
+
+def receipts(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"Id": str(at), "ReceiptHandle": message["ReceiptHandle"]} for at, message in enumerate(messages)]
+
+
 def work(requests: str, answers: str) -> None:
     aws = Connection()
     while True:
-        received: Sequence[Any] = aws.sqs(
-            "ReceiveMessage", QueueUrl=requests, MaxNumberOfMessages=10, WaitTimeSeconds=20,
-            MessageAttributeNames=["All"],
-        ).get("Messages", ())  # fmt: skip
-        if received:
-            rows, texts = zip(*map(row_and_answer, received), strict=True)
-            aws.call("s3", "PUT", f"/{BUCKET}/log/{received[0]['MessageId']}.jsonl", b"".join(rows))
+        if received := aws.sqs("ReceiveMessage", QueueUrl=requests, **RECEIVE).get("Messages"):
+            rows, texts = rows_and_answers(received)
+            aws.call("s3", "PUT", f"/{BUCKET}/log/{received[0]['MessageId']}.jsonl", rows)
             aws.sqs("SendMessageBatch", QueueUrl=answers, Entries=entries(received, texts))
             aws.sqs("DeleteMessageBatch", QueueUrl=requests, Entries=receipts(received))
 

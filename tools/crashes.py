@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -21,46 +21,29 @@ Case = tuple[str, str, bool]  # the name of the test, its file, and whether it p
 
 def page(cases: Iterable[Case]) -> str:
     """Return the page: what was killed or disturbed at each call it makes, then the other cases by file."""
-    grid: Counter[object] = Counter()
-    others: Counter[str] = Counter()
-    passed: Counter[object] = Counter()
+    grid: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    others: dict[str, list[bool]] = defaultdict(list)
     for name, file, fine in cases:
         test, _, parameters = name.removeprefix("test_").rstrip("]").partition("[")
         call, _, fault = parameters.rpartition("-")
-        if call and fault in FAULTS:
-            cell: object = (test.replace("_", " "), fault)
-            grid[test.replace("_", " "), fault] += 1
-        else:
-            cell = file
-            others[file] += 1
-        passed[cell] += fine
+        known = call and fault in FAULTS
+        (grid[test.replace("_", " ")][fault] if known else others[file]).append(fine)
+    every = [fine for row in (*grid.values(), others) for cell in row.values() for fine in cell]
+    lines = [
+        "# The crash matrix\n",
+        f"`make crashes` on {time.strftime('%Y-%m-%d')}: {sum(every)} of {len(every)} passed.",
+        "Each program meets each fault at each of its calls:\n",
+        f"| cases passed | {' | '.join(FAULTS)} |",
+        f"|---|{'--:|' * len(FAULTS)}",
+        *(f"| {test} | {' | '.join(shown(grid[test][fault]) for fault in FAULTS)} |" for test in sorted(grid)),
+        "\nAnd other cases:\n\n| file | cases passed |\n|---|--:|",
+        *(f"| `{file}` | {shown(others[file])} |" for file in sorted(others)),
+    ]
+    return "\n".join([*lines, ""])
 
-    def shown(cell: object, count: int) -> str:
-        return str(count) if passed[cell] == count else f"**{passed[cell]} of {count}**"
 
-    tests = sorted({test for test, _ in grid})
-    return "\n".join(
-        [
-            "# The crash matrix",
-            "",
-            f"`make crashes` on {time.strftime('%Y-%m-%d')}: {passed.total()} of {(grid + others).total()} passed.",
-            "Each program meets each fault at each of its calls:",
-            "",
-            f"| cases passed | {' | '.join(FAULTS)} |",
-            f"|---|{'--:|' * len(FAULTS)}",
-            *(
-                f"| {test} | {' | '.join(shown((test, fault), grid[test, fault]) for fault in FAULTS)} |"
-                for test in tests
-            ),
-            "",
-            "And other cases:",
-            "",
-            "| file | cases passed |",
-            "|---|--:|",
-            *(f"| `{file}` | {shown(file, others[file])} |" for file in sorted(others)),
-            "",
-        ]
-    )
+def shown(cell: list[bool]) -> str:
+    return str(len(cell)) if all(cell) else f"**{sum(cell)} of {len(cell)}**"
 
 
 def main(arguments: list[str]) -> int:
@@ -69,9 +52,8 @@ def main(arguments: list[str]) -> int:
         pytest = [sys.executable, "-m", "pytest", "-n6", "--dist=worksteal", "tests/crash", f"--junit-xml={result}"]
         code = subprocess.call([*pytest, *arguments], cwd=ROOT)
         cases = ElementTree.parse(result).iter("testcase")
-        text = page(
-            (case.attrib["name"], f"{case.attrib['classname'].replace('.', '/')}.py", not len(case)) for case in cases
-        )
+        file = "{}.py".format
+        text = page((case.get("name"), file(case.get("classname").replace(".", "/")), not len(case)) for case in cases)
     if not arguments:
         (ROOT / "tests" / "crash" / "RESULTS.md").write_text(text)
     print(text)

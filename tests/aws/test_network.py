@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.world import PATIENCE, ROOT, free_port
+from support.world import ROOT
 
 from lab2.aws.network import check_subnets, default_network
 from lab2.aws.session import AwsSession
@@ -21,12 +21,9 @@ import stores
 def test_a_fleet_gets_the_default_network_of_zones_that_offer_its_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = free_port()
-    programs = stores.install(stores.MOTO)
-    moto = stores.start(tmp_path, "moto", programs / "moto_server", "-H", "127.0.0.1", "-p", str(port))
-    try:
-        stores.answers(f"http://127.0.0.1:{port}/moto-api/")
-        settings = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_REGION": "us-east-1",
+    (moto,) = (each for each in stores.STORES if each.name.startswith("moto"))
+    with stores.running(moto, tmp_path / "moto") as url:
+        settings = {"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1",
                     "AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing"}  # fmt: skip
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
@@ -60,6 +57,3 @@ def test_a_fleet_gets_the_default_network_of_zones_that_offer_its_machine(
         for service in ("s3", "sqs"):
             ec2.create_vpc_endpoint(VpcId=network["Vpc"], ServiceName=f"com.amazonaws.us-east-1.{service}")
         assert check_subnets(AwsSession(), ids)
-    finally:
-        moto.terminate()
-        moto.wait(PATIENCE)

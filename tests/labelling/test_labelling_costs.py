@@ -1,4 +1,4 @@
-"""What labelling costs in calls and bytes; times are measured by `python -m bench keys rounds decode writes upload`."""
+"""What labelling costs in calls and bytes; times are measured by `python -m bench`."""
 
 from __future__ import annotations
 
