@@ -26,7 +26,7 @@ from lab2.aws.s3.conditional_writes import check_conditional_writes
 from lab2.aws.s3.free_space import lack_of_space
 from lab2.aws.s3.stored_object import StoredObject
 from lab2.aws.sqs.message_queue import Queue
-from lab2.aws.timing import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from lab2.aws.timeouts import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from lab2.errors import TryLater, UserError
 
 # boto3, and what our transport needs of botocore, take 0.2 s to import. A session does that when it needs them: by then

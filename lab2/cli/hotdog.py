@@ -20,7 +20,7 @@ from lab2.cli.parser import Parser, Program
 from lab2.cli.run import run
 from lab2.errors import UserError, internal_error
 from lab2.labelling.labels.doubts import is_changeable
-from lab2.labelling.labels.label import clean_name
+from lab2.labelling.labels.label_row import clean_name
 from lab2.labelling.pictures import samples
 from lab2.labelling.pictures.decoding.encode import MAGIC
 from lab2.labelling.pictures.image_store import ImageStore

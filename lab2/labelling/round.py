@@ -10,7 +10,7 @@ from contextlib import suppress
 from lab2.aws.retry import OutageReporter
 from lab2.errors import UserError
 from lab2.labelling.labels.choices import BY_VALUE, WITHDRAWN, majority
-from lab2.labelling.labels.label import Label, by_image
+from lab2.labelling.labels.label_row import Label, by_image
 from lab2.labelling.labels.timestamps import Clock
 from lab2.labelling.pictures.decoding.decoder import Decoder
 from lab2.labelling.pictures.image_store import PAGE_KEYS, Image

@@ -16,8 +16,8 @@ from lab2.errors import UserError
 from lab2.labelling.display.screen import Screen
 from lab2.labelling.display.terminal_screen import TerminalScreen
 from lab2.labelling.display.window import Window
-from lab2.labelling.labels.label import Votes
 from lab2.labelling.labels.label_file import LabelFile
+from lab2.labelling.labels.label_row import Votes
 from lab2.labelling.labels.outbox import Outbox
 from lab2.labelling.labels.outbox_file import labels_wait
 from lab2.labelling.pictures.decoding.decoder import Decoder

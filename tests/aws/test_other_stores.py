@@ -27,8 +27,8 @@ from lab2.aws.retry import OutageReporter, persist
 from lab2.aws.session import AwsSession
 from lab2.errors import UserError
 from lab2.labelling.labels.csv_dialect import HEADER
-from lab2.labelling.labels.label import Label
 from lab2.labelling.labels.label_file import LabelFile
+from lab2.labelling.labels.label_row import Label
 from lab2.labelling.pictures.samples import fill
 from tools import stores
 

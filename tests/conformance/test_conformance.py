@@ -22,7 +22,7 @@ from lab2.aws.s3.append_object import AppendObject
 from lab2.aws.s3.stored_object import COPY_FROM_BYTES, StoredObject
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs.message_queue import Message, Outgoing, Queue
-from lab2.aws.timing import REQUEST_VISIBILITY_S
+from lab2.aws.timeouts import REQUEST_VISIBILITY_S
 from lab2.errors import UserError
 
 pytestmark = pytest.mark.long  # `make conformance` runs it, on more than the emulator of all tests

@@ -16,8 +16,8 @@ from support.world import World
 from lab2.aws.resources import LABEL_KEY
 from lab2.errors import UserError
 from lab2.labelling.labels.csv_dialect import COLUMNS, CsvDialect, decode
-from lab2.labelling.labels.label import Label, clean_name
 from lab2.labelling.labels.label_file import LabelFile
+from lab2.labelling.labels.label_row import Label, clean_name
 from lab2.labelling.labels.outbox import Outbox
 from lab2.labelling.labels.outbox_file import OutboxFile
 

@@ -20,7 +20,7 @@ from support.world import World
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.labelling.labels.csv_dialect import HEADER, CsvDialect
-from lab2.labelling.labels.label import Label, clean_name
+from lab2.labelling.labels.label_row import Label, clean_name
 from lab2.labelling.pictures.image_store import stored_name
 from lab2.terminal import printable
 

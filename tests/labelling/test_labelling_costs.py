@@ -14,7 +14,7 @@ from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
 from lab2.aws.s3.stored_object import COPY_FROM_BYTES
 from lab2.aws.session import AwsSession
 from lab2.labelling.labels.csv_dialect import HEADER
-from lab2.labelling.labels.label import Label
+from lab2.labelling.labels.label_row import Label
 from lab2.labelling.labels.outbox import Outbox
 from lab2.labelling.labels.timestamps import Clock
 

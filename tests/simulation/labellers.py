@@ -24,8 +24,8 @@ from lab2.aws.resources import LABEL_KEY
 from lab2.aws.s3.stored_object import StoredObject
 from lab2.errors import UserError
 from lab2.labelling.labels.csv_dialect import HEADER, CsvDialect
-from lab2.labelling.labels.label import Label
 from lab2.labelling.labels.label_file import LabelFile
+from lab2.labelling.labels.label_row import Label
 from lab2.labelling.labels.outbox import Outbox
 from lab2.labelling.labels.outbox_file import OutboxFile
 

@@ -19,7 +19,7 @@ from simulation import labellers, servers
 from support.world import ROOT
 
 from lab2.aws.s3.append_object import AppendObject, Outcome
-from lab2.labelling.labels.label import Label, LabelOrder
+from lab2.labelling.labels.label_row import Label, LabelOrder
 from lab2.labelling.labels.outbox import Outbox
 from lab2.labelling.labels.outbox_file import OutboxFile
 from lab2.stats.server.log.request_log import RequestLog, _SegmentCodec
@@ -157,7 +157,7 @@ BREAKAGES: dict[str, tuple[ModuleType, dict[str, Any]]] = {
     "log writes without a condition": (servers, {"simulation.fakes.Bucket.conditional": False}),
     "no look after a lost reply": (labellers, {"lab2.aws.s3.append_object.AppendObject.try_append": blind_try_append}),
     "a file that crosses 5 MiB is not read": (labellers, {"lab2.aws.s3.append_object.AppendObject._open": open_unread}),
-    "the last row wins": (labellers, {"lab2.labelling.labels.label.LabelOrder.count": last_row_wins}),
+    "the last row wins": (labellers, {"lab2.labelling.labels.label_row.LabelOrder.count": last_row_wins}),
     "another's labels are sent without a look at the file": (
         labellers,
         {"lab2.labelling.labels.outbox_file.OutboxFile.take": lambda self: (self.labels(), False)},

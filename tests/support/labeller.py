@@ -16,7 +16,7 @@ from support.world import PATIENCE, ROOT, World
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.labelling.labels.csv_dialect import HEADER
-from lab2.labelling.labels.label import Label
+from lab2.labelling.labels.label_row import Label
 
 HELP = "1 hot dog, 0 not, u back, s skip, b brighter, q end: "
 

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from urllib3.util import wait_for_read
 
 from lab2.aws.sqs.wire import Response, Wire, left_to_boto3, parse_response
-from lab2.aws.timing import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from lab2.aws.timeouts import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 
 if TYPE_CHECKING:
     import socket

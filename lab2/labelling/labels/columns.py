@@ -20,7 +20,7 @@ import numpy
 from lab2.labelling.labels.choices import CHOICES, WITHDRAWN
 from lab2.labelling.labels.csv_dialect import COLUMNS, HEADER
 from lab2.labelling.labels.doubts import Doubts
-from lab2.labelling.labels.label import Label, plain_name
+from lab2.labelling.labels.label_row import Label, plain_name
 
 Numbers = numpy.ndarray[Any, numpy.dtype[Any]]
 

@@ -15,7 +15,7 @@ from sys import intern
 from lab2.aws.resources import LABEL_KEY
 from lab2.errors import UserError
 from lab2.labelling.labels.choices import value_meant
-from lab2.labelling.labels.label import Label
+from lab2.labelling.labels.label_row import Label
 from lab2.terminal import harmless_cell
 from lab2.text_encodings import UTF_8, encoding_of, mark_of
 

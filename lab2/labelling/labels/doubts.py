@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.labelling.labels.choices import BY_VALUE
-from lab2.labelling.labels.label import Label
+from lab2.labelling.labels.label_row import Label
 from lab2.terminal import printable
 
 MAX_NAMED = 10  # rows that are named by their lines

@@ -13,7 +13,7 @@ from lab2.aws.session import AwsSession
 from lab2.errors import UserError
 from lab2.labelling.labels.csv_dialect import ANSI, HEADER, CsvDialect, decode
 from lab2.labelling.labels.doubts import Doubts
-from lab2.labelling.labels.label import Label, LabelOrder, Votes, without_withdrawn
+from lab2.labelling.labels.label_row import Label, LabelOrder, Votes, without_withdrawn
 from lab2.text_encodings import UTF_8
 
 if TYPE_CHECKING:

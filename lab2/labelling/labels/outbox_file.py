@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from lab2.errors import UserError
-from lab2.labelling.labels.label import Label
+from lab2.labelling.labels.label_row import Label
 
 NAME = "outbox.sqlite3"
 ANY_RUN = ""

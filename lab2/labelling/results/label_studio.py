@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from lab2.aws.resources import IMAGE_PREFIX
 from lab2.errors import UserError
 from lab2.labelling.labels.choices import BY_VALUE, value_meant
-from lab2.labelling.labels.label import Label, Votes, by_image, clean_name
+from lab2.labelling.labels.label_row import Label, Votes, by_image, clean_name
 from lab2.labelling.labels.timestamps import format_time, parse_time
 from lab2.labelling.results.training_set import CLASS_OF, CLASSES, TrainingSet
 from lab2.terminal import printable

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from lab2.labelling.labels.csv_dialect import COLUMNS
-from lab2.labelling.labels.label import Votes, by_image
+from lab2.labelling.labels.label_row import Votes, by_image
 from lab2.labelling.labels.timestamps import format_time
 from lab2.terminal import harmless_cell
 

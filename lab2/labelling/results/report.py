@@ -13,7 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from lab2.labelling.labels.choices import CHOICES
-from lab2.labelling.labels.label import Label, Votes, by_image
+from lab2.labelling.labels.label_row import Label, Votes, by_image
 from lab2.labelling.pictures.image_store import original_name
 from lab2.labelling.results.agreement import Comparison, compared_with_others, fleiss_kappa, krippendorff_alpha
 from lab2.terminal import align, column_widths, harmless_cell, printable

@@ -12,7 +12,7 @@ from pathlib import PurePath
 
 from lab2.errors import UserError
 from lab2.labelling.labels.choices import CHOICES
-from lab2.labelling.labels.label import Label, Votes, by_image
+from lab2.labelling.labels.label_row import Label, Votes, by_image
 from lab2.labelling.pictures.image_store import Image, named_digest
 from lab2.labelling.results.report import Verdict, verdict_of
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from lab2.aws.sqs.leases import Leases
 from lab2.aws.sqs.message_queue import Message, Queue
-from lab2.aws.timing import ANSWER_VISIBILITY_S
+from lab2.aws.timeouts import ANSWER_VISIBILITY_S
 from lab2.errors import InvalidInput
 from lab2.stats.client.run import Run, run_of
 from lab2.stats.protocol import Answer, decode_answer

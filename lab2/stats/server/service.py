@@ -28,7 +28,7 @@ from lab2.aws.sqs.event_loop import in_thread
 from lab2.aws.sqs.leases import Leases
 from lab2.aws.sqs.message_queue import BATCH, Message
 from lab2.aws.sqs.poller import QuickReceives
-from lab2.aws.timing import REQUEST_VISIBILITY_S
+from lab2.aws.timeouts import REQUEST_VISIBILITY_S
 from lab2.errors import UserError
 from lab2.events import log_event, log_outage
 from lab2.stats.server import pacing

@@ -18,7 +18,7 @@ from lab2.aws.s3.stored_object import COPY_FROM_BYTES, LARGEST_WHOLE_BYTES
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs.message_queue import Outgoing
 from lab2.errors import UserError
-from lab2.labelling.labels.label import Label
+from lab2.labelling.labels.label_row import Label
 from lab2.labelling.labels.outbox import Outbox
 
 IGNORED = [("If-Match", "If-None-Match"), ("If-Match",), ("If-None-Match",)]

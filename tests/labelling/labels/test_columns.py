@@ -10,8 +10,8 @@ from support.fuzz import few_and_many
 
 from lab2.labelling.labels.columns import read_columns
 from lab2.labelling.labels.csv_dialect import HEADER
-from lab2.labelling.labels.label import without_withdrawn
 from lab2.labelling.labels.label_file import LabelIndex
+from lab2.labelling.labels.label_row import without_withdrawn
 from lab2.labelling.results.report import Annotator, Report
 
 IMAGES = ["a.jpg", "b c.jpg", "é.jpg", "e\u0301.jpg", " a.jpg", "gone.jpg", "日本.png", "d;e.gif"]

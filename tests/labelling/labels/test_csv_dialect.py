@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lab2.labelling.labels.choices import value_meant
 from lab2.labelling.labels.csv_dialect import CsvDialect, decode
-from lab2.labelling.labels.label import Label, plain_name
+from lab2.labelling.labels.label_row import Label, plain_name
 from lab2.labelling.labels.timestamps import Clock
 
 LINE = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1).filter(str.strip)

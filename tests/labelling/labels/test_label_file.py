@@ -15,8 +15,8 @@ from support.world import PATIENCE, ROOT, World
 from lab2.aws.resources import LABEL_KEY
 from lab2.aws.s3.stored_object import COPY_FROM_BYTES
 from lab2.labelling.labels.csv_dialect import HEADER, CsvDialect
-from lab2.labelling.labels.label import Label, by_image
 from lab2.labelling.labels.label_file import LabelFile
+from lab2.labelling.labels.label_row import Label, by_image
 from lab2.labelling.labels.outbox import Outbox
 from lab2.labelling.labels.outbox_file import OutboxFile
 from lab2.labelling.labels.timestamps import Clock

@@ -18,7 +18,7 @@ from support.world import PATIENCE, ROOT, World, until
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.aws.s3.stored_object import COPY_FROM_BYTES
-from lab2.labelling.labels.label import Label
+from lab2.labelling.labels.label_row import Label
 from lab2.labelling.labels.outbox import Outbox
 from lab2.labelling.labels.outbox_file import OutboxFile
 from lab2.labelling.labels.timestamps import Clock
@@ -90,7 +90,7 @@ def test_what_a_dead_process_left_is_sent_and_said(world: World) -> None:
     died = python(
         """
         import os, pathlib, signal, sys
-        from lab2.labelling.labels.label import Label
+        from lab2.labelling.labels.label_row import Label
         from lab2.labelling.labels.outbox_file import OutboxFile
         file = OutboxFile(pathlib.Path(sys.argv[1]))
         for number in range(3):
@@ -113,7 +113,7 @@ def test_what_a_dead_process_left_is_sent_and_said(world: World) -> None:
 KILLED = """
 import os, pathlib, signal, sys
 from lab2.aws.session import AwsSession
-from lab2.labelling.labels.label import Label
+from lab2.labelling.labels.label_row import Label
 from lab2.labelling.labels.outbox import Outbox
 
 left = int(sys.argv[2])  # statements of SQLite until it is killed
@@ -242,7 +242,7 @@ def test_labels_are_sent_in_the_order_of_their_time(world: World) -> None:
 FULL = """
 import pathlib, resource, sys
 from lab2.errors import UserError
-from lab2.labelling.labels.label import Label
+from lab2.labelling.labels.label_row import Label
 from lab2.labelling.labels.outbox_file import OutboxFile
 
 file = OutboxFile(pathlib.Path(sys.argv[1]))
@@ -283,7 +283,7 @@ def test_eight_keepers_at_once_lose_and_double_nothing(world: World) -> None:
     program = textwrap.dedent("""
         import pathlib, sys
         from lab2.labelling.labels.outbox import Outbox
-        from lab2.labelling.labels.label import Label
+        from lab2.labelling.labels.label_row import Label
         from lab2.labelling.labels.timestamps import Clock
         from lab2.aws.session import AwsSession
         keeping, clock = Outbox(AwsSession(), pathlib.Path(sys.argv[1]), print), Clock()

@@ -10,7 +10,7 @@ import pytest
 from support.world import PATIENCE
 
 from lab2.errors import UserError
-from lab2.labelling.labels.label import Label
+from lab2.labelling.labels.label_row import Label
 from lab2.labelling.labels.outbox_file import OutboxFile, labels_wait
 from lab2.labelling.labels.timestamps import Clock
 

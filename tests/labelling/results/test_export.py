@@ -21,7 +21,7 @@ from support.proxy import ALWAYS, Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
 
 from lab2.errors import UserError
-from lab2.labelling.labels.label import Label, Votes
+from lab2.labelling.labels.label_row import Label, Votes
 from lab2.labelling.pictures.decoding.decoder import Decoder
 from lab2.labelling.pictures.image_store import Image, digest, stored_name
 from lab2.labelling.pictures.picture import UnreadableImage

@@ -11,7 +11,7 @@ from support.labeller import image_names, piped, put_labels, rows, votes
 from support.world import World
 
 from lab2.errors import UserError
-from lab2.labelling.labels.label import Label
+from lab2.labelling.labels.label_row import Label
 from lab2.labelling.pictures.image_store import Image
 from lab2.labelling.results.label_studio import encode_tasks, find_new, read_tasks
 from lab2.labelling.results.training_set import TrainingSet

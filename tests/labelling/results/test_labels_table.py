@@ -18,8 +18,8 @@ from support.labeller import piped, put_labels
 from support.world import PATIENCE, ROOT, World
 
 from lab2.aws.resources import LABEL_KEY
-from lab2.labelling.labels.label import Votes, without_withdrawn
 from lab2.labelling.labels.label_file import LabelIndex
+from lab2.labelling.labels.label_row import Votes, without_withdrawn
 from lab2.labelling.results.labels_table import as_csv, as_json, rows_of
 from lab2.labelling.results.report import Report
 from lab2.terminal import harmless_cell

@@ -15,7 +15,7 @@ import pytest
 from support.labeller import votes
 from support.world import PATIENCE, ROOT
 
-from lab2.labelling.labels.label import Label
+from lab2.labelling.labels.label_row import Label
 from lab2.labelling.pictures.image_store import Image
 from lab2.labelling.results.export import Export
 from lab2.labelling.results.labels_table import as_csv, rows_of

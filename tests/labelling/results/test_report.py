@@ -9,7 +9,7 @@ import pytest
 from support.labeller import image_names, piped, put_labels, votes
 from support.world import World
 
-from lab2.labelling.labels.label import Label
+from lab2.labelling.labels.label_row import Label
 from lab2.labelling.results.report import MIN_COMPARED, Report, Verdict
 
 

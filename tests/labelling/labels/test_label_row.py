@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab2.labelling.labels.label import clean_name
+from lab2.labelling.labels.label_row import clean_name
 
 
 def test_names_of_people_are_one_line() -> None:

@@ -7,7 +7,7 @@ import re
 import pytest
 from support.world import ROOT, World
 
-from lab2.aws.timing import (
+from lab2.aws.timeouts import (
     ANSWER_VISIBILITY_S,
     DEAD_LETTER_VISIBILITY_S,
     FUNCTION_TIMEOUT_S,
