@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -59,7 +59,7 @@ class Stage(Generic[T]):
         self.linger_s = linger_s
         self.unit = unit or size
         self.key = key
-        self._waiting: dict[Hashable, deque[T]] = {}
+        self._waiting: defaultdict[Hashable, deque[T]] = defaultdict(deque)
         self._oldest = 0.0  # when the item that waits longest came, roughly (the loop's seconds)
         self._working: set[asyncio.Task[None]] = set()
         self._lingering: asyncio.TimerHandle | None = None
@@ -71,7 +71,7 @@ class Stage(Generic[T]):
         if not self._waiting:
             self._oldest = asyncio.get_running_loop().time()
         for item in items:
-            self._waiting.setdefault(self.key(item), deque()).append(item)
+            self._waiting[self.key(item)].append(item)
         self._begin()
 
     async def flush(self) -> None:
@@ -128,7 +128,7 @@ class Stage(Generic[T]):
         elif outcome.rejected < len(batch):
             self.outages.record_success(started)
         if outcome.again and not self._closed.is_set():
-            self._waiting.setdefault(self.key(outcome.again[0]), deque()).extendleft(reversed(outcome.again))
+            self._waiting[self.key(outcome.again[0])].extendleft(reversed(outcome.again))
 
     async def _attempt(self, batch: list[T], outcome: _Outcome[T]) -> None:
         """Work on the batch, in halves where one item is at fault."""
