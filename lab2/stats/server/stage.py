@@ -67,7 +67,9 @@ class Stage(Generic[T]):
         self._closed = asyncio.Event()
 
     def put(self, items: Iterable[T]) -> None:
-        """Add items."""
+        """Add items; closed, it takes none."""
+        if self._closed.is_set():
+            return
         if not self._waiting:
             self._oldest = asyncio.get_running_loop().time()
         for item in items:

@@ -233,6 +233,17 @@ def test_close_drops_what_was_not_begun_and_ends_pauses(work: Work, monkeypatch:
     assert work.batches == [[1]]
 
 
+def test_what_comes_after_the_close_is_not_begun(work: Work) -> None:
+    async def test() -> None:
+        stage = work.stage(size=1)
+        stage.close()
+        stage.put([1])
+        await stage.flush()
+
+    run(test())
+    assert work.batches == []
+
+
 def test_many_tasks_and_faults_do_everything_once(chance: random.Random, monkeypatch: pytest.MonkeyPatch) -> None:
     done = Counter[int]()
 
