@@ -32,6 +32,7 @@ from lab2.aws.sqs.message_queue import (
 from lab2.aws.sqs.transport import FRESH_S, call_by_boto3
 from lab2.aws.sqs.wire import Response, Wire, left_to_boto3, parse_response
 from lab2.aws.timeouts import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from lab2.errors import TryLater
 from lab2.workers import BackgroundTask
 
 if TYPE_CHECKING:
@@ -41,8 +42,22 @@ T = TypeVar("T")
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Return the result of `work`, which runs in a thread that ends with the program, whatever it is at."""
-    return await asyncio.wrap_future(BackgroundTask(work).future)
+    """Return the result of `work`, which runs in a thread that ends with the program, whatever it is at.
+
+    TryLater if this machine has no thread for it.
+    """
+
+    def result() -> T:
+        try:
+            return work()
+        except StopIteration as error:  # which no future takes before Python 3.12: its call would never end
+            raise RuntimeError("StopIteration") from error
+
+    try:
+        thread = BackgroundTask(result)
+    except RuntimeError as error:
+        raise TryLater(f"This machine has no room for a thread more: {error}.") from error
+    return await asyncio.wrap_future(thread.future)
 
 
 class EventLoopQueue:
