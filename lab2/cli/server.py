@@ -84,8 +84,9 @@ def serve(aws: AwsSession, options: argparse.Namespace) -> int:
             version=__version__,
         )
         gc.freeze()  # what is loaded by now, mostly boto3, stays loaded: the garbage collector can skip it
-        server.run(options.drain)
-        log_event("stopped", f"Stopped: {server.report()}", **server.counts())
+        with logs.in_background():  # the event loop waits for no reader
+            server.run(options.drain)
+            log_event("stopped", f"Stopped: {server.report()}", **server.counts())
     return 0
 
 

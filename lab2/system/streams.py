@@ -88,3 +88,13 @@ def discard(*streams: TextIO) -> None:
     with open(os.devnull, "wb") as nowhere:
         for stream in streams:
             os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def abandon(stream: TextIO) -> None:
+    """Leave a standard stream to the thread that is stuck in it: the end of the program does not wait for its reader.
+
+    Whatever is written from now on is discarded.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is stream:
+            setattr(sys, name, io.StringIO())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import threading
 from collections import Counter
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
@@ -289,6 +291,56 @@ def test_client_and_server_run_where_opencv_and_numpy_are_not_installed(world: W
     assert len(world.drain("lab2_1")) == 1
 
 
+def fill(pipe: int) -> None:
+    """Fill a pipe, so that whoever writes to it waits for its reader."""
+    os.set_blocking(pipe, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(pipe, b"." * 1000)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(pipe, b".")
+    os.set_blocking(pipe, True)
+
+
+AT_ONCE = "tests/support/with_setting.py", "server.py", "lab2.stats.server.stages:APPEARS_WITHIN_S=0"
+
+
+def test_a_server_whose_reader_does_not_read_goes_on_and_ends(world: World) -> None:
+    reader, writer = os.pipe()
+    server = world.start(*AT_ONCE, stdout=writer)
+    assert b"Serving lab2" in os.read(reader, 1000)
+    fill(writer)
+    first = ask(world, "[1]", reply_to="lab2_1-gone")  # which is said on standard output
+    assert set(answers(world, 1)) == set(first)
+    second = ask(world, "[2]")
+    assert set(answers(world, 1)) == set(second)
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(PATIENCE) == 0
+    assert world.depth("lab2") == (0, 0)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_request_that_is_said_to_a_reader_who_has_gone_is_answered(world: World) -> None:
+    server = serve(world, program=AT_ONCE)
+    assert server.stdout
+    server.stdout.close()
+    ids = ask(world, "[1]", reply_to="lab2_1-gone")
+    assert set(answers(world, 1)) == set(ids)
+    assert server.wait(PATIENCE) == 1
+    assert settled(world)
+
+
+def test_a_request_that_fails_is_alone_though_the_reader_of_errors_has_gone(world: World) -> None:
+    bug = "lab2.stats.server.stages:answer_request", "RuntimeError", "0", "[4711]"
+    server = serve(world, program=("tests/support/with_bug.py", "server.py", *bug))
+    assert server.stderr
+    server.stderr.close()
+    _, *good = ask(world, "[4711]", *["[1]"] * 9)
+    assert set(answers(world, 9)) == set(good)
+
+
 QUICK_END = (
     "tests/support/with_setting.py",
     "server.py",
@@ -319,7 +371,7 @@ def test_a_server_ends_within_its_grace_whatever_fails_and_no_request_is_lost(
     world: World, proxy: Proxy, fault: Fault, operations: list[str]
 ) -> None:
     ask(world, "[1]")
-    stop(serve(world, "--drain"))  # there is a log
+    world.start("server.py", "--drain").communicate(timeout=PATIENCE)  # there is a log
     server = world.start(*QUICK_END, env={"AWS_ENDPOINT_URL": proxy.url})
     assert server.stdout and "Serving lab2" in server.stdout.readline()
     for operation in operations:
