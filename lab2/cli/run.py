@@ -74,9 +74,14 @@ def exit_code(main: Callable[[], int]) -> int | str | None:
 
 def _end(number: int, _: object) -> NoReturn:
     """End the program because of a signal, cleaning up."""
-    if number == getattr(signal, "SIGHUP", None):  # the terminal is gone: writing to it must not fail
-        discard(*(stream for stream in (sys.stdout, sys.stderr) if stream.isatty()))
+    discard_closed_terminal(number)
     sys.exit(128 + number)
+
+
+def discard_closed_terminal(number: int) -> None:
+    """If this signal says that the terminal is gone, writing to it must not fail."""
+    if number == getattr(signal, "SIGHUP", None):
+        discard(*(stream for stream in (sys.stdout, sys.stderr) if stream.isatty()))
 
 
 def _end_after_all(lost: sys.UnraisableHookArgs) -> None:

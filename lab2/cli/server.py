@@ -16,7 +16,7 @@ from lab2.aws.session import AwsSession
 from lab2.cli import logs
 from lab2.cli.flags import add_output_option, apply_common_options, bucket_option, common_options
 from lab2.cli.parser import Program
-from lab2.cli.run import run
+from lab2.cli.run import discard_closed_terminal, run
 from lab2.events import log_event, log_outage
 from lab2.local import emulator
 from lab2.stats.server.log import verify as log_verify
@@ -32,7 +32,8 @@ from lab2.terminal import counted, printable
 
 DESCRIPTION = "Answer the requests on the queue lab2: receive, summarise, log, answer, delete."
 EPILOG = """\
-Ctrl-C or kill shuts it down gracefully: it finishes the requests it holds.
+Ctrl-C, kill or a closed terminal shuts it down gracefully: it finishes the
+requests it holds.
 
 exit codes:
   0  stopped on request, or the log is right
@@ -71,10 +72,11 @@ def serve(aws: AwsSession, options: argparse.Namespace) -> int:
     with emulator.serving() if options.local else nullcontext():
         server = persist(lambda: Server(aws), OutageReporter("Connecting", log_outage))
 
-        def stop(*_: object) -> None:
-            server.stop_requested = True  # only a flag: the thread that this interrupts may hold the lock of an Event
+        def stop(number: int, _: object) -> None:
+            discard_closed_terminal(number)
+            server.stop_requested = True  # only a flag: this may interrupt the event loop anywhere
 
-        signals.handle(stop, "SIGINT", "SIGTERM", "SIGBREAK")
+        signals.handle(stop, "SIGINT", *signals.ENDING)
         log_event(
             "serving",
             f"Serving {REQUEST_QUEUE}, answering on {ANSWER_QUEUE}, "

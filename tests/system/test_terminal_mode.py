@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 import termios
+import threading
 from pathlib import Path
 
 import pexpect
@@ -16,7 +17,10 @@ import pytest
 from support.client import ME, exit_code, put_answer, typing
 from support.labeller import terminal
 from support.pictures import drawing, encoded
+from support.proxy import Fault, Proxy
 from support.world import PATIENCE, ROOT, World, until
+
+from lab2.aws.sqs.message_queue import Outgoing
 
 CTRL_Z = "\x1a"
 
@@ -111,6 +115,26 @@ def test_a_terminal_that_is_closed_ends_the_client_without_an_error(world: World
         said += os.read(ours, 1000)
     os.close(ours)
     assert program.wait(PATIENCE) == 128 + signal.SIGHUP
+    assert list(folder.iterdir()) == []
+
+
+def test_a_server_whose_terminal_is_closed_finishes_the_requests_in_hand(world: World, proxy: Proxy) -> None:
+    (folder := world.home / "errors").mkdir()
+    ours, theirs = pty.openpty()
+    server = world.start(
+        "server.py", env={"TMPDIR": str(folder), "AWS_ENDPOINT_URL": proxy.url}, stdin=theirs, stdout=theirs,
+        stderr=theirs, start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(theirs)
+    assert b"Serving lab2" in os.read(ours, 1000)
+    write, go = threading.Event(), threading.Event()
+    proxy.on("PutObject", Fault(before=lambda: write.set() or go.wait(PATIENCE)))
+    world.queue("lab2").send([Outgoing("[4]")] * 10)
+    assert write.wait(PATIENCE)
+    os.close(ours)
+    go.set()
+    assert server.wait(PATIENCE) == 0
+    assert world.depth("lab2") == (0, 0) and len(world.drain("lab2_1")) == 10
     assert list(folder.iterdir()) == []
 
 
