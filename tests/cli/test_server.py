@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from contextlib import suppress
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -339,6 +340,30 @@ def test_a_request_that_fails_is_alone_though_the_reader_of_errors_has_gone(worl
     server.stderr.close()
     _, *good = ask(world, "[4711]", *["[1]"] * 9)
     assert set(answers(world, 9)) == set(good)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says how much memory a process has")
+def test_the_bodies_of_the_requests_in_hand_are_not_kept(world: World, proxy: Proxy) -> None:
+    def memory() -> int:
+        status = Path(f"/proc/{server.pid}/status").read_text()
+        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) * 1024
+
+    server = world.start("server.py", env={"AWS_ENDPOINT_URL": proxy.url})
+    assert server.stdout and "Serving lab2" in server.stdout.readline()
+    ask(world, "[1]")
+    answers(world, 1)
+    go = threading.Event()
+    proxy.on("PutObject", Fault(before=go.wait), times=ALWAYS)
+    before = memory()
+    body = "[" + "1," * 450_000 + "1]"
+    for _ in range(80):
+        ask(world, body)
+    until(lambda: world.depth("lab2") == (0, 80))
+    grown = memory() - before
+    go.set()
+    assert grown < 80 * len(body) / 2
+    answers(world, 80)
 
 
 QUICK_END = (
