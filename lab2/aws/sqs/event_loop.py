@@ -66,7 +66,7 @@ class EventLoopQueue:
     def __init__(self, transport: EventLoopTransport, url: str) -> None:
         self.transport = transport
         self.url = url
-        self._in_thread = Queue(transport.wire.client, url)  # for batches of which one entry may be at fault
+        self._by_boto3 = Queue(transport.wire.client, url)  # in a thread: for batches with an entry at fault
 
     async def receive(self, wait: int, visibility: int | None) -> list[Message]:
         return received(await self.transport.call("receive_message", receive_fields(self.url, wait, visibility)))
@@ -79,7 +79,7 @@ class EventLoopQueue:
         except ClientError as error:
             if not may_be_one_entry(error):
                 raise
-            return await in_thread(partial(self._in_thread.send, messages))
+            return await in_thread(partial(self._by_boto3.send, messages))
         return [message for message, refusal in zip(messages, refusals(messages, reply), strict=True) if refusal]
 
     async def delete(self, messages: Sequence[Message]) -> list[Message]:
@@ -91,7 +91,7 @@ class EventLoopQueue:
         except ClientError as error:
             if not is_refused_input(error):
                 raise
-            return await in_thread(partial(self._in_thread.delete, batch))
+            return await in_thread(partial(self._by_boto3.delete, batch))
         return not_deleted(batch, reply)
 
 

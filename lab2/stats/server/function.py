@@ -41,13 +41,6 @@ class Function:
         """Log and answer these messages; return those that come back, as they were not answered within `patience_s`."""
         return self._loop.run_until_complete(self._handle(messages, patience_s))
 
-    def close(self) -> None:
-        """End what is under way; a function of AWS Lambda is not asked to."""
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0))
-        self._loop.close()
-
     async def _handle(self, messages: Sequence[Message], patience_s: float) -> list[Message]:
         self._waiting = {message.receipt for message in messages}
         self._set_aside = set()
