@@ -21,12 +21,13 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from statistics import median
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+sys.path[:0] = [str(Path(__file__).resolve().parents[level]) for level in (1, 2)]
 
 from support.world import PATIENCE, ROOT, World, start_emulator  # noqa: E402
 
 from lab2.aws.session import AwsSession  # noqa: E402
 from lab2.aws.sqs.message_queue import BATCH, Outgoing  # noqa: E402
+from lab2.local import emulator  # noqa: E402
 from lab2.stats.protocol import decode_answer, encode_request, new_id  # noqa: E402
 
 INTERVAL = 2.0  # seconds between samples
@@ -139,17 +140,21 @@ class Load:
 @contextmanager
 def soaked_world(home: Path) -> Iterator[World]:
     """A world of its own, as the tests have it, on an emulator of its own."""
-    emulator, url = start_emulator(home)
+    process, url = start_emulator(home)
     try:
         for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "LAB2_BUCKET"):
             os.environ.pop(name, None)
-        os.environ |= {"AWS_ENDPOINT_URL": url, "AWS_REGION": emulator.REGION, "AWS_ACCESS_KEY_ID": emulator.ACCOUNT,
-                       "AWS_SECRET_ACCESS_KEY": "test"}  # fmt: skip
+        os.environ |= {
+            "AWS_ENDPOINT_URL": url,
+            "AWS_REGION": emulator.REGION,
+            "AWS_ACCESS_KEY_ID": emulator.ACCOUNT,
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
         emulator.deploy(AwsSession(), (ROOT / "aws.yaml").read_text())
         yield World(dict(os.environ), home)
     finally:
-        emulator.terminate()
-        emulator.wait(PATIENCE)
+        process.terminate()
+        process.wait(PATIENCE)
 
 
 def growth(samples: Sequence[Sample]) -> list[str]:
@@ -215,7 +220,7 @@ def soak(world: World, seconds: float, rate: float) -> list[str]:
     if depths := [name for name in ("lab2", "lab2_dead") if world.depth(name) != (0, 0)]:
         faults.append(f"messages are left on {' and '.join(depths)}")
     verify = subprocess.run([*command, "verify"], env=world.env, cwd=world.home, capture_output=True, text=True)
-    if verify.returncode or not verify.stdout.startswith(f"{load.sent:,} rows: {load.sent:,} right"):
+    if verify.returncode or not verify.stdout.startswith(f"{load.sent:,} rows: {load.sent:,} correct"):
         faults.append("the log is not right")
     print(f"\n{load.sent:,} requests, {FLOOD:,} of them at once; {load.answered:,} answers on lab2_1, "
           f"one in {BATCH} to a queue that is gone")  # fmt: skip
