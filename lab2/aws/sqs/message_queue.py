@@ -40,6 +40,10 @@ class Message(NamedTuple):
     receives: int
     sender: str = ""
 
+    def without_body(self) -> Message:
+        """Return what is needed to hold and delete it: a megabyte of somebody's need not be kept."""
+        return Message(self.id, self.receipt, "", {}, self.sent, self.receives, self.sender)
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:

@@ -172,8 +172,7 @@ class Server:
         wait_s = pacing.POLL_S if patient else pacing.DRAINING_POLL_S
         messages = await self.requests.receive(wait_s, REQUEST_VISIBILITY_S)
         self.last_poll = time.monotonic()
-        # Without a body, for a megabyte of somebody's is not kept.
-        self._leases.hold([message._replace(body="", attributes={}) for message in messages])
+        self._leases.hold([message.without_body() for message in messages])
         self.received += len(messages)
         self.heartbeat.received([message.sent for message in messages])
         self.stages.log.linger_s = self._arrivals.note(len(messages))

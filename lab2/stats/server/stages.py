@@ -138,9 +138,7 @@ class Stages:
         row = encode_row(id, client, message.body[: MAX_CHARACTERS + 1], answer, now, message.sender)
         sent = first_sent(message.sent, attributes.get("sent", ""))
         since = first_logged(id, sent, own_id)
-        # A megabyte of somebody's is not kept.
-        held = Message(message.id, message.receipt, "", {}, message.sent, message.receives, message.sender)
-        return Request(held, id, client, reply_to, since, row, answer)
+        return Request(message.without_body(), id, client, reply_to, since, row, answer)
 
     async def _write(self, requests: list[Request]) -> list[Request]:
         """Log the requests; what was logged at an earlier delivery gets the answer that was logged."""
