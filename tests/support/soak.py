@@ -36,7 +36,7 @@ ROWS = 15  # of the table
 # answers may keep in memory are full. What grows after that grows for ever.
 FLOOD = 10_000  # requests
 GROWTH = 1.02  # of memory, from the second third of the samples to the last
-MORE = 1  # handle, connection or thread that there may be more: one more poller comes and goes
+MORE = 8  # handles, connections or threads that there may be more: calls under way come and go
 
 
 @dataclass(frozen=True, slots=True)
