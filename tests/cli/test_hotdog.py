@@ -199,10 +199,23 @@ def labelled(world: World, count: int) -> Callable[[], bool]:
 
 
 def answer(world: World, desktop: Desktop, key: str) -> None:
-    """Press a key for a picture that has been seen, and wait for its label."""
+    """Press a key for a picture that has been seen, and wait for its label.
+
+    On a busy machine the window may have been on the screen for long before its picture, or before it knows that: a
+    key without an effect is pressed again.
+    """
     before = len(rows(world))
     desktop.press_at_next_picture(key)
-    until(labelled(world, before + 1))
+    pressed = time.monotonic()
+
+    def is_labelled() -> bool:
+        nonlocal pressed
+        if time.monotonic() - pressed > 5 and desktop.look() == desktop.answered:
+            desktop.press(key)
+            pressed = time.monotonic()
+        return labelled(world, before + 1)()
+
+    until(is_labelled)
 
 
 def finished(program: Program) -> str:

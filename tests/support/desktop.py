@@ -20,6 +20,9 @@ from support.world import PATIENCE, until
 
 from lab2.labelling.display.screen import REFLEX_S
 
+COLOURS = 64  # fewer are hardly a picture ...
+PLAIN_S = 5.0  # ... unless they stay: a busy machine opens a window long before it draws in it
+
 
 @dataclass
 class Desktop:
@@ -46,7 +49,11 @@ class Desktop:
     def press_at_next_picture(self, key: str) -> None:
         """Press a key once another picture has been there for longer than a reflex takes."""
         since, shown = time.monotonic(), self.look()
-        while shown == self.answered or time.monotonic() - since < 4 * REFLEX_S:  # the window's clock may lag ours
+        while (
+            shown == self.answered
+            or time.monotonic() - since < 4 * REFLEX_S  # the window's clock may lag ours
+            or (self._is_plain() and time.monotonic() - since < PLAIN_S)
+        ):
             assert time.monotonic() - since < PATIENCE
             time.sleep(0.02)
             if (now := self.look()) != shown:
@@ -58,6 +65,11 @@ class Desktop:
         """Return a checksum of where the picture is, in the middle of the screen."""
         pixels = self.pixels.read_bytes()
         return crc32(pixels[len(pixels) // 9 : 6 * len(pixels) // 9])
+
+    def _is_plain(self) -> bool:
+        """Return whether there is hardly more on the screen than a window without its picture."""
+        pixels = numpy.fromfile(self.pixels, numpy.uint32)
+        return len(numpy.unique(pixels[len(pixels) // 9 : 6 * len(pixels) // 9])) < COLOURS
 
     def window(self) -> str:
         """Return the labeller's window once it has the focus, '' where there is none."""
