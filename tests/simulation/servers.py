@@ -277,7 +277,7 @@ def simulated() -> Iterator[None]:
             "lab2.stats.server.log.segments.STEP": STEP,
             "lab2.stats.server.log.segments.ThreadPoolExecutor": InTurn,
             "lab2.stats.server.service.Stage": Waiting,
-            "lab2.stats.server.service._wait": step,
+            "lab2.stats.server.pacing.wait": step,
             "lab2.stats.server.stages.Stage": Waiting,
             "lab2.stats.server.stages.in_thread": at_once,
             "lab2.stats.server.stages.datetime": Clock,

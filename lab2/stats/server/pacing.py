@@ -11,9 +11,11 @@ While a queue is deep, up to MAX_POLLERS poll without a rest; what is not logged
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 # An idle poll of 4 s and a pause cost 25 cents a month, and a stopped server is gone within 5 s: a poll must not be
 # cut off, for a message may be on its way in it.
@@ -50,3 +52,11 @@ class Arrivals:
         self.rate = self.rate * math.exp((self._at - now) / MEMORY_S) + count / MEMORY_S
         self._at = now
         return GATHER_S if self.rate * GATHER_S >= WORTH_WAITING_FOR else 0.0
+
+
+async def wait(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event for so many seconds at most; return whether it has come."""
+    if seconds > 0:
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()

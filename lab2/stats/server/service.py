@@ -119,7 +119,7 @@ class Server:
         beating = asyncio.create_task(self._repeat(self._beat, "Heartbeat", pacing.HEARTBEAT_S))
         # In short waits: a signal leaves a flag.
         while not self.stop_requested and not self._stopping.is_set() and (self._pollers or not drain):
-            await _wait(self._stopping, 0.05 if drain else 0.5)
+            await pacing.wait(self._stopping, 0.05 if drain else 0.5)
         await self._finish(renewing)
         beating.cancel()
 
@@ -140,7 +140,7 @@ class Server:
         deep = False
         while not self._stopping.is_set():
             if not self._ready():
-                await _wait(self._stopping, pacing.BACK_PRESSURE_S)
+                await pacing.wait(self._stopping, pacing.BACK_PRESSURE_S)
                 continue
             started = time.monotonic()
             try:
@@ -148,7 +148,7 @@ class Server:
             except asyncio.CancelledError:
                 raise
             except BaseException as error:  # the poller stays: nobody else would receive
-                await _wait(self._stopping, self._receiving.record_failure(error, started))
+                await pacing.wait(self._stopping, self._receiving.record_failure(error, started))
                 continue
             self._receiving.record_success(started)
             was_deep = deep
@@ -162,7 +162,7 @@ class Server:
             if count == 0:
                 if not patient:
                     return
-                await _wait(self._stopping, pacing.PAUSE_S)
+                await pacing.wait(self._stopping, pacing.PAUSE_S)
 
     def _ready(self) -> bool:
         """Back-pressure: what can't be logged is not received, for receives count towards the dead-letter queue."""
@@ -185,9 +185,9 @@ class Server:
         """Note that the log was written, and wait before the next write."""
         self.writes += 1
         self.heartbeat.logged(rows)
-        await _wait(self._stopping, log.turn)
+        await pacing.wait(self._stopping, log.turn)
         # While requests keep coming, those of the pause are logged together.
-        await _wait(self._shallow, log.gather - log.turn)
+        await pacing.wait(self._shallow, log.gather - log.turn)
 
     def _answered(self, requests: Sequence[Request]) -> None:
         self._delete.put(requests)
@@ -214,7 +214,7 @@ class Server:
         """Do `work` every `interval_s` seconds until nothing is in hand."""
         outages = self._outages(what)
         pause_s = interval_s
-        while not await _wait(self._finished, pause_s):
+        while not await pacing.wait(self._finished, pause_s):
             pause_s = interval_s
             try:
                 await work()
@@ -268,11 +268,3 @@ class Server:
     def _log_not_released(self, reason: str) -> None:
         sentence = f"Requests in hand were not released; SQS delivers them again within a minute: {reason}"
         log_event("not_released", sentence, logging.WARNING)
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event for so many seconds at most; return whether it has come."""
-    if seconds > 0:
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(event.wait(), seconds)
-    return event.is_set()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from lab2.aws.retry import OutageReporter
 from lab2.errors import TryLater
+from lab2.stats.server.pacing import wait
 
 T = TypeVar("T")
 
@@ -124,7 +124,7 @@ class Stage(Generic[T]):
         started = asyncio.get_running_loop().time()
         await self._attempt(batch, outcome)
         if outcome.error:
-            await self._pause(self.outages.record_failure(outcome.error, started))
+            await wait(self._closed, self.outages.record_failure(outcome.error, started))
         elif outcome.halved and not outcome.rejected:
             self.outages.record_recovery(outcome.halved)
         elif outcome.rejected < len(batch):
@@ -150,14 +150,9 @@ class Stage(Generic[T]):
                 await self._reject(batch[0], error, outcome)
 
     async def _reject(self, item: T, error: BaseException, outcome: _Outcome[T]) -> None:
-        await self._pause(self.outages.record_rejection())
+        await wait(self._closed, self.outages.record_rejection())
         try:
             self.reject(item, error)
             outcome.rejected += 1
         except Exception as another:
             outcome.put_off([item], another)
-
-    async def _pause(self, seconds: float) -> None:
-        if seconds > 0:
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._closed.wait(), seconds)
