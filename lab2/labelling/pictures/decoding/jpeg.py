@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy
@@ -17,7 +17,7 @@ from lab2.labelling.pictures.decoding.refusals import DAMAGED, DAMAGED_OR_INCOMP
 from lab2.labelling.pictures.decoding.samples import Alpha, Samples
 from lab2.labelling.pictures.picture import UnreadableImage
 
-START, END = b"\xff\xd8", b"\xff\xd9"
+END = b"\xff\xd9"
 BASELINE, EXTENDED, ARITHMETIC, PROGRESSIVE_ARITHMETIC, JPEG_LS = 0xC0, 0xC1, 0xC9, 0xCA, 0xF7
 STARTS_OF_FRAME = (frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}) | {JPEG_LS}
 PROGRESSIVE = {0xC2, PROGRESSIVE_ARITHMETIC}
@@ -70,7 +70,8 @@ def read(data: bytes, width: int, height: int) -> Samples:
     box = (height, width) if turn >= 5 else (width, height)
     flags = _reduction(max(header.width // box[0], header.height // box[1]) if width else 1)
     try:
-        pixels, messages = opencv.decode(_ended(data), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+        ended = data if data.endswith(END) else data + END  # which OpenCV needs and viewers don't
+        pixels, messages = opencv.decode(ended, flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except Undecodable:
         if header.frame in (ARITHMETIC, PROGRESSIVE_ARITHMETIC):
             raise UnreadableImage(unsupported("an arithmetically coded JPEG")) from None
@@ -84,11 +85,6 @@ def read(data: bytes, width: int, height: int) -> Samples:
     if colours and header.components == 1:
         pixels = numpy.ascontiguousarray(pixels[:, :, :1])
     return samples.of_array(pixels, turn=turn, colours=colours)
-
-
-def _ended(data: bytes) -> bytes:
-    """Return the file with an end marker, which OpenCV needs and viewers don't."""
-    return data if data.endswith(END) else data + END
 
 
 def _reduction(room: int) -> int:
@@ -138,7 +134,7 @@ def flaw(data: bytes, header: JpegHeader, message: str) -> str:
     marker after it.
     """
     if not message:
-        return DAMAGED if _has_zeroed_run(data, header) else ""
+        return DAMAGED if has_zeroed_run(data, header) else ""
     # a trailer may have brought the end marker
     missing = DAMAGED_OR_INCOMPLETE if data.find(END, header.scan) >= 0 else INCOMPLETE
     if "premature end" in message.lower():
@@ -150,7 +146,7 @@ def flaw(data: bytes, header: JpegHeader, message: str) -> str:
         place = (data + END).find(bytes((0xFF, marker)), header.scan)
         if not _is_trailer(data, place - count, place):
             return missing if _plain(data[max(0, place - 64) : place]) > MOSTLY else DAMAGED
-    is_lost = re.search("bad Huffman code|bad arithmetic code|found marker", message) or _has_zeroed_run(data, header)
+    is_lost = re.search("bad Huffman code|bad arithmetic code|found marker", message) or has_zeroed_run(data, header)
     return DAMAGED if is_lost else ""
 
 
@@ -166,12 +162,7 @@ def _plain(part: bytes) -> float:
     return 1 - len(part.translate(None, PLAIN)) / max(1, len(part))
 
 
-def has_zeroed_run(data: bytes) -> bool:
-    """Return whether a JPEG has a run of zeros that no encoder writes, if its kind allows to tell."""
-    return _has_zeroed_run(data, read_header(data))
-
-
-def _has_zeroed_run(data: bytes, header: JpegHeader) -> bool:
+def has_zeroed_run(data: bytes, header: JpegHeader) -> bool:
     """Return whether a baseline scan has a run of zeros that no encoder writes.
 
     Zero bits repeat the first symbol of each table. If that is "the rest of the block is empty" (0) in every table of
@@ -180,34 +171,20 @@ def _has_zeroed_run(data: bytes, header: JpegHeader) -> bool:
     words = numpy.frombuffer(data, WORD, len(data) // WORD.itemsize)
     if header.frame not in (BASELINE, EXTENDED) or numpy.count_nonzero(words) == len(words):
         return False  # a quick check, which most pictures pass: ZEROS contain a whole word of zeros
-    return any(
-        scan.first_symbols - {0} and data.find(ZEROS, scan.start, scan.end) >= 0 for scan in _scans(data, header)
-    )
-
-
-@dataclass(frozen=True)
-class Scan:
-    """Entropy-coded data of a baseline JPEG, from `start` to `end`."""
-
-    start: int
-    end: int
-    first_symbols: set[int] = field(default_factory=set)  # of each AC table that it uses: what zero bits decode to
-
-
-def _scans(data: bytes, header: JpegHeader) -> Iterator[Scan]:
-    """Yield each scan that a marker ends."""
     first_symbols: dict[int, int] = {}  # of AC tables, by their number
-    for marker, body, end in segments(data, 2):
+    for marker, body, start in segments(data, 2):
         if marker == TABLES:
             first_symbols |= _first_ac_symbols(body)
         elif marker == SCAN and body:
-            after = AFTER_SCAN.search(data, end)
+            after = AFTER_SCAN.search(data, start)
             if not after:
-                return
-            tables = {body[2 + 2 * number] & 0x0F for number in range(body[0]) if 2 + 2 * number < len(body)}
-            yield Scan(end, after.start(), {first_symbols.get(table, 0) for table in tables})
-            if data[after.start() : after.end()] == END:
-                return
+                return False
+            tables = {number & 0x0F for number in body[2 : 2 + 2 * body[0] : 2]}
+            if any(first_symbols.get(table) for table in tables) and data.find(ZEROS, start, after.start()) >= 0:
+                return True
+            if after[0] == END:
+                return False
+    return False
 
 
 def _first_ac_symbols(tables: bytes) -> dict[int, int]:

@@ -122,7 +122,8 @@ def _has_zeroed_jpeg(data: bytes, layout: Layout) -> bool:
     tables = layout.page.get(JPEG_TABLES, b"")
     start = tables.removesuffix(jpeg.END) if isinstance(tables, bytes) else b""
     parts = (data[offset : offset + size] for offset, size in zip(layout.offsets, layout.sizes, strict=False))
-    return any(jpeg.has_zeroed_run(start + (part[2:] if start else part)) for part in parts)
+    files = (start + (part[2:] if start else part) for part in parts)
+    return any(jpeg.has_zeroed_run(file, jpeg.read_header(file)) for file in files)
 
 
 def _profile(page: Tags) -> ColourSpace | None:
