@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 import cv2
 import numpy
@@ -20,28 +19,19 @@ SRGB, SYCC = (b"colr\1\0\0\0\0\0" + bytes((number,)) for number in (16, 18))  # 
 SIZE = b"\xff\x4f\xff\x51"  # start of the codestream, and the marker segment that says how large it is
 
 
-@dataclass(frozen=True)
-class Size:
-    """Width and height in pixels, and the bits of a sample."""
-
-    width: int
-    height: int
-    bits: int
-
-
 def read(data: bytes) -> Samples:
     try:
-        size = _size(data)
-        check_size(size.width, size.height, 16)
+        width, height, bits = _size(data)
+        check_size(width, height, 16)
         colours = _colours(data)
-        if data.find(SYCC) >= 0:
+        if SYCC in data:
             return samples.of_array(_luma_and_chroma(data))
         pixels, _ = opencv.decode(data)
     except (struct.error, IndexError):
         raise UnreadableImage(UNKNOWN_DAMAGE) from None
     except Undecodable:  # a picture that does not begin at the corner of its grid, for one
         return plugins.read_jp2(data)
-    white = 2**size.bits - 1 if pixels.itemsize > 1 else 255
+    white = 2**bits - 1 if pixels.itemsize > 1 else 255
     return samples.of_array(pixels, white=white, colours=colours)
 
 
@@ -53,12 +43,13 @@ def _luma_and_chroma(data: bytes) -> Pixels:
     return cv2.cvtColor(numpy.ascontiguousarray(pixels[:, :, [2, 0, 1]]), cv2.COLOR_YCrCb2BGR)
 
 
-def _size(data: bytes) -> Size:
-    place = data.index(SIZE) if SIZE in data else -1
+def _size(data: bytes) -> tuple[int, int, int]:
+    """Return width and height in pixels, and the bits of a sample."""
+    place = data.find(SIZE)
     if place < 0:
         raise Undecodable
     right, bottom, left, top = struct.unpack_from(">4I", data, place + 8)
-    return Size(right - left, bottom - top, (data[place + 42] & 0x7F) + 1)
+    return right - left, bottom - top, (data[place + 42] & 0x7F) + 1
 
 
 def _colours(data: bytes) -> colour.ColourSpace | None:

@@ -26,9 +26,9 @@ def read(data: bytes) -> Samples:
     if len(frame) < 16 or len(head) < 10:
         raise Undecodable
     pixels, _ = opencv.decode(_still(frame))
-    canvas = _size(head, 4)
+    width, height = (1 + int.from_bytes(head[at : at + 3], "little") for at in (4, 7))
     left, top = (2 * int.from_bytes(frame[at : at + 3], "little") for at in (0, 3))
-    return samples.of_array(samples.placed(pixels, canvas, left, top, None))
+    return samples.of_array(samples.placed(pixels, (width, height), left, top, None))
 
 
 def _chunks(data: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:
@@ -46,8 +46,3 @@ def _still(frame: bytes) -> bytes:
         parts.insert(0, (b"VP8X", b"\x10\0\0\0" + frame[6:12]))
     body = b"".join(name + len(body).to_bytes(4, "little") + body + bytes(len(body) % 2) for name, body in parts)
     return b"RIFF" + (len(body) + 4).to_bytes(4, "little") + b"WEBP" + body
-
-
-def _size(head: bytes, at: int) -> tuple[int, int]:
-    """Return width and height, of which 24 bits each stand here, less one."""
-    return int.from_bytes(head[at : at + 3], "little") + 1, int.from_bytes(head[at + 3 : at + 6], "little") + 1
