@@ -72,7 +72,6 @@ BT2020_LUMINANCE = numpy.array([[0.2627, 0.6780, 0.0593]])
 SYSTEM_GAMMA = 1.2  # of HLG on a screen of 1,000 cd/m2
 ROUNDING = 1e-4  # of the numbers of a profile
 STEPS = 2**14  # of light, in the table of bytes of sRGB
-BINS = {numpy.dtype(numpy.uint8): 256, numpy.dtype(numpy.uint16): 65536}
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def to_srgb(pixels: Array, space: ColourSpace) -> Array:
     """Return height x width x (grey, or blue, green, red) of 8 or 16 bits in this colour space as bytes of sRGB."""
     if space.tables:
         return _by_tables(pixels, space.tables, "RGB" if pixels.shape[2] == 3 else "L")
-    samples = numpy.linspace(0, 1, BINS[pixels.dtype])
+    samples = numpy.linspace(0, 1, numpy.iinfo(pixels.dtype).max + 1)
     light = [curve(samples).astype(numpy.float32) for curve in space.curves]
     if space.matrix is None:
         return _encoded(light[0])[pixels] if pixels.shape[2] == 1 else _in_bytes(pixels)

@@ -121,13 +121,11 @@ def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 def _finished(pixels: Pixels, samples: Samples) -> Pixels:
     """Return opaque samples as blue, green and red bytes of sRGB."""
     if samples.is_cmyk:
-        return colour.cmyk_to_srgb(_in_bytes(pixels, samples.white), samples.colours)
-    if samples.colours and pixels.dtype != numpy.uint8:
-        pixels = colour.to_srgb(_in_words(pixels, samples.white), samples.colours)
-    else:
-        pixels = _in_bytes(pixels, samples.white)
-        if samples.colours:
-            pixels = colour.to_srgb(pixels, samples.colours)
+        return colour.cmyk_to_srgb(_scaled(pixels, samples.white, numpy.uint8), samples.colours)
+    is_deep = samples.colours and pixels.dtype != numpy.uint8
+    pixels = _scaled(pixels, samples.white, numpy.uint16 if is_deep else numpy.uint8)
+    if samples.colours:
+        pixels = colour.to_srgb(pixels, samples.colours)
     return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if pixels.shape[2] == 1 else pixels
 
 
@@ -135,7 +133,7 @@ def _on_white(pixels: Pixels, samples: Samples) -> Pixels:
     """Return samples with alpha as blue, green and red bytes of sRGB on white."""
     if samples.alpha is Alpha.PREMULTIPLIED:
         pixels = _unmultiplied(pixels, samples.white)
-    alpha = _in_bytes(pixels[:, :, -1:], samples.white).astype(numpy.uint16)
+    alpha = _scaled(pixels[:, :, -1:], samples.white, numpy.uint8).astype(numpy.uint16)
     colours = _finished(numpy.ascontiguousarray(pixels[:, :, :-1]), samples)
     sums = colours * alpha + GROUND * (255 - alpha) + 128
     return ((sums + (sums >> 8)) >> 8).astype(numpy.uint8)  # divided by 255
@@ -148,23 +146,11 @@ def _unmultiplied(pixels: Pixels, white: float) -> Pixels:
     return numpy.dstack([colours.astype(pixels.dtype), pixels[:, :, -1:]])
 
 
-def _in_bytes(pixels: Pixels, white: float) -> Pixels:
-    """Return samples of any type as bytes, of which 255 is white."""
-    if pixels.dtype == numpy.uint8 and white == 255:
-        return pixels
-    return _scaled(pixels, white, numpy.dtype(numpy.uint8))
-
-
-def _in_words(pixels: Pixels, white: float) -> Pixels:
-    """Return samples of any type as 16-bit ones, of which 65535 is white."""
-    if pixels.dtype == numpy.uint16 and white == 65535:
-        return pixels
-    return _scaled(pixels, white, numpy.dtype(numpy.uint16))
-
-
-def _scaled(pixels: Pixels, white: float, kind: numpy.dtype[Any]) -> Pixels:
+def _scaled(pixels: Pixels, white: float, kind: type[numpy.uint8 | numpy.uint16]) -> Pixels:
     """Return samples of any type as ones of an unsigned type, of which the largest is white."""
     largest = numpy.iinfo(kind).max
+    if pixels.dtype == kind and white == largest:
+        return pixels
     if white and pixels.dtype in WHITES and largest == 255:  # OpenCV's way is the quickest
         quick = cv2.convertScaleAbs(numpy.ascontiguousarray(pixels), alpha=largest / white)
         shaped: Pixels = quick.reshape(pixels.shape)
