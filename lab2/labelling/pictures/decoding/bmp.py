@@ -19,13 +19,6 @@ END_OF_ROW, END_OF_PICTURE, JUMP = 0, 1, 2
 
 
 def read(data: bytes) -> Samples:
-    try:
-        return _read(data)
-    except (struct.error, IndexError):
-        raise UnreadableImage(UNKNOWN_DAMAGE) from None
-
-
-def _read(data: bytes) -> Samples:
     start, header = struct.unpack_from("<II", data, 10)
     if header == OS2_HEADER_BYTES:  # taken for grey, unless colours are asked for
         return samples.of_array(opencv.decode(data, cv2.IMREAD_COLOR)[0])

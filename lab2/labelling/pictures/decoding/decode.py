@@ -42,8 +42,7 @@ def decode(data: bytes, width: int, height: int) -> Pixels:
         raise UnreadableImage(EMPTY)
     kind = kind_of(data)
     try:
-        found = jpeg.read(data, width, height) if kind == "jpeg" else _reader(kind)(data)
-        return samples.show(found, width, height)
+        return samples.show(_read(data, kind, width, height), width, height)
     except Undecodable:
         raise UnreadableImage(UNKNOWN_DAMAGE if kind in READERS else UNKNOWN) from None
     except MemoryError:
@@ -54,12 +53,16 @@ def decode(data: bytes, width: int, height: int) -> Pixels:
         raise
 
 
-def _reader(kind: str) -> Callable[[bytes], Samples]:
-    if kind in READERS:
-        return READERS[kind]
-    if kind:
+def _read(data: bytes, kind: str, width: int, height: int) -> Samples:
+    """Read a picture of this kind, at least as large as fits into width x height."""
+    if kind == "jpeg":
+        return jpeg.read(data, width, height)
+    if kind and kind not in READERS:
         raise UnreadableImage(unsupported(kind))
-    return _read_other
+    try:
+        return READERS.get(kind, _read_other)(data)
+    except (struct.error, IndexError):  # what the file says is beyond its end
+        raise UnreadableImage(UNKNOWN_DAMAGE) from None
 
 
 def _read_other(data: bytes) -> Samples:

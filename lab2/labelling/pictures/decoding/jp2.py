@@ -11,9 +11,7 @@ from lab2.labelling.pictures.decoding import colour, opencv, plugins, samples
 from lab2.labelling.pictures.decoding.boxes import boxes
 from lab2.labelling.pictures.decoding.limits import check_size
 from lab2.labelling.pictures.decoding.opencv import Undecodable
-from lab2.labelling.pictures.decoding.refusals import UNKNOWN_DAMAGE
 from lab2.labelling.pictures.decoding.samples import Pixels, Samples
-from lab2.labelling.pictures.picture import UnreadableImage
 
 SRGB, SYCC = (b"colr\1\0\0\0\0\0" + bytes((number,)) for number in (16, 18))  # boxes that say which colours
 SIZE = b"\xff\x4f\xff\x51"  # start of the codestream, and the marker segment that says how large it is
@@ -27,8 +25,6 @@ def read(data: bytes) -> Samples:
         if SYCC in data:
             return samples.of_array(_luma_and_chroma(data))
         pixels, _ = opencv.decode(data)
-    except (struct.error, IndexError):
-        raise UnreadableImage(UNKNOWN_DAMAGE) from None
     except Undecodable:  # a picture that does not begin at the corner of its grid, for one
         return plugins.read_jp2(data)
     white = 2**bits - 1 if pixels.itemsize > 1 else 255

@@ -28,15 +28,13 @@ Chunks = list[tuple[bytes, bytes]]
 
 
 def read(data: bytes) -> Samples:
+    chunks = list(_chunks(data))
+    if not chunks or chunks[0][0] != b"IHDR":
+        raise UnreadableImage(UNKNOWN_DAMAGE)
     try:
-        chunks = list(_chunks(data))
-        if not chunks or chunks[0][0] != b"IHDR":
-            raise UnreadableImage(UNKNOWN_DAMAGE)
         return _read(data, chunks)
     except Undecodable:
         raise UnreadableImage(DAMAGED if END in data else INCOMPLETE) from None
-    except (struct.error, IndexError):
-        raise UnreadableImage(UNKNOWN_DAMAGE) from None
 
 
 def _read(data: bytes, chunks: Chunks) -> Samples:

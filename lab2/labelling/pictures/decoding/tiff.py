@@ -87,8 +87,6 @@ def read(data: bytes) -> Samples:
         return _read(data)
     except Undecodable:
         raise UnreadableImage(f"{UNKNOWN_DAMAGE}, or of a kind of TIFF that is not supported") from None
-    except (struct.error, IndexError, ZeroDivisionError):
-        raise UnreadableImage(UNKNOWN_DAMAGE) from None
 
 
 def _read(data: bytes) -> Samples:
@@ -138,7 +136,7 @@ def _as_samples(data: bytes, layout: Layout) -> Samples:
     if layout.sample_format not in (UNSIGNED, SIGNED, FLOAT, UNDEFINED):
         raise UnreadableImage(unsupported("a TIFF of complex numbers"))
     colours = COLOURS[layout.photometric]
-    if layout.channels < colours:
+    if layout.channels < colours or not layout.part_width or not layout.part_height:
         raise UnreadableImage(UNKNOWN_DAMAGE)
     parts_needed = layout.parts_across * layout.parts_down * (layout.channels if layout.is_planar else 1)
     if len(layout.offsets) < parts_needed:
