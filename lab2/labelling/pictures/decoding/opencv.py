@@ -9,7 +9,6 @@ import numpy
 
 from lab2.labelling.pictures.decoding.limits import MAX_PIXELS, TOO_LARGE
 from lab2.labelling.pictures.decoding.messages import native_messages
-from lab2.labelling.pictures.decoding.refusals import NO_MEMORY
 from lab2.labelling.pictures.decoding.samples import Pixels
 from lab2.labelling.pictures.picture import UnreadableImage
 
@@ -27,13 +26,11 @@ def decode(data: bytes, flags: int = cv2.IMREAD_UNCHANGED) -> tuple[Pixels, str]
     try:
         with native_messages() as messages:
             pixels = cv2.imdecode(numpy.frombuffer(data, numpy.uint8), flags)
-    except MemoryError:
-        raise UnreadableImage(NO_MEMORY) from None
     except cv2.error as error:
         if "PIXELS" in str(error):
             raise UnreadableImage(TOO_LARGE.format(MAX_PIXELS // 10**6)) from None
         if error.code == cv2.Error.StsNoMem:
-            raise UnreadableImage(NO_MEMORY) from None
+            raise  # `decode` handles this, and MemoryError
         raise Undecodable from None
     if pixels is None:
         if "PIXELS" in messages():
