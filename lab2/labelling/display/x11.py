@@ -27,13 +27,18 @@ ALL_PLANES = 2**32 - 1
 MAX_DEPTH = 3  # of our window below the root: window managers put frames around it
 
 
+_HEAD = (  # of every event
+    ("type", ctypes.c_int),
+    ("serial", ctypes.c_ulong),
+    ("send_event", ctypes.c_int),
+    ("display", ctypes.c_void_p),
+    ("window", ctypes.c_ulong),
+)
+
+
 class _KeyEvent(ctypes.Structure):
     _fields_ = (
-        ("type", ctypes.c_int),
-        ("serial", ctypes.c_ulong),
-        ("send_event", ctypes.c_int),
-        ("display", ctypes.c_void_p),
-        ("window", ctypes.c_ulong),
+        *_HEAD,
         ("root", ctypes.c_ulong),
         ("subwindow", ctypes.c_ulong),
         ("time", ctypes.c_ulong),
@@ -48,14 +53,7 @@ class _KeyEvent(ctypes.Structure):
 
 
 class _KeymapEvent(ctypes.Structure):
-    _fields_ = (
-        ("type", ctypes.c_int),
-        ("serial", ctypes.c_ulong),
-        ("send_event", ctypes.c_int),
-        ("display", ctypes.c_void_p),
-        ("window", ctypes.c_ulong),
-        ("keys", ctypes.c_ubyte * 32),
-    )
+    _fields_ = (*_HEAD, ("keys", ctypes.c_ubyte * 32))
 
 
 class _Event(ctypes.Union):
@@ -94,8 +92,7 @@ class X11Display:
 
     def work_area(self) -> Area:
         """Return the area for windows: the primary monitor without panels and docks, as far as that is known."""
-        x, y, width, height = self._geometry(self._root)
-        area = x, y, width, height
+        area = self._geometry(self._root)
         for part in (self._monitor(), self._property(self._root, "_NET_WORKAREA")[:4]):
             if len(part) == 4:
                 left, top = max(area[0], part[0]), max(area[1], part[1])
@@ -112,20 +109,9 @@ class X11Display:
         self._window = next((window for window in self._windows() if self._is_ours(window)), 0)
         if not self._window:
             return False
-        self._call("XSelectInput", ctypes.c_ulong(self._window), ctypes.c_long(EVENTS))
+        self._call("XSelectInput", self._window, EVENTS)
         for button in WHEEL_BUTTONS:  # it would make OpenCV's Qt zoom, and cut off the next pictures
-            self._call(
-                "XGrabButton",
-                ctypes.c_uint(button),
-                ctypes.c_uint(ANY_MODIFIER),
-                ctypes.c_ulong(self._window),
-                0,
-                ctypes.c_uint(0),
-                GRAB_ASYNC,
-                GRAB_ASYNC,
-                ctypes.c_ulong(0),
-                ctypes.c_ulong(0),
-            )
+            self._call("XGrabButton", button, ANY_MODIFIER, self._window, 0, 0, GRAB_ASYNC, GRAB_ASYNC, 0, 0)
         self._call("XSync", 0)
         return True
 
@@ -156,15 +142,7 @@ class X11Display:
     def pixel(self, x: int, y: int) -> tuple[int, int, int] | None:
         """Return blue, green, red at (x, y) of our window; None if that is not known."""
         self._xlib.XGetPixel.restype = ctypes.c_ulong
-        area = ctypes.c_int(x), ctypes.c_int(y), ctypes.c_uint(1), ctypes.c_uint(1)
-        image = self._call(
-            "XGetImage",
-            ctypes.c_ulong(self._window),
-            *area,
-            ctypes.c_ulong(ALL_PLANES),
-            Z_PIXMAP,
-            restype=ctypes.c_void_p,
-        )
+        image = self._call("XGetImage", self._window, x, y, 1, 1, ALL_PLANES, Z_PIXMAP, restype=ctypes.c_void_p)
         if not image:
             return None
         value = self._xlib.XGetPixel(ctypes.c_void_p(image), 0, 0)
@@ -239,34 +217,26 @@ class X11Display:
         root, x, y = ctypes.c_ulong(), ctypes.c_int(), ctypes.c_int()
         numbers = [ctypes.c_uint() for _ in range(4)]
         filled = [ctypes.byref(each) for each in (root, x, y, *numbers)]
-        self._call("XGetGeometry", ctypes.c_ulong(window), *filled)
+        self._call("XGetGeometry", window, *filled)
         return x.value, y.value, numbers[0].value, numbers[1].value
 
     def _children(self, window: int) -> tuple[int, ...]:
         root, parent, count = ctypes.c_ulong(), ctypes.c_ulong(), ctypes.c_uint()
         children = ctypes.POINTER(ctypes.c_ulong)()
         filled = [ctypes.byref(each) for each in (root, parent, children, count)]
-        self._call("XQueryTree", ctypes.c_ulong(window), *filled)
+        self._call("XQueryTree", window, *filled)
         return self._taken(children, count.value)
 
     def _property(self, window: int, name: str) -> tuple[int, ...]:
         """Return the numbers of a window's property, () if it has none."""
         atom = self._call("XInternAtom", name.encode(), 1, restype=ctypes.c_ulong)
+        if not atom:
+            return ()
         kind, count, after = (ctypes.c_ulong() for _ in range(3))
         bits = ctypes.c_int()
         numbers = ctypes.POINTER(ctypes.c_ulong)()
         filled = [ctypes.byref(each) for each in (kind, bits, count, after, numbers)]
-        whole = ctypes.c_long(0), ctypes.c_long(4096), 0
-        if not atom:
-            return ()
-        self._call(
-            "XGetWindowProperty",
-            ctypes.c_ulong(window),
-            ctypes.c_ulong(atom),
-            *whole,
-            ctypes.c_ulong(ANY_TYPE),
-            *filled,
-        )
+        self._call("XGetWindowProperty", window, atom, 0, 4096, 0, ANY_TYPE, *filled)
         return self._taken(numbers, count.value if bits.value == 32 else 0)
 
     def _taken(self, numbers: Any, count: int) -> tuple[int, ...]:
@@ -278,7 +248,11 @@ class X11Display:
         return taken
 
     def _call(self, name: str, *arguments: object, restype: object = ctypes.c_int) -> int:
-        """Return what a function of Xlib returns for this display."""
+        """Return what a function of Xlib returns for this display.
+
+        Numbers are passed as C's longs, of which a function that takes an int reads the lower half.
+        """
         function = getattr(self._xlib, name)
         function.restype = restype
-        return int(function(self._display, *arguments) or 0)
+        passed = [ctypes.c_ulong(each) if isinstance(each, int) else each for each in arguments]
+        return int(function(self._display, *passed) or 0)
