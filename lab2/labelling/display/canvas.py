@@ -50,16 +50,12 @@ class Canvas:
 
     def run(self) -> None:
         while True:
-            if self.picture is None:
-                if not self.channel.ready(0.02):
-                    if self.is_open:
-                        cv2.pollKey()  # keeps the window alive; there is nothing to answer
-                    continue
-            else:
+            if self.picture:
                 self._wait_for_key()
-                if not self.channel.ready():
-                    continue
-            self._obey(*self.channel.receive())
+            elif self.is_open:
+                cv2.pollKey()  # keeps the window alive; there is nothing to answer
+            if self.channel.ready(0 if self.picture else 0.02):
+                self._obey(*self.channel.receive())
 
     def _obey(self, order: dict[str, Any], pixels: bytes) -> None:
         if "hide" in order:
