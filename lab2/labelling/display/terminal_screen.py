@@ -67,26 +67,22 @@ def half_blocks(picture: Picture, width: int, height: int) -> str:
     scale = min(1.0, width / picture.width, height / picture.height)
     across = [int(x / scale) for x in range(max(1, int(picture.width * scale)))]
     down = [int(y / scale) for y in range(max(1, int(picture.height * scale)))]
-    colour = _indexed if _few_colours() else _true
+    has_few_colours = _few_colours()
 
-    def pixel(x: int, y: int) -> tuple[int, int, int]:
+    def colour(x: int, y: int) -> str:
         at = 3 * (y * picture.width + x)
         blue, green, red = picture.pixels[at : at + 3]
-        return red, green, blue
+        return _indexed(red, green, blue) if has_few_colours else f"2;{red};{green};{blue}"
 
     text = []
     for y in range(0, len(down), 2):
         for x in across:
-            text.append(f"\x1b[38;{colour(*pixel(x, down[y]))}")
+            text.append(f"\x1b[38;{colour(x, down[y])}")
             if y + 1 < len(down):
-                text.append(f";48;{colour(*pixel(x, down[y + 1]))}")
+                text.append(f";48;{colour(x, down[y + 1])}")
             text.append("m▀")
         text.append("\x1b[0m\n")
     return "".join(text)
-
-
-def _true(red: int, green: int, blue: int) -> str:
-    return f"2;{red};{green};{blue}"
 
 
 def _indexed(red: int, green: int, blue: int) -> str:
