@@ -190,7 +190,7 @@ class ImageStore:
             BackgroundTask(lambda: self.previews.store(image.name, image.size, shrink(data)))
         return picture
 
-    def store(self, name: str, data: bytes, shrink: Callable[[bytes], bytes | None]) -> bool:
+    def store(self, name: str, data: bytes, shrink: Callable[[], bytes | None]) -> bool:
         """Store an image and its preview; return False if the image is there already, under any name.
 
         `shrink` returns the preview, or None for a small image. If it raises, as UnreadableImage, nothing is stored.
@@ -200,7 +200,7 @@ class ImageStore:
             reply = self.aws.s3.list_objects_v2(Bucket=self.aws.bucket, Prefix=IMAGE_PREFIX + hash)
             if any(entry["Size"] == len(data) for entry in reply.get("Contents", ())):
                 return False
-            preview = shrink(data)
+            preview = shrink()
             stored = stored_name(name, hash)
             self._put(IMAGE_PREFIX + stored, data)
             if preview is not None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 from lab2.aws.retry import OutageReporter, is_outage, is_transient
@@ -145,9 +146,9 @@ class Uploader:
         try:
             with self._memory.take(_size(path) or 0):
                 data = read_file(path)
-                shrink: Callable[[bytes], bytes | None] = self._shrink
+                shrink = cache(partial(self._shrink, data))
                 if not self._images.done():  # no connection yet: use the time
-                    shrink = _returning(self._shrink(data))
+                    shrink()
                 images = self._images.result()
                 stored = not self.failure and images.store(path.name, data, shrink)
             if not self.failure:
@@ -212,25 +213,12 @@ def copies_together(files: Iterable[Path]) -> list[list[Path]]:
     Programs that upload the same folder at the same time then try the same name of a picture first, so that it is
     stored once. Only files of the same size are read for this.
     """
-    by_size: dict[object, list[Path]] = {}
-    for path in sorted(files):
-        by_size.setdefault(_size(path) or path, []).append(path)
-    groups: list[list[Path]] = []
-    for same_size in by_size.values():
-        by_content: dict[object, list[Path]] = {}
-        for path in same_size:
-            by_content.setdefault(_content(path) if len(same_size) > 1 else path, []).append(path)
-        groups += by_content.values()
-    return groups
-
-
-def _returning(preview: bytes | None) -> Callable[[bytes], bytes | None]:
-    """Return a function that returns this preview."""
-
-    def shrink(_: bytes) -> bytes | None:
-        return preview
-
-    return shrink
+    paths = sorted(files)
+    sizes = Counter(_size(path) for path in paths)
+    groups: dict[object, list[Path]] = {}
+    for path in paths:
+        groups.setdefault(_content(path) if sizes[_size(path)] > 1 else path, []).append(path)
+    return list(groups.values())
 
 
 def _size(path: Path) -> int | None:
