@@ -169,9 +169,7 @@ def _whole_lines(parts: Iterable[bytes]) -> Iterator[bytes]:
 def _count(rows: _Rows, images: list[str], annotators: list[str], names: set[str]) -> Columns:
     numbers = {name: number for number, name in enumerate(dict.fromkeys(annotators))}
     annotator = numpy.array([numbers[name] for name in annotators], numpy.uint32)[rows.annotator]
-    doubts = Doubts()
-    for name in numbers:
-        doubts.know(name)
+    doubts = Doubts(annotators=set(numbers))
     if "" in numbers:
         for row in numpy.flatnonzero(annotator == numbers[""]).tolist():
             doubts.note(row + 2, Label(images[rows.image[row]], ""))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.labelling.labels.choices import BY_VALUE
@@ -27,6 +28,7 @@ _OUR_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _OUR_SECONDS = re.compile(r"(\d+\.\d\d)?", re.ASCII)
 
 
+@lru_cache  # asked for each row of a file, with few names
 def is_changeable(name: str) -> bool:
     """Return whether spreadsheets or data frames take a name for a number, a date, a truth value or a missing one."""
     word = name.casefold()
@@ -54,11 +56,14 @@ class Rows:
     example: str = ""
 
     def add(self, line: int, example: str) -> None:
-        if not self.count:
+        if not self:
             self.example = printable(example[:MAX_EXAMPLE_LENGTH])
         self.count += 1
         if self.count <= MAX_NAMED:
             self.lines.append(line)
+
+    def __bool__(self) -> bool:
+        return self.count > 0
 
     def __str__(self) -> str:
         more = f" and {self.count - MAX_NAMED:,} more" if self.count > MAX_NAMED else ""
@@ -73,28 +78,24 @@ class Rows:
 class Doubts:
     """The doubtful rows of a label file, and the names of all annotators in it."""
 
+    annotators: set[str] = field(default_factory=set)
     unclear: Rows = field(default_factory=Rows)
     untimed: Rows = field(default_factory=Rows)
     tied: Rows = field(default_factory=Rows)
     nameless: Rows = field(default_factory=Rows)
     changed: Rows = field(default_factory=Rows)
-    _is_changeable: dict[str, bool] = field(default_factory=dict)  # annotator → whether a program may change the name
-
-    def know(self, name: str) -> None:
-        """Take in the name of an annotator."""
-        if name:
-            self._may_change(name)
 
     def note(self, line: int, label: Label, is_tied: bool = False) -> None:
         """Take in a row that was understood; `is_tied`: a row above has the same time and another label."""
         name = label.annotator
+        self.annotators.add(name)
         if label.timestamp and not label.time:
             self.untimed.add(line, label.timestamp)
         if is_tied and not _OUR_TIME.fullmatch(label.timestamp):
             self.tied.add(line, label.timestamp)
         if not name:
             self.nameless.add(line, label.image)
-        elif self._may_change(name) and not (
+        elif is_changeable(name) and not (
             _OUR_TIME.fullmatch(label.timestamp) and _OUR_SECONDS.fullmatch(label.seconds)
         ):
             self.changed.add(line, name)
@@ -102,40 +103,30 @@ class Doubts:
     def sentences(self) -> list[str]:
         """Return a sentence for each kind of doubt that there is."""
         found = []
-        if self.unclear.count:
-            rows = self.unclear
+        if rows := self.unclear:
             found.append(
                 f"{rows} can't be understood and {rows.verb('is', 'are')} not counted ({rows.example}). "
                 f"A row needs an image and a label, {' or '.join(BY_VALUE)}."
             )
-        if self.untimed.count:
-            rows = self.untimed
+        if rows := self.untimed:
             found.append(
                 f"the time of {rows} can't be read ({rows.example}), so {rows.verb('it counts', 'they count')} as "
                 "being as new as the newest row above. Write times like 2026-11-28T09:00:00Z."
             )
-        if self.tied.count:
-            rows = self.tied
+        if rows := self.tied:
             found.append(
                 f"{rows} {rows.verb('has', 'have')} the same time ({rows.example}) as another label of the same "
                 "picture and annotator, so the lower row counts. Another program may have shortened times and sorted "
                 "rows."
             )
-        if self.nameless.count:
-            rows = self.nameless
+        if rows := self.nameless:
             found.append(f"{rows} {rows.verb('has', 'have')} no annotator; labels without one count as one person's.")
-        if self.changed.count:
-            rows = self.changed
+        if rows := self.changed:
             found.append(
                 f"another program saved {rows} and may have changed the annotator's name ({rows.example}), as "
                 "spreadsheets make 12 of 0012. Compare it with an older version of the file."
             )
-        for group in same_to_a_spreadsheet(self._is_changeable):
+        for group in same_to_a_spreadsheet(self.annotators):
             names = " and ".join(map(printable, group[:3]))
             found.append(f"{names} count as different annotators. If they are one, a spreadsheet changed the name.")
         return [f"{LABEL_KEY}: {sentence}" for sentence in found]
-
-    def _may_change(self, name: str) -> bool:
-        if name not in self._is_changeable:
-            self._is_changeable[name] = is_changeable(name)
-        return self._is_changeable[name]
