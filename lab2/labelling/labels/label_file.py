@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -113,11 +112,11 @@ class LabelIndex:
 class LabelFile:
     """The label file of a bucket. Raises what botocore raises; UserError if it is not a file of labels."""
 
-    def __init__(self, aws: AwsSession, appends: bool = True, sleep: Callable[[float], object] = time.sleep) -> None:
-        self._index = LabelIndex(self._head, appends)
+    def __init__(self, aws: AwsSession, appends: bool = True) -> None:
+        self._index = LabelIndex(lambda: self._object.start(HEAD_BYTES), appends)
         self._doubts: Doubts | None = None  # those of a file that was read in columns
         self._aws = aws
-        self._object = AppendObject(aws.stored_object(LABEL_KEY), self._index, sleep)
+        self._object = AppendObject(aws.stored_object(LABEL_KEY), self._index)
 
     @property
     def took(self) -> float:
@@ -128,10 +127,6 @@ class LabelFile:
         """Look at the file if that was never done: labels from now on can't be in it yet."""
         if not self._object.known:
             self._object.refresh()
-
-    def refresh(self) -> None:
-        """Read what was appended since the last look."""
-        self._object.refresh()
 
     def read_all(self) -> None:
         """Read every label in the file, however large it is."""
@@ -169,6 +164,3 @@ class LabelFile:
     def warning(self) -> str:
         """Return sentences on rows that somebody should check, '' if there are none."""
         return "\n".join((self._doubts or self._index.doubts).sentences())
-
-    def _head(self) -> bytes:
-        return self._object.start(HEAD_BYTES)
