@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable
 from contextlib import closing, suppress
+from dataclasses import astuple
 from pathlib import Path
 
 from lab2.errors import UserError
@@ -23,6 +24,7 @@ CREATE TABLE IF NOT EXISTS waiting (
     PRIMARY KEY (timestamp, image, annotator)
 ) WITHOUT ROWID;
 """
+FIELDS = "image, label, annotator, timestamp, seconds, sender"  # those of a Label, and the sender
 # SQLite's write-ahead log (WAL) needs memory that all processes with the file share, which two machines can't. In a
 # home on the network the rollback journal is used instead. It needs locks; without them opening the file fails.
 NETWORK = ("nfs", "cifs", "smb", "afs", "9p", "fuse.sshfs")
@@ -54,7 +56,12 @@ class OutboxFile:
     def add(self, label: Label) -> None:
         """Return when the label is on disk; UserError if that fails: then it is not kept at all."""
         try:
-            self._insert(label)
+            with self._lock, self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.execute(
+                    f"INSERT OR IGNORE INTO waiting ({FIELDS}) VALUES (?, ?, ?, ?, ?, ?)",
+                    (*astuple(label), self._sender),
+                )
         except sqlite3.Error as error:
             raise UserError(f"This label was not saved: {self.path} can't be written ({_reason(error)}).") from None
 
@@ -99,23 +106,11 @@ class OutboxFile:
             self._closed = True
             self._db.close()
 
-    def _insert(self, label: Label) -> None:
-        with self._lock, self._db:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute(
-                "INSERT OR IGNORE INTO waiting (timestamp, image, annotator, label, seconds, sender) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (label.timestamp, label.image, label.annotator, label.label, label.seconds, self._sender),
-            )
-
     def _select(self) -> list[tuple[Label, str]]:
         with self._lock:
             if self._closed:
                 return []
-            rows = self._db.execute(
-                "SELECT image, label, annotator, timestamp, seconds, sender FROM waiting "
-                "ORDER BY timestamp, image, annotator"
-            ).fetchall()
+            rows = self._db.execute(f"SELECT {FIELDS} FROM waiting ORDER BY timestamp, image, annotator").fetchall()
         found = [(Label(*fields), sender) for *fields, sender in rows]
         return [(label, sender) for label, sender in found if label not in self._removed]
 
