@@ -26,6 +26,7 @@ ANSI = "cp1252"  # what Excel on Windows saves as "CSV"
 _PART_CHARACTERS = 2**16  # that are split into lines at once: StringIO takes four bytes for each
 _MAX_LINES = 20  # of one row: a name may contain line ends, and a quote that was left open spoils no more rows
 
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _FORMULA = re.compile(r"^'(?='*[=+\-@\t\r])")
 
 
@@ -47,8 +48,9 @@ class CsvDialect:
         """
         encoding, marked = encoding_of(head), bool(mark_of(head))
         text = head.decode(encoding, "replace").lstrip("\ufeff").replace("\0", "")
-        end = next(iter(re.findall(r"\r\n|\r|\n", text)), "\n")
-        lines = [line for line in re.split(r"\r\n|\r|\n", text) if line.strip()]
+        found = _LINE_END.search(text)
+        end = found[0] if found else "\n"
+        lines = [line for line in _LINE_END.split(text) if line.strip()]
         if lines and re.match(r'"?sep=', lines[0], re.IGNORECASE):
             del lines[0]  # Excel's hint
         if not lines:
@@ -73,12 +75,9 @@ class CsvDialect:
         writer = csv.writer(text, delimiter=self.delimiter, lineterminator="\r\n")  # so cells with \r or \n are quoted
         values = dict(zip(COLUMNS, astuple(label), strict=True))
         writer.writerow([harmless_cell(values.get(name, "")) for name in self.columns])
+        row = text.getvalue().removesuffix("\r\n")
         try:
-            return (
-                text.getvalue()
-                .removesuffix("\r\n")
-                .encode(self.encoding, "strict" if self.encoding == ANSI else "replace")
-            )
+            return row.encode(self.encoding, "strict" if self.encoding == ANSI else "replace")
         except UnicodeEncodeError:
             raise UserError(
                 f"{LABEL_KEY} in the bucket is in Windows-1252, which lacks a character of a new label, so no label is "
