@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import suppress
@@ -119,4 +120,4 @@ def usefulness(labels: Mapping[str, Label], annotator: str) -> int | None:
         return None
     if len(labels) < 2:
         return len(labels)
-    return 2 if majority(label.label for label in labels.values()) is None else 3
+    return 2 if majority(Counter(label.label for label in labels.values())) is None else 3

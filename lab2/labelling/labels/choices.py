@@ -6,8 +6,7 @@ Keys, screens, label file, report, contact sheet, export and Label Studio iterat
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 Colour = tuple[int, int, int]  # blue, green, red
@@ -76,9 +75,8 @@ def value_meant(cell: str) -> str | None:
     return _VALUE_OF_WORD.get(_plain(cell))
 
 
-def majority(values: Iterable[str]) -> str | None:
-    """Return the value that was given more often than any other; None for a tie, or if there is none."""
-    leading = Counter(values).most_common(2)
-    if not leading or (len(leading) == 2 and leading[0][1] == leading[1][1]):
-        return None
-    return leading[0][0]
+def majority(counts: Mapping[str, int]) -> str | None:
+    """Return the value that was given more often than any other; None for a tie, or if none was given."""
+    most = max(counts.values(), default=0)
+    leading = [value for value, count in counts.items() if count == most]
+    return leading[0] if most and len(leading) == 1 else None

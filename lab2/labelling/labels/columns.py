@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 
@@ -33,9 +33,8 @@ _VALUES = [*(choice.value.encode() for choice in CHOICES), WITHDRAWN.encode()]
 _CELLS = len(COLUMNS) + 1  # of a row, with its line end
 
 
-@dataclass
-class Tallied:
-    """What one annotator did: number of labels, median seconds, and how often the majority of the others agreed."""
+class Tallied(NamedTuple):
+    """What one annotator did: the fields of `report.Annotator`."""
 
     name: str
     labels: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from lab2.labelling.labels.choices import majority
 
@@ -47,23 +46,10 @@ def _differing(votes: int, counts: Iterable[int]) -> int:
     return sum(count * (votes - count) for count in counts)
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """How often an annotator agreed with the majority of the others: on `agreed` of `compared` pictures."""
+def compared_with_others(images: Iterable[Mapping[str, str]]) -> tuple[Counter[str], Counter[str]]:
+    """Return how often each annotator agreed with the majority of the others, and on how many images they had one.
 
-    agreed: int = 0
-    compared: int = 0
-
-    @property
-    def share(self) -> float | None:
-        """Return the share from 0 to 1, None if there is nothing to compare."""
-        return self.agreed / self.compared if self.compared else None
-
-
-def compared_with_others(images: Iterable[Mapping[str, str]]) -> dict[str, Comparison]:
-    """Return the comparison of each annotator with the majority of the others.
-
-    An image is given as annotator → label. It does not count if the others are tied, or there are none.
+    An image is given as annotator → label.
     """
     agreed, compared = Counter[str](), Counter[str]()
     for votes in images:
@@ -72,11 +58,11 @@ def compared_with_others(images: Iterable[Mapping[str, str]]) -> dict[str, Compa
             agrees = verdicts[label]
             agreed[annotator] += agrees is True
             compared[annotator] += agrees is not None
-    return {annotator: Comparison(agreed[annotator], compared[annotator]) for annotator in compared}
+    return agreed, compared
 
 
 def _compare(label: str, counts: Counter[str]) -> bool | None:
     """Return whether a vote for `label` agrees with the majority of the others; None if they have none."""
     others = counts - Counter([label])
-    leader = majority(others.elements())
+    leader = majority(others)
     return None if leader is None else leader == label

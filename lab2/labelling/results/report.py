@@ -8,14 +8,14 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from lab2.labelling.labels.choices import CHOICES
+from lab2.labelling.labels.choices import BY_VALUE, CHOICES, majority
 from lab2.labelling.labels.label_row import Label, Votes, by_image
 from lab2.labelling.pictures.image_store import original_name
-from lab2.labelling.results.agreement import Comparison, compared_with_others, fleiss_kappa, krippendorff_alpha
+from lab2.labelling.results.agreement import compared_with_others, fleiss_kappa, krippendorff_alpha
 from lab2.terminal import align, column_widths, harmless_cell, printable
 
 if TYPE_CHECKING:  # numpy is imported for a large label file only
@@ -32,19 +32,24 @@ MIN_COMPARED = 10
 class Annotator:
     """What one annotator did: the number of images labelled, and the median seconds of a label (None: not known).
 
-    `others` is how often the annotator agreed with the majority of the others.
+    The annotator agreed with the majority of the others on `agreed` of the `compared` images that have one.
     """
 
     name: str
     labels: int
     seconds: float | None
-    others: Comparison = field(default_factory=Comparison)
+    agreed: int = 0
+    compared: int = 0
+
+    @property
+    def share(self) -> float | None:
+        """Return the share of agreement from 0 to 1, None if there is nothing to compare."""
+        return self.agreed / self.compared if self.compared else None
 
     @property
     def disagrees(self) -> bool:
         """Return whether somebody should look at the labels of this annotator."""
-        share = self.others.share
-        return share is not None and share < FEW_AGREE and self.others.compared >= MIN_COMPARED
+        return self.share is not None and self.share < FEW_AGREE and self.compared >= MIN_COMPARED
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +66,7 @@ class Verdict:
     @property
     def majority(self) -> str | None:
         """Return the value of the choice with more votes than any other, None for a tie or no votes."""
-        most = max(self.votes)
-        leading = [choice.value for choice, votes in zip(CHOICES, self.votes, strict=True) if votes == most]
-        return leading[0] if most and len(leading) == 1 else None
+        return majority(dict(zip(BY_VALUE, self.votes, strict=True)))
 
     @property
     def dispute(self) -> float:
@@ -100,11 +103,11 @@ class Report:
         for labels in votes.values():
             for label in labels.values():
                 given.setdefault(label.annotator, []).append(label)
-        others = compared_with_others(
+        agreed, compared = compared_with_others(
             {name: label.label for name, label in votes.get(image, {}).items()} for image in images
         )
         annotators = [
-            Annotator(name, len(labels), _median_seconds(labels), others.get(name, Comparison()))
+            Annotator(name, len(labels), _median_seconds(labels), agreed[name], compared[name])
             for name, labels in given.items()
         ]
         return cls._on(annotators, verdicts)
@@ -114,11 +117,7 @@ class Report:
         """Return the report on images with the labels in columns: what `from_votes` returns for the same labels."""
         tally = columns.tally(images)
         verdicts = [Verdict(image, tuple(votes)) for image, votes in tally.votes.items()]
-        annotators = [
-            Annotator(each.name, each.labels, each.seconds, Comparison(each.agreed, each.compared))
-            for each in tally.annotators
-        ]
-        return cls._on(annotators, verdicts)
+        return cls._on([Annotator(*each) for each in tally.annotators], verdicts)
 
     @classmethod
     def _on(cls, annotators: list[Annotator], verdicts: list[Verdict]) -> Report:
@@ -160,8 +159,8 @@ class Report:
                         "name": each.name,
                         "labels": each.labels,
                         "seconds": each.seconds,
-                        "agreement": each.others.share,
-                        "compared": each.others.compared,
+                        "agreement": each.share,
+                        "compared": each.compared,
                         "disagrees": each.disagrees,
                     }
                     for each in self.annotators
@@ -203,7 +202,7 @@ class Report:
         lines = [line for block in blocks for line in (*_aligned(block, width), "")]
         for each in self.annotators:
             if each.disagrees:
-                lines += textwrap.wrap(f"Look at the labels of {_name(each)}: {_share(each.others)} agree.", width)
+                lines += textwrap.wrap(f"Look at the labels of {_name(each)}: {_share(each)} agree.", width)
         if any(each.disagrees for each in self.annotators):
             lines.append("")
         lines.append(f"agreement (Fleiss' kappa): {self._coefficient(self.kappa)}")
@@ -213,11 +212,11 @@ class Report:
 
 def _person(each: Annotator) -> tuple[object, ...]:
     seconds = "" if each.seconds is None else f"{each.seconds:.1f}"
-    return each.labels, seconds, _share(each.others), _name(each)
+    return each.labels, seconds, _share(each), _name(each)
 
 
-def _share(others: Comparison) -> str:
-    return "" if others.share is None else f"{others.share:.0%} of {others.compared:,}"
+def _share(each: Annotator) -> str:
+    return "" if each.share is None else f"{each.share:.0%} of {each.compared:,}"
 
 
 def _name(each: Annotator) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab2.labelling.results.agreement import Comparison, compared_with_others, fleiss_kappa, krippendorff_alpha
+from lab2.labelling.results.agreement import compared_with_others, fleiss_kappa, krippendorff_alpha
 
 
 def split(images: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -82,12 +82,11 @@ def test_each_annotator_is_compared_with_the_majority_of_the_others() -> None:
         {"ada": "0"},
         {"cyd": "1"},
     ]
-    assert compared_with_others(images) == {
-        "ada": Comparison(1, 1), "bob": Comparison(1, 1), "eve": Comparison(0, 3), "cyd": Comparison(1, 1)
-    }  # fmt: skip
+    agreed, compared = compared_with_others(images)
+    assert agreed == {"ada": 1, "bob": 1, "cyd": 1, "eve": 0}
+    assert compared == {"ada": 1, "bob": 1, "cyd": 1, "eve": 3}
     three = {"ada": "2", "bob": "2", "cyd": "1", "dan": "0"}  # for cyd 2 leads, for ada and bob the others are tied
-    assert compared_with_others([three]) == {
-        "ada": Comparison(), "bob": Comparison(), "cyd": Comparison(0, 1), "dan": Comparison(0, 1)
-    }  # fmt: skip
-    assert Comparison().share is None and Comparison(1, 4).share == 0.25
-    assert compared_with_others([]) == {}
+    agreed, compared = compared_with_others([three])
+    assert agreed.total() == 0
+    assert compared == {"ada": 0, "bob": 0, "cyd": 1, "dan": 1}
+    assert compared_with_others([]) == ({}, {})

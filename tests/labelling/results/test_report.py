@@ -10,7 +10,7 @@ from support.labeller import image_names, piped, put_labels, votes
 from support.world import World
 
 from lab2.labelling.labels.label_row import Label
-from lab2.labelling.results.report import MIN_COMPARED, Report, Verdict
+from lab2.labelling.results.report import MIN_COMPARED, Annotator, Report, Verdict
 
 
 def test_a_report_counts_labels_and_names_the_most_disputed_first() -> None:
@@ -46,13 +46,18 @@ def crowd(pictures: int, **mistakes: int) -> Report:
 
 def test_who_disagrees_with_the_rest_is_named_and_nobody_else() -> None:
     report = crowd(20, ada=0, bob=7, cyd=0, eve=1)
-    assert [(each.name, each.others.agreed, each.disagrees) for each in report.annotators] == [
+    assert [(each.name, each.agreed, each.disagrees) for each in report.annotators] == [
         ("ada", 17, False), ("bob", 17, False), ("cyd", 17, False), ("eve", 0, True)
     ]  # fmt: skip
     assert [each.name for each in report.annotators if each.disagrees] == ["eve"]
     assert "Look at the labels of eve: 0% of 20 agree." in report.as_text(80)
     few = crowd(MIN_COMPARED - 1, ada=0, bob=0, eve=1)
-    assert [each.others.share for each in few.annotators][-1] == 0 and "Look at" not in few.as_text(80)
+    assert [each.share for each in few.annotators][-1] == 0 and "Look at" not in few.as_text(80)
+
+
+def test_a_share_is_of_the_pictures_on_which_the_others_have_a_majority() -> None:
+    assert Annotator("ada", 5, None, agreed=1, compared=4).share == 0.25
+    assert Annotator("ada", 5, None).share is None
 
 
 def test_labels_that_are_missing_are_counted_for_one_to_three_a_picture() -> None:
