@@ -91,14 +91,14 @@ class Export:
         self.left_out: dict[str, str] = {}  # image → reason
         self.removed = 0
         self.stopping = threading.Event()  # set when nothing more is to be fetched: for a fetch that waits
-        self._present: dict[str, Path] = {}  # key of an example → its file
+        self._present: dict[str, tuple[Path, ExportedName]] = {}  # by key of the example
         self._numbers = count()
 
     def run(self, wanted: TrainingSet) -> None:
         """Bring the folder up to date; UserError if AWS or this disk fails: the next run continues."""
         with self._disk_errors():
             self._open()
-            self._present = {name.key: path for path in self._files() if (name := ExportedName.parse(path.name))}
+            self._present = {name.key: (path, name) for path, name in self._files()}
             with ThreadPoolExecutor(PARALLEL_FETCHES) as threads:
                 try:
                     self._wait_for([threads.submit(self._place, example) for example in wanted.examples])
@@ -153,13 +153,14 @@ class Export:
                 if path.stat().st_mtime < time.time() - ABANDONED_S:
                     path.unlink()
 
-    def _files(self) -> Iterator[Path]:
+    def _files(self) -> Iterator[tuple[Path, ExportedName]]:
         """Yield the pictures that exports wrote, of any class and split."""
         for split in ("", *SPLITS):
             for label in (*CLASSES, TIED):
                 with suppress(FileNotFoundError):
-                    paths = sorted((self.folder / split / label).iterdir())
-                    yield from (path for path in paths if ExportedName.parse(path.name))
+                    for path in sorted((self.folder / split / label).iterdir()):
+                        if name := ExportedName.parse(path.name):
+                            yield path, name
 
     def _wait_for(self, work: list[Future[None]]) -> None:
         """Show progress until all is done; raise the first error."""
@@ -173,9 +174,9 @@ class Export:
 
     def _place(self, example: Example) -> None:
         """Put the picture in place: keep, move or fetch it."""
-        path = self._present.get(example.key)
-        name = path and ExportedName.parse(path.name)
-        if path and name and self._is_as_wanted(path, name, example):
+        present = self._present.get(example.key)
+        if present and self._is_as_wanted(*present, example):
+            path, name = present
             target = self._target(example, name)
             if target != path:
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -219,7 +220,7 @@ class Export:
 
     def _remove_others(self) -> None:
         kept = {(placed.path.parent, placed.path.name) for placed in self.placed}
-        for path in list(self._files()):
+        for path, _ in list(self._files()):
             if (path.parent, path.name) not in kept:
                 path.unlink(missing_ok=True)
                 self.removed += 1
