@@ -199,7 +199,7 @@ class Report:
                 [(*titles, "most disputed")]
                 + [(*each.votes, printable(original_name(each.image))) for each in self.disputed[:MAX_DISPUTED]]
             )
-        lines = [line for block in blocks for line in (*_aligned(block, width), "")]
+        lines = [line for block in blocks for line in (*_aligned(block), "")]
         for each in self.annotators:
             if each.disagrees:
                 lines += textwrap.wrap(f"Look at the labels of {_name(each)}: {_share(each)} agree.", width)
@@ -234,11 +234,10 @@ def _median_seconds(labels: Iterable[Label]) -> float | None:
     return median(known) if known else None
 
 
-def _aligned(rows: Sequence[Sequence[object]], width: int) -> list[str]:
+def _aligned(rows: Sequence[Sequence[object]]) -> list[str]:
     """Return rows as lines, with columns aligned to the right, but a last one of text to the left."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = column_widths(cells)
     if not isinstance(rows[-1][-1], int):
         widths[-1] = 0
-    lines = [align(row, widths, gap=3) for row in cells]
-    return [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines]
+    return [align(row, widths, gap=3) for row in cells]
