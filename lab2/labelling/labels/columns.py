@@ -20,7 +20,7 @@ import numpy
 from lab2.labelling.labels.choices import CHOICES, WITHDRAWN
 from lab2.labelling.labels.csv_dialect import COLUMNS, HEADER
 from lab2.labelling.labels.doubts import Doubts
-from lab2.labelling.labels.label_row import Label, plain_name
+from lab2.labelling.labels.label_row import Label, names_in_bucket
 
 Numbers = numpy.ndarray[Any, numpy.dtype[Any]]
 
@@ -174,7 +174,7 @@ def _count(rows: _Rows, images: list[str], annotators: list[str], names: set[str
             doubts.note(row + 2, Label(images[rows.image[row]], ""))
     last = _last_of_each(rows.image, annotator, rows.time)
     last = last[rows.choice[last] < len(CHOICES)]  # the others are withdrawn
-    targets = _targets(images, names)
+    targets = names_in_bucket(images, names)
     image = rows.image
     if targets != images:
         known = {name: number for number, name in enumerate(dict.fromkeys(targets))}
@@ -194,14 +194,6 @@ def _last_of_each(image: Numbers, annotator: Numbers, time: Numbers) -> Numbers:
     changes = (numpy.diff(image[order]) != 0) | (numpy.diff(annotator[order]) != 0)
     last: Numbers = order[numpy.append(changes, True)[: len(order)]]  # there may be none
     return last
-
-
-def _targets(images: list[str], names: set[str]) -> list[str]:
-    """Return the name that each image has in the bucket: see `label.by_image`."""
-    if names.issuperset(images):
-        return images
-    alike = {plain_name(name): name for name in names}
-    return [image if image in names else alike.get(plain_name(image), image) for image in images]
 
 
 def _median(seconds: Numbers) -> float | None:

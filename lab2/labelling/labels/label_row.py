@@ -78,23 +78,30 @@ def without_withdrawn(votes: Votes) -> Votes:
 
 
 def by_image(votes: Votes, images: Iterable[str]) -> Votes:
-    """Return the votes under the names of the images.
-
-    Spreadsheets and Macs may compose or decompose accents in the label file, and drop spaces around a name. If no image
-    has exactly that name, the one that differs only in these ways is meant.
-    """
-    exact = set(images)
-    if votes.keys() <= exact:
+    """Return the votes under the names of the images; under their own names if there is no such image."""
+    labelled = list(votes)
+    names = names_in_bucket(labelled, set(images))
+    if names == labelled:
         return votes
-    alike = {plain_name(name): name for name in exact}
     found: Votes = {}
-    for image, labels in votes.items():
-        name = image if image in exact else alike.get(plain_name(image), image)
+    for name, labels in zip(names, votes.values(), strict=True):
         given = found.setdefault(name, {})
         for annotator, label in labels.items():
             if annotator not in given or (label.time or BEFORE_ALL) >= (given[annotator].time or BEFORE_ALL):
                 given[annotator] = label
     return found
+
+
+def names_in_bucket(labelled: list[str], names: set[str]) -> list[str]:
+    """Return the names of labelled images, each as in the bucket.
+
+    Spreadsheets and Macs may compose or decompose accents in the label file, and drop spaces around a name. If no image
+    has exactly that name, the one that differs only in these ways is meant.
+    """
+    if names.issuperset(labelled):
+        return labelled
+    alike = {plain_name(name): name for name in names}
+    return [name if name in names else alike.get(plain_name(name), name) for name in labelled]
 
 
 def plain_name(name: str) -> str:
