@@ -149,8 +149,7 @@ def report(session: Session, options: argparse.Namespace) -> int:
         suffix_of_sheet(options.sheet)  # an unknown format is refused before any work
         session.ready_decoder()
     session.send_waiting()
-    store = session.images
-    images = {image.name: image for image in session.persist("Listing the pictures", lambda: list(store.all()))}
+    images = {image.name: image for image in session.all_images()}
     found = session.report(images)
     if options.output == "text":
         print(found.as_text(shutil.get_terminal_size().columns), flush=True)
@@ -165,8 +164,7 @@ def report(session: Session, options: argparse.Namespace) -> int:
 def labels(session: Session, options: argparse.Namespace) -> int:
     """Print the labels that count."""
     session.send_waiting()
-    images = session.persist("Listing the pictures", lambda: [image.name for image in session.images.all()])
-    rows = rows_of(images, session.votes())
+    rows = rows_of((image.name for image in session.all_images()), session.votes())
     print(as_json(rows) if options.output == "json" else as_csv(rows), flush=True)
     return 0
 
@@ -175,8 +173,7 @@ def import_labels(session: Session, options: argparse.Namespace) -> int:
     """Add the labels that people gave in Label Studio."""
     tasks = read_tasks(options.file)
     session.send_waiting()
-    images = session.persist("Listing the pictures", lambda: [image.name for image in session.images.all()])
-    found = find_new(tasks, images, session.votes())
+    found = find_new(tasks, (image.name for image in session.all_images()), session.votes())
     for label in found.new:
         session.outbox.keep(label)
     session.send_waiting()
@@ -190,8 +187,7 @@ def export(session: Session, options: argparse.Namespace) -> int:
     format = Format(options.format, session.ready_decoder()) if options.format in MAGIC else None
     session.send_waiting()
     store = session.images
-    images = session.persist("Listing the pictures", lambda: list(store.all()))
-    wanted = TrainingSet.from_votes(images, session.votes(), options.min_votes, options.ties)
+    wanted = TrainingSet.from_votes(session.all_images(), session.votes(), options.min_votes, options.ties)
     session.tell()
     outages = OutageReporter("Fetching pictures")
     work = Export(

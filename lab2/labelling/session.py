@@ -22,7 +22,7 @@ from lab2.labelling.labels.outbox import Outbox
 from lab2.labelling.labels.outbox_file import labels_wait
 from lab2.labelling.pictures.decoding.decoder import Decoder
 from lab2.labelling.pictures.decoding.opencv_check import HEADLESS
-from lab2.labelling.pictures.image_store import ImageStore
+from lab2.labelling.pictures.image_store import Image, ImageStore
 from lab2.labelling.results.report import Report
 from lab2.system.worker_process import ProcessDied
 from lab2.terminal import SILENT_S, counted, remark
@@ -83,6 +83,10 @@ class Session:
     def persist(self, what: str, work: Callable[[], T]) -> T:
         """Return the result of `work`, repeated during an outage; raise its error if that lasts too long."""
         return persist(work, OutageReporter(what), self.patience)
+
+    def all_images(self) -> list[Image]:
+        """Return every image in the bucket."""
+        return self.persist("Listing the pictures", lambda: list(self.images.all()))
 
     def votes(self) -> Votes:
         """Return the labels in the bucket that count; read only what is new since the last call."""
