@@ -6,8 +6,9 @@ import argparse
 import getpass
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
@@ -56,12 +57,7 @@ class Needs:
 
     listing: bool = True  # a first LIST of the bucket, which also opens a connection
     labelling: bool = False  # the window or terminal that shows pictures
-    decoder_for: dict[str, tuple[str, ...]] = field(default_factory=dict)  # option → values that decode; (): any
-
-    def decodes(self, options: argparse.Namespace) -> bool:
-        """Return whether pictures are decoded with these options."""
-        given = vars(options)
-        return any(given[option] in values if values else given[option] for option, values in self.decoder_for.items())
+    decodes: Callable[[argparse.Namespace], bool] = lambda options: False  # whether pictures are decoded with these
 
 
 def open_session(options: argparse.Namespace, stack: ExitStack) -> Session:
@@ -234,7 +230,7 @@ def program(prog: str | None = None) -> Program:
     parser.add_argument("--yes", action="store_true", help="upload folders of many files without asking")
     add_label_options(program.command("label", label, "label four pictures, with one key each"))
     parser = program.command("report", report, "count the labels, and say how far people agree")
-    parser.set_defaults(needs=Needs(decoder_for={"sheet": ()}))
+    parser.set_defaults(needs=Needs(decodes=lambda options: bool(options.sheet)))
     add_output_option(parser, ["text", "json", "csv"])
     parser.add_argument(
         "--sheet",
@@ -249,7 +245,7 @@ def program(prog: str | None = None) -> Program:
     parser.set_defaults(needs=Needs())
     parser.add_argument("file", metavar="FILE", type=Path, help="the project as Label Studio exports it in JSON")
     parser = program.command("export", export, "write a training set: pictures in a folder for each class")
-    parser.set_defaults(needs=Needs(decoder_for={"format": tuple(MAGIC)}))
+    parser.set_defaults(needs=Needs(decodes=lambda options: options.format in MAGIC))
     parser.add_argument("folder", metavar="DIR", type=Path, help="folder to write, or to bring up to date")
     parser.add_argument(
         "--min-votes", metavar="N", type=int, default=1, help="labels that a picture needs (default: 1)"
@@ -299,12 +295,11 @@ def main() -> int:
         sys.stdin.reconfigure(errors="surrogateescape")  # a file name need not be text
     with ExitStack() as stack:
         session = open_session(options, stack)
-        code: int = 2
         try:
-            code = options.run(session, options)
+            code: int = options.run(session, options)
         finally:
-            code = max(code, session.close())
-        return code
+            left = session.close()
+        return max(code, left)
 
 
 def command() -> NoReturn:
