@@ -85,7 +85,6 @@ def add_answer_options(parser: Parser, waits: bool = True) -> None:
             "--wait",
             metavar="SECONDS",
             type=float,
-            default=DEFAULT_WAIT_S,
             help="how long to wait for outstanding answers (default: 60)",
         )
 
@@ -100,7 +99,7 @@ def number(typed: str) -> float:
 def parse_options() -> argparse.Namespace:
     options = program().parse()
     error = options.parser.error
-    if options.run is not send_lines and len(vars(options).get("numbers", ())) > MAX_NUMBERS:
+    if len(vars(options).get("numbers", ())) > MAX_NUMBERS:
         error(f"{len(options.numbers)} numbers are too many; give 1 to 10 numbers, like 3 5.5 8")
     if options.run is send_lines and options.delimiter == options.decimal == ",":
         error("a comma can't both separate numbers and mark decimals; choose another --delimiter")

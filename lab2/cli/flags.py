@@ -64,11 +64,11 @@ def apply_common_options(options: argparse.Namespace) -> None:
         logs.set_up(verbose=True)
 
 
-def unset_empty_variables(environment: MutableMapping[str, str] = os.environ) -> None:
+def unset_empty_variables() -> None:
     """Treat an empty variable that we or AWS's libraries read as one that is not set."""
-    for name, value in list(environment.items()):
+    for name, value in list(os.environ.items()):
         if not value and (name.startswith(("AWS_", "LAB2_", "GATEWAY_")) or name == "HOME"):
-            del environment[name]
+            del os.environ[name]
 
 
 def apply_aws_options(options: argparse.Namespace, environment: MutableMapping[str, str] = os.environ) -> None:
