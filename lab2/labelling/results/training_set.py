@@ -14,7 +14,7 @@ from lab2.errors import UserError
 from lab2.labelling.labels.choices import CHOICES
 from lab2.labelling.labels.label_row import Label, Votes, by_image
 from lab2.labelling.pictures.image_store import Image, named_digest
-from lab2.labelling.results.report import Verdict, verdict_of
+from lab2.labelling.results.report import verdict_of
 
 TIED = "tied"
 CLASS_OF = {None: TIED} | {choice.value: choice.folder for choice in CHOICES}
@@ -64,11 +64,14 @@ class TrainingSet:
         enough = [image for image in images if verdicts[image].labels >= max(1, min_votes)]
         examples = []
         for image in enough:
-            label, given = verdicts[image].majority, tuple(votes[image.name].values())
+            verdict = verdicts[image]
+            given = tuple(votes[image.name].values())
+            label = verdict.majority
             if label is None and ties == "first":
                 label = min(given, key=lambda label: label.time or _LAST).label
             if label is not None or ties == "folder":
-                examples.append(_example(image, verdicts[image], CLASS_OF[label], given, digests))
+                agreement = max(verdict.votes) / verdict.labels
+                examples.append(Example(image, CLASS_OF[label], given, agreement, _key(image.name, digests)))
         return cls(
             examples,
             len(enough) - len(examples),
@@ -132,9 +135,9 @@ def suffix_of(name: str) -> str:
     return suffix if suffix in _SUFFIXES else ""
 
 
-def _example(image: Image, verdict: Verdict, label: str, given: tuple[Label, ...], digests: Counter[str]) -> Example:
-    named = named_digest(image.name)
-    key = hashlib.sha256(image.name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return Example(
-        image, label, given, max(verdict.votes) / verdict.labels, named if named and digests[named] == 1 else key
-    )
+def _key(name: str, digests: Counter[str]) -> str:
+    """Return the digest in the name of a picture if no other name has it, else a digest of the name."""
+    named = named_digest(name)
+    if named and digests[named] == 1:
+        return named
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
