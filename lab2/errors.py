@@ -10,7 +10,7 @@ from lab2.terminal import printable
 MAX_TRACEBACK_BYTES = 1_000_000  # that one process writes
 
 _traceback_file = ""  # of this process, once it has one
-_tracebacks: list[Callable[[str, str], object]] = []  # what takes sentence and traceback, if not a file
+_record: Callable[[str, str], object] | None = None  # takes sentence and traceback, if not the file
 
 
 class UserError(Exception):
@@ -30,24 +30,24 @@ class InvalidInput(ValueError):
 
 def hand_tracebacks_to(record: Callable[[str, str], object]) -> None:
     """From now on pass unexpected errors, each a sentence and a traceback, to `record`, and write no files."""
-    _tracebacks[:] = [record]
+    global _record
+    _record = record
 
 
 def internal_error(error: BaseException) -> str:
     """Write the traceback of an unexpected error to a file or the log; return a sentence that says where it is."""
     import traceback  # not at the top: the first prompt waits for that
 
-    name = type(error).__name__
-    reason = printable(traceback.format_exception_only(type(error), error)[-1].strip())[:200]
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    if _tracebacks:
-        _tracebacks[0](f"internal error: {reason or name}", text)
-        return f"internal error: {reason or name} (traceback in the log)"
+    reason = printable(traceback.format_exception_only(error)[-1].strip())[:200]
+    sentence = f"internal error: {reason or type(error).__name__}"
+    text = "".join(traceback.format_exception(error))
+    if _record:
+        _record(sentence, text)
+        return f"{sentence} (traceback in the log)"
     try:
-        path = _write_traceback(text)
+        return f"{sentence} (traceback in {_write_traceback(text)})"
     except OSError as problem:
-        return f"internal error: {reason or name} (the traceback can't be written: {problem.strerror})"
-    return f"internal error: {reason or name} (traceback in {path})"
+        return f"{sentence} (the traceback can't be written: {problem.strerror})"
 
 
 def _write_traceback(text: str) -> str:
