@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if sys.platform == "win32":
     import ctypes
@@ -13,10 +14,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+if TYPE_CHECKING:  # pathlib takes milliseconds of the client's first prompt
     from pathlib import Path
-    from typing import IO
 
 RETRY_S = 0.02  # a blocking lock of Windows can't be interrupted by Ctrl-C
 
