@@ -44,14 +44,6 @@ class Tallied(NamedTuple):
 
 
 @dataclass
-class Tally:
-    """The votes on each image, a number for each of CHOICES, and what each annotator did."""
-
-    votes: dict[str, list[int]]
-    annotators: list[Tallied]
-
-
-@dataclass
 class Columns:
     """The labels that count: the image of label n is images[image[n]], and so on.
 
@@ -66,8 +58,11 @@ class Columns:
     seconds: Numbers
     doubts: Doubts
 
-    def tally(self, names: Iterable[str]) -> Tally:
-        """Return the votes on these images; labels of other images count for their annotators only."""
+    def tally(self, names: Iterable[str]) -> tuple[dict[str, list[int]], list[Tallied]]:
+        """Return the votes on each of these images, a number for each of CHOICES, and what each annotator did.
+
+        Labels of other images count for their annotators only.
+        """
         shape = len(self.images), len(CHOICES)
         cell = self.image.astype(numpy.int64) * len(CHOICES) + self.choice
         counts = numpy.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
@@ -80,7 +75,7 @@ class Columns:
         durations = numpy.split(self.seconds[order], numpy.cumsum(labels)[:-1])
         numbers = zip(labels.tolist(), map(_median, durations), agreed.tolist(), compared.tolist(), strict=True)
         annotators = [Tallied(name, *each) for name, each in zip(self.annotators, numbers, strict=True) if each[0]]
-        return Tally({name: votes.get(name, [0] * len(CHOICES)) for name in wanted}, annotators)
+        return {name: votes.get(name, [0] * len(CHOICES)) for name in wanted}, annotators
 
 
 @dataclass

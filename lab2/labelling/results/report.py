@@ -115,9 +115,9 @@ class Report:
     @classmethod
     def from_columns(cls, images: Iterable[str], columns: Columns) -> Report:
         """Return the report on images with the labels in columns: what `from_votes` returns for the same labels."""
-        tally = columns.tally(images)
-        verdicts = [Verdict(image, tuple(votes)) for image, votes in tally.votes.items()]
-        return cls._on([Annotator(*each) for each in tally.annotators], verdicts)
+        votes, annotators = columns.tally(images)
+        verdicts = [Verdict(image, tuple(counts)) for image, counts in votes.items()]
+        return cls._on([Annotator(*each) for each in annotators], verdicts)
 
     @classmethod
     def _on(cls, annotators: list[Annotator], verdicts: list[Verdict]) -> Report:
