@@ -143,21 +143,21 @@ def _milliseconds(times: list[bytes]) -> Numbers:
 
 
 def _whole_lines(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the file without its header in parts of whole lines; an empty line if header or last end is missing."""
-    rest, header = b"", f"{HEADER}\n".encode()
+    """Yield the file without its header in parts of whole lines; ValueError if header or last end is missing."""
+    header = f"{HEADER}\n".encode()
+    rest = b""
     for part in parts:
-        rest += part
-        if header and len(rest) >= len(header):
-            if not rest.startswith(header):
-                yield b"\n"
-                return
-            rest, header = rest[len(header) :], b""
-        end = 0 if header else rest.rfind(b"\n") + 1
-        if end:
-            yield rest[:end]
-            rest = rest[end:]
+        lines, end, rest = (rest + part).rpartition(b"\n")
+        if not end:
+            continue
+        lines += end
+        if not lines.startswith(header):
+            raise ValueError("there is another header")
+        if rows := lines.removeprefix(header):
+            yield rows
+        header = b""
     if rest:
-        yield b"\n"
+        raise ValueError("the last line has no end")
 
 
 def _count(rows: _Rows, images: list[str], annotators: list[str], names: set[str]) -> Columns:
