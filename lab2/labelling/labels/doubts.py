@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.labelling.labels.choices import BY_VALUE
@@ -28,7 +28,7 @@ _OUR_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _OUR_SECONDS = re.compile(r"(\d+\.\d\d)?", re.ASCII)
 
 
-@lru_cache  # asked for each row of a file, with few names
+@cache  # asked for each row of a file, with few names
 def is_changeable(name: str) -> bool:
     """Return whether spreadsheets or data frames take a name for a number, a date, a truth value or a missing one."""
     word = name.casefold()
