@@ -49,7 +49,7 @@ locks: .venv/dev ## the newest releases that pyproject.toml allows, pinned for `
 	$(LOCK) --extra local -c locks/dev.txt -o locks/run.txt
 
 crashes: .venv/dev ## each program killed and disturbed at each of its calls; writes tests/crash/RESULTS.md
-	$(BIN)/python tools/crashes.py
+	$(BIN)/python -m tools.crashes
 
 fuzz: .venv/dev ## random input, other input each time
 	@echo "LAB2_SEED=$(FUZZ_SEED) make fuzz repeats this run."
@@ -61,11 +61,11 @@ long: .venv/dev .venv/long ## the long tests but those of crashes, fuzz and conf
 
 versions: .venv/dev ## the programs with the oldest and the newest boto3, OpenCV and numpy
 	@sh tests/system-packages.sh
-	$(BIN)/python tools/versions.py
+	$(BIN)/python -m tools.versions
 
 conformance: .venv/dev ## what lab2 needs of AWS, on two emulators, or ENDPOINT=http://..., aws or stores
 	@sh tests/system-packages.sh
-	$(BIN)/python tools/conformance.py $(ENDPOINT)
+	$(BIN)/python -m tools.conformance $(ENDPOINT)
 
 queues: .venv/dev ## the queues' tests with what AWS does and the emulator doesn't, then with every call made by boto3
 	for habits in null,short-receives,empty-polls,stale-attributes redelivery; do \
@@ -75,7 +75,7 @@ queues: .venv/dev ## the queues' tests with what AWS does and the emulator doesn
 
 bare: .venv/dev ## run and test in bare Debians, as root; or: SUITES="bookworm trixie"
 	@sh tests/system-packages.sh debootstrap
-	$(BIN)/python tools/bare.py $(SUITES)
+	$(BIN)/python -m tools.bare $(SUITES)
 
 soak: .venv/dev ## five minutes of load: memory, connections and file handles stay flat
 	$(BIN)/python tests/support/soak.py
@@ -85,7 +85,7 @@ bench: .venv/dev ## measure costs and speed; writes bench/RESULTS.md; or: SECTIO
 	$(BIN)/python -m bench $(SECTIONS)
 
 pictures: .venv/dev ## take the screenshots of README and docs again
-	$(BIN)/python tools/pictures.py
+	$(BIN)/python -m tools.pictures
 
 clean: ## delete what make has set up; the data of --local stay
 	rm -rf .venv .versions .conformance .bench

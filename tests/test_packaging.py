@@ -14,6 +14,7 @@ from pathlib import Path
 import pexpect
 import pytest
 from packaging.requirements import Requirement
+from support.venvs import venv_with
 from support.world import PATIENCE, ROOT, free_port
 
 from lab2 import __version__
@@ -125,11 +126,7 @@ def test_the_unpacked_wheel_runs_with_the_emulator_from_another_folder(wheel: Pa
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of the commands of a fresh virtual environment that has the wheel and what it needs."""
     folder = tmp_path_factory.mktemp("venv") / "für große Übung"
-    folder.mkdir()
-    output([sys.executable, "-m", "venv", str(folder)], folder)
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, f"lab2[labeller,local] @ {wheel.as_uri()}"], check=True, timeout=10 * PATIENCE)
-    yield folder / "bin"
+    yield venv_with(folder, f"lab2[labeller,local] @ {wheel.as_uri()}").parent
 
 
 @pytest.mark.long  # pip takes its time

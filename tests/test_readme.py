@@ -6,7 +6,6 @@ import ast
 import json
 import os
 import re
-import runpy
 import shlex
 import shutil
 import subprocess
@@ -30,7 +29,7 @@ from lab2.stats.protocol import answer_request, encode_answer
 from lab2.stats.server.log.output import print_log
 from lab2.stats.server.log.reader import LogLine
 from lab2.stats.server.log.row import encode_row
-from tools import stores
+from tools import cli_page, stores
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {page.name: page.read_text() for page in PAGES}
@@ -162,8 +161,7 @@ def test_help_fits_80_columns(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_page_of_commands_is_what_the_parsers_have() -> None:
-    tool = runpy.run_path(str(ROOT / "tools" / "cli_page.py"))
-    assert TEXTS["cli.md"] == tool["page"](), "run: python tools/cli_page.py"
+    assert TEXTS["cli.md"] == cli_page.page(), "run: python -m tools.cli_page"
 
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES))
@@ -284,7 +282,7 @@ def test_every_page_is_linked_from_the_readme() -> None:
 def test_the_page_of_stores_is_that_of_the_pinned_releases() -> None:
     page = TEXTS["stores.md"]
     for other in (*stores.STORES, *stores.QUEUES):
-        assert f"|{other.name}|" in page and other.name.split()[-1] in other.package
+        assert f"|{other.name}|" in page and other.name.split()[-1] in other.packages
 
 
 def test_the_documentation_stays_short() -> None:

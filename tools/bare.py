@@ -20,8 +20,8 @@ from pathlib import Path
 from time import monotonic
 
 import pexpect
+from support.world import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ["python3", "python3-venv", "make", "git"]
 NEWEST = ("testing",)  # suites that get the newest releases of all libraries; the others get those of locks/
 SETTINGS = ["etc/resolv.conf", "etc/hosts", "etc/ssl/certs/ca-certificates.crt"]  # to reach a registry

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from support.world import ROOT
 
-from lab2.cli import client, hotdog, server, stack  # noqa: E402
-from lab2.cli.parser import Parser  # noqa: E402
+from lab2.cli import client, hotdog, server, stack
+from lab2.cli.parser import Parser
 
 PAGE = ROOT / "docs" / "reference" / "cli.md"
 PROGRAMS = {
@@ -23,7 +20,7 @@ PROGRAMS = {
 INTRODUCTION = """\
 # Command line
 
-Written by `python tools/cli_page.py` from the programs themselves. Brackets name the commands that take an argument.
+Written by `python -m tools.cli_page` from the programs themselves. Brackets name the commands that take an argument.
 Exit codes: 0 done, 1 something is left or wrong, 2 fatal error, 70 internal error, 130 Ctrl-C; `--help` says more.
 """
 
@@ -43,15 +40,13 @@ def page() -> str:
         parts += [f"- `{usage(parser)}`: {parser.description}" for parser in named]
         parts.append("")
         takers: dict[tuple[str, str], list[str]] = {}
-        for name, parser in [
-            ("no command", program.unnamed),
-            *((f"`{name}`", each) for name, each in program.commands.items()),
-        ]:
+        names = ["no command", *(f"`{name}`" for name in program.commands)]
+        for name, parser in zip(names, (program.unnamed, *named), strict=True):
             for argument in rows(parser):
                 takers.setdefault(argument, []).append(name)
-        for argument, names in takers.items():
+        for argument, taking in takers.items():
             if argument not in shared:
-                parts.append(line(argument, names if len(names) <= len(named) else []))
+                parts.append(line(argument, taking if len(taking) < len(names) else []))
     return "\n".join(parts).rstrip() + "\n"
 
 

@@ -24,14 +24,10 @@ import boto3
 import trustme
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from support.guards import Guards
+from support.world import PATIENCE, ROOT, start_emulator, until
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from support.guards import Guards  # noqa: E402
-from support.world import PATIENCE, start_emulator, until  # noqa: E402
-
-from tools.stores import HERE, MOTO, QUEUES, SEAWEEDFS_PACKAGE, STORES, Other, running  # noqa: E402
+from tools.stores import HERE, MOTO, QUEUES, SEAWEEDFS_PACKAGE, STORES, Other, running
 
 REGION = "us-east-1"
 ALL_RIGHTS = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
@@ -39,7 +35,7 @@ NO_LACKS = {"LAB2_CONFORMANCE": "1", "LAB2_CONFORMANCE_LACKS": ""}
 # Two to four writers that complete an upload on the same ETag within some milliseconds are all told that they did.
 SEAWEEDFS = NO_LACKS | {"LAB2_CONFORMANCE_LACKS": "races of uploads in parts"}
 BUCKET = "conformance"
-TABLE_ROUNDS = 200
+ROUNDS = 200
 ALL_WON = "one winner"
 PAGE = ROOT / "docs" / "reference" / "stores.md"
 PAGE_TEXT = """\
@@ -64,7 +60,7 @@ def main() -> int:
         return write_table()
     if len(sys.argv) > 1:
         endpoint = {} if sys.argv[1] == "aws" else {"AWS_ENDPOINT_URL": sys.argv[1]}
-        return run(sys.argv[1], endpoint | NO_LACKS | {"LAB2_CONFORMANCE_ROUNDS": "200"})
+        return run(sys.argv[1], endpoint | NO_LACKS | {"LAB2_CONFORMANCE_ROUNDS": str(ROUNDS)})
     with tempfile.TemporaryDirectory() as folder, second(Path(folder)) as elsewhere:
         return run("ministack", {}) or run(f"S3 by {SEAWEEDFS_PACKAGE}, SQS by {MOTO}", elsewhere | SEAWEEDFS)
 
@@ -91,15 +87,15 @@ def second(home: Path) -> Iterator[dict[str, str]]:
     tls = f" -s3.config={home}/s3.json -s3.cert.file={home}/cert.pem -s3.key.file={home}/key.pem"
     seaweedfs = STORES[0]._replace(command=STORES[0].command + tls)
     with running(moto, home / "moto") as sqs:
-        keys = new_user(sqs)
-        user = {"name": "lab2", "actions": ["Admin"]}
-        user["credentials"] = [dict(zip(("accessKey", "secretKey"), keys, strict=True))]
+        key, secret = new_user(sqs)
+        credentials = [{"accessKey": key, "secretKey": secret}]
+        user = {"name": "lab2", "actions": ["Admin"], "credentials": credentials}
         (home / "s3.json").write_text(json.dumps({"identities": [user]}))
-        with running(seaweedfs, home / "seaweedfs", home / "ca.pem") as s3:
+        with running(seaweedfs, home / "seaweedfs", "https") as s3:
             yield {
                 "AWS_REGION": REGION,
-                "AWS_ACCESS_KEY_ID": keys[0],
-                "AWS_SECRET_ACCESS_KEY": keys[1],
+                "AWS_ACCESS_KEY_ID": key,
+                "AWS_SECRET_ACCESS_KEY": secret,
                 "AWS_ENDPOINT_URL": sqs,
                 "AWS_ENDPOINT_URL_S3": s3,
                 "AWS_CA_BUNDLE": str(home / "ca.pem"),
@@ -120,7 +116,7 @@ def write_table() -> int:
     """Try every store and queue server of tools/stores.py, and write what each guards to docs/reference/stores.md."""
     stores = [row(name, tried_store(url, keys)) for name, url, keys in served(STORES)]
     queues = [row(name, tried_queues(url, keys)) for name, url, keys in served(QUEUES)]
-    PAGE.write_text(PAGE_TEXT.format(rounds=TABLE_ROUNDS, stores="\n".join(stores), queues="\n".join(queues)))
+    PAGE.write_text(PAGE_TEXT.format(rounds=ROUNDS, stores="\n".join(stores), queues="\n".join(queues)))
     return 0
 
 
@@ -152,7 +148,7 @@ def tried_store(url: str, keys: tuple[str, str]) -> list[str]:
 
 def race(of: Callable[[], int]) -> str:
     """Let writers race until a round has not one winner; return how that ended."""
-    for number in range(TABLE_ROUNDS):
+    for number in range(ROUNDS):
         if of() != 1:
             return f"lost in round {number + 1}"
         print(end=".", flush=True)

@@ -11,10 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-from support.faults import FAULTS  # noqa: E402
+from support.faults import FAULTS
+from support.world import ROOT
 
 Case = tuple[str, str, bool]  # the name of the test, its file, and whether it passed
 

@@ -6,41 +6,38 @@ Needs Debian's x11-utils, xterm and fonts-dejavu-core, beside what the tests nee
 from __future__ import annotations
 
 import csv
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
 import pexpect
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from support.desktop import Desktop, desktop_of  # noqa: E402
-from support.world import until  # noqa: E402
+from support.desktop import Desktop, desktop_of
+from support.project import Project
+from support.world import ROOT, until
 
 DOCS = ROOT / "docs" / "images"
 A_WHILE_S = 20  # in which the emulator starts and a picture comes, on a machine that is busy
 
 
 class Studio:
-    """A desktop, and a copy of the project whose `.local/` is empty."""
+    """A desktop, and a copy of the project whose `.local/` is empty; `stack` ends the programs that are started."""
 
-    def __init__(self, desktop: Desktop, home: Path) -> None:
+    def __init__(self, desktop: Desktop, folder: Path, stack: ExitStack) -> None:
         self.desktop = desktop
-        self.folder = home / "lab2"
-        self.env = desktop.env | {"GATEWAY_PORT": "4577", "HOME": str(home), "USER": "ada", "LOGNAME": "ada"}
-        self.started: list[subprocess.Popen[bytes]] = []
-        shutil.copytree(ROOT, self.folder, ignore=shutil.ignore_patterns(".git", ".venv", ".local", ".*_cache"))
+        self.folder = folder
+        port = str(Project(folder).port)
+        self.env = desktop.env | {"GATEWAY_PORT": port, "HOME": str(folder), "USER": "ada", "LOGNAME": "ada"}
+        self.stack = stack
 
     def start(self, title: str, *command: str) -> str:
         """Start a program; return its window once that has the focus."""
-        self.started.append(subprocess.Popen(command, env=self.env, cwd=self.folder, stderr=subprocess.DEVNULL))
+        program = subprocess.Popen(command, env=self.env, cwd=self.folder, stderr=subprocess.DEVNULL)
+        self.stack.enter_context(program)
+        self.stack.callback(program.terminate)
         self.desktop.do("search", "--sync", "--onlyvisible", "--name", f"^{title}")
         window = self.desktop.do("search", "--onlyvisible", "--name", f"^{title}").split()[0]
         self.desktop.do("windowactivate", window)
@@ -73,21 +70,10 @@ class Studio:
                 program.sendline(str(truth[image] ^ ((image + name).encode()[3] % 5 == 0)))
 
 
-@contextmanager
-def studio() -> Iterator[Studio]:
-    with tempfile.TemporaryDirectory() as home, desktop_of(1100, 860) as desktop:
-        made = Studio(desktop, Path(home))
-        try:
-            yield made
-        finally:
-            for process in made.started:
-                process.terminate()
-                process.wait()
-
-
 def main() -> None:
     DOCS.mkdir(exist_ok=True)
-    with studio() as made:
+    with tempfile.TemporaryDirectory() as folder, desktop_of(1100, 860) as desktop, ExitStack() as stack:
+        made = Studio(desktop, Path(folder), stack)
         window = made.start("Hot dog or not", sys.executable, "hotdog.py", "label", "--local", "--display", "window")
         time.sleep(2)
         made.desktop.press("1")

