@@ -62,8 +62,7 @@ def short(value: float) -> str:
 
 def results() -> dict[str, Any]:
     """Return what each section measured when it ran last."""
-    found: dict[str, Any] = json.loads(RESULTS.read_text())
-    return found
+    return json.loads(RESULTS.read_text())
 
 
 def keep(name: str, book: Book, order: Sequence[str]) -> None:

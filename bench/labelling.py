@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import random
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import cv2
 import numpy as np
+from support.world import until
 
 from bench.book import Book
-from bench.measure import BEFORE, Contest, Figures, aws_at, earlier, environment, run, until
+from bench.measure import BEFORE, Contest, Figures, earlier, environment, run
 from bench.screen import Blank, Screen, screen
 from bench.standin import ROOT, StandIn, standing_in
 from lab2.aws.resources import IMAGE_PREFIX, LABEL_KEY
@@ -43,9 +45,6 @@ print(labels["annotator"].value_counts().to_string())
 """
 
 
-# ---- a person at the window -------------------------------------------------------------------
-
-
 @dataclass
 class Person:
     """Somebody who labels rounds of four pictures in a window, with the seconds that took."""
@@ -53,11 +52,9 @@ class Person:
     screen: Screen
     env: dict[str, str]
     program: Path = ROOT / "hotdog.py"
-
-    def __post_init__(self) -> None:
-        self.firsts_s: list[float] = []  # from the choice in the menu to the first picture of each round
-        self.nexts_s: list[float] = []  # from each key to the next picture
-        self.blank = 0  # windows that stayed so, and were opened again
+    firsts_s: list[float] = field(default_factory=list)  # from the menu to each round's first picture
+    nexts_s: list[float] = field(default_factory=list)  # from each key to the next picture
+    blank: int = 0  # windows that stayed so, and were opened again
 
     def label(self, rounds: int) -> Person:
         empty = self.screen.look()
@@ -114,10 +111,12 @@ def photo(number: int, width: int, height: int, quality: int = 85) -> bytes:
 
 @contextmanager
 def account(standin: StandIn) -> Iterator[dict[str, str]]:
-    """An empty AWS, and the environment of somebody with an empty home."""
+    """An empty AWS, for this process too; yields the environment of somebody with an empty home."""
     standin.ask("reset")
     with tempfile.TemporaryDirectory(prefix="bench-") as home:
-        yield environment(standin) | {"HOME": home}
+        env = environment(standin) | {"HOME": home}
+        with patch.dict(os.environ, env, clear=True):
+            yield env
 
 
 def keys(book: Book, rounds: Sequence[int] = (12, 8)) -> None:
@@ -126,7 +125,7 @@ def keys(book: Book, rounds: Sequence[int] = (12, 8)) -> None:
     kinds = {"1": [photo(i, 1200, 800) for i in range(8)], "24": [photo(i, 6000, 4000) for i in range(5)]}
     with standing_in(TRIP_S, FAST_BITS) as standin, screen() as shown:
         for (what, photos), number in zip(kinds.items(), rounds, strict=True):
-            with account(standin) as env, aws_at(standin):
+            with account(standin) as env:
                 for place, data in enumerate(photos):
                     AwsSession().s3.put_object(Bucket="lab2", Key=f"{IMAGE_PREFIX}{place:012x}-photo.jpg", Body=data)
                 found.append(Person(shown, env).label(number))
@@ -151,9 +150,7 @@ def previews(book: Book, times: int = 3, photos: int = 5, rounds: int = 3) -> No
     """Uploads and rounds of photos on a slow line, with previews and as it was without."""
     with tempfile.TemporaryDirectory() as home, standing_in(SLOW_TRIP_S, SLOW_BITS) as standin, screen() as shown:
         for number in range(photos):
-            data = photo(number % 4, 4000, 3000, quality=96)
-            comment = b"\xff\xfe" + struct.pack(">H", number + 2) + bytes(number)  # no two are the same
-            (Path(home) / f"IMG_{number:04}.jpg").write_bytes(data[:2] + comment + data[2:])
+            (Path(home) / f"IMG_{number:04}.jpg").write_bytes(photo(number, 4000, 3000, quality=96))
         size = sum(path.stat().st_size for path in Path(home).iterdir()) / photos
         programs = {OURS: ROOT / "hotdog.py", BEFORE: earlier(BEFORE) / "hotdog.py"}
         ways = {
@@ -193,15 +190,12 @@ def uploaded_and_labelled(standin: StandIn, shown: Screen, program: Path, folder
     }
 
 
-# ---- labels -----------------------------------------------------------------------------------
-
-
 def report(
     book: Book, sizes: Sequence[int] = (10_000, 100_000, 1_000_000), pictures: int = 10_000, times: int = 3
 ) -> None:
     """A report on labels, beside a script that everybody writes."""
     rows = []
-    with standing_in(0) as standin, account(standin) as env, aws_at(standin):
+    with standing_in(0) as standin, account(standin) as env:
         s3 = AwsSession().s3
         for name in names(pictures):
             s3.put_object(Bucket="lab2", Key=f"{IMAGE_PREFIX}{name}", Body=b"x")

@@ -11,13 +11,13 @@ import subprocess
 import sys
 import tarfile
 import time
-import venv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+
+from support.world import until
 
 from bench.standin import ROOT, StandIn
 from lab2.aws.pricing import price
@@ -34,18 +34,6 @@ Figures = dict[str, float]
 
 
 # ---- programs ---------------------------------------------------------------------------------
-
-
-def installed(package: str) -> str:
-    """Return the Python of a venv with this package, in `.bench/`."""
-    home = ROOT / ".bench" / package
-    done = home / "installed"
-    if not done.exists():
-        venv.create(home, with_pip=True)
-        pip = [home / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", package]
-        subprocess.run(pip, check=True, timeout=180)
-        done.touch()
-    return str(home / "bin" / "python")
 
 
 def earlier(commit: str) -> Path:
@@ -66,13 +54,6 @@ def environment(standin: StandIn) -> dict[str, str]:
     files = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
     ours = {"AWS_ENDPOINT_URL": standin.url, "LAB2_STORE": "aws", "LAB2_BUCKET": "lab2", "PYTHONUNBUFFERED": "1"}
     return env | region | keys | files | ours
-
-
-@contextmanager
-def aws_at(standin: StandIn) -> Iterator[None]:
-    """The stand-in as this process's AWS."""
-    with patch.dict(os.environ, environment(standin), clear=True):
-        yield
 
 
 def run(command: Sequence[str], env: Mapping[str, str]) -> Figures:
@@ -105,7 +86,8 @@ def working(standin: StandIn, command: Sequence[str], processes: int = 1) -> Ite
             stack.callback(process.wait)
             stack.callback(process.terminate)
             started.append(process)
-            until(lambda: standin.ask("stats")["receives"])  # a poll of this one, or of another if it is slow
+            # A poll of this one, or of another if it is slow.
+            until(lambda: "ReceiveMessage lab2" in standin.ask("stats")["calls"], PATIENCE_S)
         time.sleep(processes > 1)
         yield started
 
@@ -145,31 +127,20 @@ def wait_for_answers(standin: StandIn, requests: int) -> dict[str, Any]:
         stats.update(standin.ask("stats"))
         return min(stats["deleted"]["lab2"], stats["queue_sent"]["lab2_1"]) >= requests
 
-    until(done, max(0.05, requests / 1e6), PATIENCE_S + requests / 1000)
+    until(done, PATIENCE_S + requests / 1000)
     return stats
-
-
-def until(claim: Callable[[], Any], pause_s: float = 0.05, patience_s: float = PATIENCE_S) -> None:
-    deadline = time.monotonic() + patience_s
-    while not claim():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not so after {patience_s:.0f} s")
-        time.sleep(pause_s)
 
 
 def encode_entries(requests: int, make_id: Callable[[], str]) -> bytes:
     """Return so many requests as the stand-in's `fill` takes them."""
 
     def entry() -> dict[str, Any]:
+        series = [round(random.uniform(0, 1000), random.randint(0, 3)) for _ in range(random.randint(1, 10))]
         texts = {"id": make_id(), "client": "somebody@somewhere"}
         attributes = {name: {"DataType": "String", "StringValue": text} for name, text in texts.items()}
-        return {"MessageBody": encode_request(some_series()), "MessageAttributes": attributes}
+        return {"MessageBody": encode_request(series), "MessageAttributes": attributes}
 
     return json.dumps([entry() for _ in range(requests)]).encode()
-
-
-def some_series() -> list[float]:
-    return [round(random.uniform(0, 1000), random.randint(0, 3)) for _ in range(random.randint(1, 10))]
 
 
 # ---- figures ----------------------------------------------------------------------------------

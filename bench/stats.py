@@ -15,6 +15,7 @@ from itertools import count
 from statistics import median
 
 from simulation.scaling import LIGHT, LOADED, simulate
+from support.venvs import venv_with
 
 from bench import measure
 from bench.bare_sockets import rows_and_answers
@@ -39,9 +40,9 @@ TOLD = (
 
 def peers(book: Book, requests: int = 20_000, times: int = 3) -> None:
     """The server beside the build before, and others that do the same job."""
-    python = measure.installed("aiobotocore")
+    aiobotocore = venv_with(ROOT / ".bench" / "aiobotocore", "aiobotocore")
     commands = {
-        AIO: [python, "-m", "bench.overlapped"],
+        AIO: [str(aiobotocore), "-m", "bench.overlapped"],
         SOCKETS: ["-m", "bench.bare_sockets"],
         BEFORE: [str(measure.earlier(BEFORE) / "server.py")],
         OURS: SERVER,
