@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import suppress
 
 from lab2.aws.retry import OutageReporter
+from lab2.aws.workers import BackgroundTask
 from lab2.errors import UserError
 from lab2.labelling.labels.choices import BY_VALUE, WITHDRAWN, majority
 from lab2.labelling.labels.label_row import Label, by_image
@@ -19,7 +20,6 @@ from lab2.labelling.pictures.picture import Picture
 from lab2.labelling.session import FLUSH_TIMEOUT_S, Session
 from lab2.system.worker_process import ProcessDied
 from lab2.terminal import counted, printable
-from lab2.workers import BackgroundTask
 
 ROUND_PICTURES = 4
 OUTAGE_CHECK_S = 0.2  # between two looks at whether an outage is to be reported, while no picture is there yet

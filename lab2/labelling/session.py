@@ -12,6 +12,7 @@ from typing import TypeVar
 from lab2.aws.failures import user_errors
 from lab2.aws.resources import LABEL_KEY
 from lab2.aws.retry import OutageReporter, persist
+from lab2.aws.workers import BackgroundTask
 from lab2.errors import UserError
 from lab2.labelling.display.screen import Screen
 from lab2.labelling.display.terminal_screen import TerminalScreen
@@ -26,7 +27,6 @@ from lab2.labelling.pictures.image_store import Image, ImageStore
 from lab2.labelling.results.report import Report
 from lab2.system.worker_process import ProcessDied
 from lab2.terminal import SILENT_S, counted, remark
-from lab2.workers import BackgroundTask
 
 T = TypeVar("T")
 

@@ -32,8 +32,8 @@ from lab2.aws.sqs.message_queue import (
 from lab2.aws.sqs.transport import FRESH_S, call_by_boto3
 from lab2.aws.sqs.wire import Response, Wire, left_to_boto3, parse_response
 from lab2.aws.timeouts import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from lab2.aws.workers import BackgroundTask
 from lab2.errors import TryLater
-from lab2.workers import BackgroundTask
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials, ReadOnlyCredentials

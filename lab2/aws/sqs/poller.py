@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from lab2.aws.retry import OutageReporter
 from lab2.aws.sqs.message_queue import BATCH
-from lab2.workers import FailureReporter
 
 
 class QuickReceives:
@@ -35,7 +35,7 @@ class Poller:
     def __init__(
         self,
         receive: Callable[[bool], int],
-        outages: FailureReporter,
+        outages: OutageReporter,
         *,
         max_threads: int,
         pause: float,

@@ -11,12 +11,12 @@ from lab2.aws.failures import user_errors
 from lab2.aws.resources import LABEL_KEY
 from lab2.aws.retry import OutageReporter, is_outage
 from lab2.aws.session import AwsSession
+from lab2.aws.workers import BatchWorker
 from lab2.errors import UserError, internal_error
 from lab2.labelling.labels.label_file import LabelFile
 from lab2.labelling.labels.label_row import Label
 from lab2.labelling.labels.outbox_file import OutboxFile
 from lab2.terminal import counted
-from lab2.workers import BatchWorker
 
 # For so many times the length of a write, labels gather for the next one: it sends the whole file, up to 5 MiB.
 LINGER_FACTOR = 3

@@ -24,12 +24,12 @@ from lab2.aws.resources import IMAGE_PREFIX
 from lab2.aws.retry import OutageReporter, conflict_backoff, persist
 from lab2.aws.s3.find_key import is_missing, list_page
 from lab2.aws.session import AwsSession
+from lab2.aws.workers import BackgroundTask
 from lab2.errors import UserError, internal_error
 from lab2.labelling.pictures.local_files import MAX_BYTES
 from lab2.labelling.pictures.picture import Picture, UnreadableImage
 from lab2.labelling.pictures.previews import SMALL_BYTES, Previews
 from lab2.terminal import JOINERS, printable
-from lab2.workers import BackgroundTask
 
 _OUR_NAME = re.compile(r"([0-9a-f]{12})-")
 # Our names start with 0 to 9 or a to f; capitals and all other letters sort after these two.

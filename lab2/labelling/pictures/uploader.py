@@ -15,6 +15,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from lab2.aws.retry import OutageReporter, is_outage, is_transient
+from lab2.aws.workers import BatchWorker
 from lab2.errors import internal_error
 from lab2.labelling.pictures.decoding.decoder import Decoder
 from lab2.labelling.pictures.image_store import ImageStore, digest
@@ -23,7 +24,6 @@ from lab2.labelling.pictures.picture import UnreadableImage
 from lab2.labelling.pictures.previews import SMALL_BYTES
 from lab2.system.keyboard import ask
 from lab2.terminal import Progress, counted, printable
-from lab2.workers import BatchWorker
 
 PARALLEL_UPLOADS = 16
 MAX_READ_BYTES = 256 * 2**20  # of files in memory at once, unless it is a single one

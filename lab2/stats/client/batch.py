@@ -13,6 +13,7 @@ from lab2.aws.resources import ANSWER_QUEUE
 from lab2.aws.retry import OutageReporter
 from lab2.aws.sqs.message_queue import BATCH
 from lab2.aws.sqs.poller import Poller
+from lab2.aws.workers import BatchWorker
 from lab2.errors import UserError
 from lab2.stats.client.connection import Connection
 from lab2.stats.client.inbox import ReceivedAnswer
@@ -22,7 +23,6 @@ from lab2.stats.client.requests import Request, names
 from lab2.stats.client.series_file import SeriesFile
 from lab2.stats.protocol import Answer
 from lab2.terminal import Progress, counted, remark
-from lab2.workers import BatchWorker
 
 MAX_RECEIVERS = 8
 PAUSE_S = 0.05  # after a receive: the next one finds more

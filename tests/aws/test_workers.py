@@ -14,8 +14,8 @@ from support.world import until
 
 from lab2.aws.retry import OutageReporter
 from lab2.aws.sqs.poller import Poller
+from lab2.aws.workers import BatchWorker
 from lab2.errors import UserError
-from lab2.workers import BatchWorker
 
 
 class Work:

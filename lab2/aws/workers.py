@@ -6,43 +6,17 @@ go on. An error never ends a thread unseen: it goes to the reporter, to `reject`
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
+from lab2.aws.retry import OutageReporter
 from lab2.errors import TryLater
 
 T = TypeVar("T")
-
-
-class FailureReporter(Protocol):
-    """Who is told of failures, and paces the tries between them. No method raises."""
-
-    what: str  # what fails or works, like "Logging"
-    tries: int  # that failed since it last worked
-
-    @property
-    def failing(self) -> bool:
-        """Whether it seems to be no single item's fault that it does not work now."""
-
-    def is_outage(self, error: BaseException) -> bool:
-        """Return whether the error is AWS's or the network's, and not that of one item or of our code."""
-
-    def record_failure(self, error: BaseException, started: float = math.inf) -> float:
-        """Note a failure of what was `started` (monotonic seconds); return the seconds to pause before the next try."""
-
-    def record_rejection(self) -> float:
-        """Note that one item was given up; return the seconds to pause before the next one is."""
-
-    def record_recovery(self, error: BaseException) -> None:
-        """Note an error that did not come again when the same items were tried in parts."""
-
-    def record_success(self, started: float = math.inf) -> None:
-        """Note that it works again, unless what worked was `started` (monotonic seconds) before the last failure."""
 
 
 class _Outcome(Generic[T]):
@@ -75,7 +49,7 @@ class BatchWorker(Generic[T]):
 
     def __init__(
         self,
-        outages: FailureReporter,
+        outages: OutageReporter,
         work: Callable[[list[T]], Sequence[T] | None],
         size: int,
         threads: int = 1,
