@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lab2.errors import UserError
 
@@ -12,36 +12,32 @@ if TYPE_CHECKING:
     from lab2.stats.client.inbox import ReceivedAnswer
 
 
-class Said:
+class Said(NamedTuple):
     """A sentence for the user: an outage has begun or ended."""
 
-    def __init__(self, sentence: str) -> None:
-        self.sentence = sentence
+    sentence: str
 
 
 class Connected:
     """There is a connection, or the first attempt has failed: whoever waits may check."""
 
 
-class NotConnected:
+class NotConnected(NamedTuple):
     """There will be no connection, because of a permanent `problem`."""
 
-    def __init__(self, problem: BaseException) -> None:
-        self.problem = problem
+    problem: BaseException
 
 
-class NotReceiving:
+class NotReceiving(NamedTuple):
     """No answers can be received, for a permanent `reason`."""
 
-    def __init__(self, reason: UserError) -> None:
-        self.reason = reason
+    reason: UserError
 
 
-class Arrived:
+class Arrived(NamedTuple):
     """Answers have been received. They are ours until they are deleted or their lease ends."""
 
-    def __init__(self, received: Sequence[ReceivedAnswer]) -> None:
-        self.received = received
+    received: Sequence[ReceivedAnswer]
 
 
 Event = Said | Connected | NotConnected | NotReceiving | Arrived
