@@ -118,14 +118,10 @@ class Inbox:
         self.sifted += len(others)
         self.sifted_at = time.monotonic()
         now = time.time()
-        hidden: dict[bool, list[int]] = {}
-        batch: dict[bool, list[Message]] = {}
-        for message in others:
-            seconds = hiding_seconds(now - message.sent, self._met[message.id])
-            batch.setdefault(seconds > 0, []).append(message)
-            hidden.setdefault(seconds > 0, []).append(seconds)
-        for key, messages in batch.items():
-            self.queue.change_visibility(messages, min(hidden[key]))
+        seconds = {message.id: hiding_seconds(now - message.sent, self._met[message.id]) for message in others}
+        for hidden in (False, True):
+            if batch := [message for message in others if bool(seconds[message.id]) is hidden]:
+                self.queue.change_visibility(batch, min(seconds[message.id] for message in batch))
 
     def _is_for_us(self, message: Message, id: str) -> bool:
         """Return whether we show an answer: it is to this run, or to our client name and no live run waits for it."""
