@@ -62,7 +62,8 @@ class Connection:
         self._left: dict[str, Inbox] = {}  # private queues of other runs of our name
         self._looking = threading.Lock()
         self._next_look = self._next_list = time.monotonic() + CHECK_INTERVAL_S
-        if self._note_queues(queues or {}):
+        self._note_queues(queues or {})
+        if self._left:
             self._next_look = 0.0
 
     @property
@@ -85,7 +86,10 @@ class Connection:
         A request that SQS will never accept is not tried again: its `refusal` says why.
         """
         if self.shared.sifted >= MANY_OF_OTHERS and not self.reply_to and self.can_list:
-            self._move()
+            try:
+                self.open_own_queue()
+            except UserError:
+                self.shared.sifted = 0  # try again later
         group = re.sub(r"[^!-~]", "_", self.client)[:128]  # the characters that SQS allows
         outgoing = []
         for request in batch:  # one that is sent again is answered on the same queue as before, and not on two
@@ -98,7 +102,11 @@ class Connection:
             with user_errors(f"queue {REQUEST_QUEUE}"):
                 refusals = self._queue.try_send(outgoing)
         except Exception as error:
-            self._note_failure(batch, error.__cause__ or error)
+            if was_refused(error.__cause__ or error):
+                for request in batch:
+                    self.requests.refused(request)
+            else:  # SQS may have it
+                self.requests.reached(batch)
             raise
         again = []
         for request, refusal in zip(batch, refusals, strict=True):
@@ -120,7 +128,8 @@ class Connection:
                 inbox = self.shared
             else:
                 self._next_look = 0.0
-        self._raise_put_off()
+        with suppress(Empty):
+            raise self._put_off.get_nowait()
         self._ask_again()
         if found := self._look():
             return found
@@ -173,21 +182,6 @@ class Connection:
                 self.aws.sqs.delete_queue(QueueUrl=self.own.queue.url)
         self.run.end(outstanding)
 
-    def _move(self) -> None:
-        """Open a private queue because the shared one is crowded; stay there if that fails."""
-        try:
-            self.open_own_queue()
-        except UserError:
-            self.shared.sifted = 0  # try again later
-
-    def _note_failure(self, batch: Sequence[Request], error: BaseException) -> None:
-        """Record a batch that could not be sent: SQS has refused it, or may have it."""
-        if was_refused(error):
-            for request in batch:
-                self.requests.refused(request)
-        else:
-            self.requests.reached(batch)
-
     def _note(self, received: Sequence[ReceivedAnswer]) -> None:
         self.requests.received(found.answer.id for found in received if found.answer)
 
@@ -196,10 +190,6 @@ class Connection:
         for batch in list(batches(self.requests.lost)):
             again = self.send(batch)
             self.requests.asked_again(request for request in batch if request not in again)
-
-    def _raise_put_off(self) -> None:
-        with suppress(Empty):
-            raise self._put_off.get_nowait()
 
     def _look(self) -> list[ReceivedAnswer]:
         """Return answers to dead runs, from queues that we don't receive from all the time."""
@@ -243,13 +233,12 @@ class Connection:
             self._left.pop(name, None)  # its run has ended and deleted it
             return []
 
-    def _note_queues(self, queues: dict[str, str]) -> bool:
-        """Remember the private queues of dead runs of our name; return whether there are any."""
+    def _note_queues(self, queues: dict[str, str]) -> None:
+        """Remember the private queues of dead runs of our name."""
         for name, url in queues.items():
             run = re.fullmatch(re.escape(self._prefix) + r"\d{8}-([0-9a-f]{20})", name)
             if run and name not in self._left and not self.run.lives(run[1]):
                 self._left[name] = self._inbox(self.aws.queue_at(url))
-        return bool(self._left)
 
 
 def connect(
