@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf
 from queue import Empty
 from typing import TYPE_CHECKING
@@ -47,12 +48,9 @@ class Conversation:
         greeting: bool = False,
         form: str = "text",
     ) -> None:
-        self.connect = connect
         self.client = client
         self.requests = requests
         self.patience_s = patience_s
-        self.listening = listening
-        self.greeting = greeting
         self.form = form
         self.fine = True  # nothing was rejected or left unanswered
         self.prompt = Prompt(self._handle_all)
@@ -62,6 +60,7 @@ class Conversation:
         self._arrived: list[ReceivedAnswer] = []  # answers that have not been printed
         self._earlier = 0  # answers to earlier runs that came since they were last counted for the user
         self._last_earlier = 0.0
+        self._new_link = partial(Link, connect, requests, self.events, form, listening, greeting)
         self.link = self._new_link()
 
     def ask_and_answer(self) -> None:
@@ -298,9 +297,6 @@ class Conversation:
             if earlier := sum(found.earlier for found in event.received):
                 self._earlier += earlier
                 self._last_earlier = time.monotonic()
-
-    def _new_link(self) -> Link:
-        return Link(self.connect, self.requests, self.events, self.form, self.listening, self.greeting)
 
     def _print_problem(self, problem: BaseException, how_to_resend: str) -> None:
         """Print a problem that the user does not know of; raise a bug of the connecting, after what was typed."""
