@@ -135,10 +135,11 @@ class AppendObject(Generic[Item]):
         if tail is None:
             return None
         added = tail.body[len(overlap) :]
+        body = None if self._body is None else self._body + added
         appended = tail.body.startswith(overlap) and added != b""
-        if not appended or (self._body is not None and not _is_md5(tail.etag, self._body, added)):
+        if not appended or (body is not None and not _is_md5(tail.etag, body)):
             return self._open()  # replaced, or appended to by a multipart upload, whose ETag is no MD5
-        self._know(tail.etag, self.size + len(added), None if self._body is None else self._body + added, added)
+        self._know(tail.etag, self.size + len(added), body, added)
         self.codec.add(added)
         return None
 
@@ -193,9 +194,6 @@ class AppendObject(Generic[Item]):
         self._know(etag, self.size + len(addition), body, addition)
 
 
-def _is_md5(etag: str, *parts: bytes) -> bool:
+def _is_md5(etag: str, body: bytes) -> bool:
     """Return whether the ETag is the MD5 of these bytes, as that of an object that was put whole is."""
-    digest = hashlib.md5(usedforsecurity=False)
-    for part in parts:
-        digest.update(part)
-    return etag.strip('"') == digest.hexdigest()
+    return etag.strip('"') == hashlib.md5(body, usedforsecurity=False).hexdigest()

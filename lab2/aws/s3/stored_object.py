@@ -104,13 +104,10 @@ class StoredObject:
             ]
             reply = self.s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, **_condition(etag))
         except (ClientError, BotoCoreError):
-            self._abort(upload)
+            with suppress(ClientError, BotoCoreError):  # the bucket's lifecycle rule clears it away after a day
+                self.s3.abort_multipart_upload(**upload)
             raise
         return str(reply["ETag"])
-
-    def _abort(self, upload: dict[str, Any]) -> None:
-        with suppress(ClientError, BotoCoreError):  # the bucket's lifecycle rule clears it away after a day
-            self.s3.abort_multipart_upload(**upload)
 
 
 def _condition(etag: str | None) -> dict[str, Any]:
