@@ -114,10 +114,9 @@ class Stack:
             yield from self._watch(seen, ("DELETE_COMPLETE", ""))
 
     def _describe(self) -> Any:
-        error = self.cloudformation.exceptions.ClientError
         try:
             return self.cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]
-        except error as reply:
+        except self.cloudformation.exceptions.ClientError as reply:
             if "does not exist" in str(reply):
                 return None
             raise
@@ -169,10 +168,9 @@ class Stack:
 
     def _events(self) -> list[StackEventTypeDef]:
         """Return the stack's events, the oldest first; none once the stack is gone."""
-        error = self.cloudformation.exceptions.ClientError
         try:
             events = self.cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]
-        except error:
+        except self.cloudformation.exceptions.ClientError:
             return []
         return events[::-1]
 

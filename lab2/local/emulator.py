@@ -24,7 +24,7 @@ from lab2.aws.failures import speak_of_the_emulator, user_errors
 from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE, REQUEST_QUEUE, ROOT, bundled
 from lab2.aws.s3.free_space import lack_of_space
 from lab2.aws.session import AwsSession, Endpoint
-from lab2.aws.stack import DEPLOYED, STACK
+from lab2.aws.stack import DEPLOYED, STACK, Stack
 from lab2.errors import UserError
 from lab2.system.daemon import Daemon
 from lab2.system.file_lock import lock, locked
@@ -242,7 +242,7 @@ def deploy(aws: AwsSession, template: str) -> None:
     """Create the stack `lab2` from `template`, around the bucket if there is one, or update it."""
     stacks = aws.cloudformation
     request: dict[str, Any] = {"StackName": STACK, "TemplateBody": template, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
-    if _stack_status(aws):
+    if Stack(aws).status():
         with suppress(stacks.exceptions.ClientError):  # there is nothing to update
             stacks.update_stack(**request)
     elif aws.has_bucket(aws.bucket):
@@ -276,20 +276,13 @@ def _import_bucket(aws: AwsSession) -> None:
 def _wait_for_stack(aws: AwsSession) -> None:
     """Return as soon as the stack is deployed; UserError if that fails."""
     deadline = time.monotonic() + START_TIMEOUT_S
-    while (status := _stack_status(aws)) not in DEPLOYED:
+    while (status := Stack(aws).status()) not in DEPLOYED:
         if time.monotonic() > deadline or not status.endswith("_IN_PROGRESS"):
             raise UserError(
                 f"The local emulator did not deploy aws.yaml ({status}). Pictures and labels are kept. Compare "
                 f"aws.yaml with the original; the emulator's log is {HOME / 'emulator.log'}"
             )
         time.sleep(0.02)
-
-
-def _stack_status(aws: AwsSession) -> str:
-    """Return the status of the stack, "" if there is none."""
-    with suppress(aws.cloudformation.exceptions.ClientError):
-        return str(aws.cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"])
-    return ""
 
 
 def _is_complete(aws: AwsSession) -> bool:
