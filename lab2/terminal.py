@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TextIO
 
@@ -89,7 +90,7 @@ class Progress:
         self.clock = clock
         self._due = clock() + SILENT_S if draws_over(sys.stderr) and not _quiet else float("inf")
         self._drawn = False
-        self._past: list[tuple[float, int]] = []  # (time, how many were done), once a second
+        self._past = deque[tuple[float, int]](maxlen=PACE_S + 1)  # (time, how many were done), once a second
 
     def __enter__(self) -> Progress:
         return self
@@ -110,7 +111,7 @@ class Progress:
 
     def _left(self, now: float, done: int) -> str:
         if not self._past or now - self._past[-1][0] >= 1:
-            self._past = [*self._past[-PACE_S:], (now, done)]
+            self._past.append((now, done))
         since, before = self._past[0]
         if now - since < 2 or done == before:
             return ""
