@@ -56,7 +56,7 @@ def _write_traceback(text: str) -> str:
     import tempfile
     from datetime import datetime, timezone
 
-    if not _traceback_file or not os.path.exists(_traceback_file):
+    if not os.path.exists(_traceback_file):
         handle, _traceback_file = tempfile.mkstemp(prefix="lab2-error-", suffix=".log")  # readable by us alone
         os.close(handle)
     if os.path.getsize(_traceback_file) < MAX_TRACEBACK_BYTES:
