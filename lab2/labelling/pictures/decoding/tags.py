@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import struct
 
-ORIENTATION, SUB_DIRECTORIES = 274, 330
+# The numbers of tags.
+KIND_OF_PAGE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, BIT_ORDER, STRIPS = 254, 256, 257, 258, 259, 262, 266, 273
+ORIENTATION, CHANNELS, STRIP_ROWS, STRIP_BYTES, PLANAR, PREDICTOR, COLOUR_MAP = 274, 277, 278, 279, 284, 317, 320
+TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES, SUB_DIRECTORIES, EXTRA_SAMPLES = 322, 323, 324, 325, 330, 338
+SAMPLE_FORMAT, JPEG_TABLES, PROFILE, DNG_VERSION = 339, 347, 34675, 50706
+
 FORMATS = {1: "B", 2: "s", 3: "H", 4: "I", 7: "s", 13: "I", 16: "Q", 18: "Q"}  # of the types of values that are read
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 MOST_DIRECTORIES = 64  # a file may have many pages, or a circle of them

@@ -23,34 +23,23 @@ from lab2.labelling.pictures.decoding.refusals import DAMAGED_OR_INCOMPLETE, UNK
 from lab2.labelling.pictures.decoding.samples import Alpha, Pixels, Samples
 from lab2.labelling.pictures.decoding.tags import Tags, number
 from lab2.labelling.pictures.decoding.tiff_layout import (
-    BIT_ORDER,
-    BITS,
     BLACK_IS_ZERO,
-    CHANNELS,
     CIELAB,
     CMYK,
     COLOURS,
-    COMPRESSION,
     FLOAT,
-    HEIGHT,
     ICCLAB,
     PALETTE,
-    PHOTOMETRIC,
     RGB,
     SIGNED,
-    STRIP_BYTES,
-    STRIP_ROWS,
-    STRIPS,
     UNDEFINED,
     UNSIGNED,
-    WIDTH,
     Layout,
     layout_of,
 )
 from lab2.labelling.pictures.decoding.tiff_values import meant, numbers
 from lab2.labelling.pictures.picture import UnreadableImage
 
-KIND_OF_PAGE, JPEG_TABLES, PROFILE, DNG_VERSION = 254, 347, 34675, 50706
 REDUCED, MASK = 1, 4  # bits of KIND_OF_PAGE
 OF_CAMERAS = {32803, 34892}  # photometric: colour filter array, linear raw
 DEFLATE = {8, 32946}
@@ -91,17 +80,17 @@ def read(data: bytes) -> Samples:
 
 def _read(data: bytes) -> Samples:
     pages = tags.directories(data)
-    if any(DNG_VERSION in page for page in pages):
+    if any(tags.DNG_VERSION in page for page in pages):
         raise UnreadableImage(unsupported(RAW.format("DNG")))
-    if any(number(page, PHOTOMETRIC, 0) in OF_CAMERAS for page in pages):
+    if any(number(page, tags.PHOTOMETRIC, 0) in OF_CAMERAS for page in pages):
         raise UnreadableImage(unsupported(RAW.format("in a TIFF")))
     if not pages:
         raise UnreadableImage(UNKNOWN_DAMAGE)
-    whole = [page for page in pages if not number(page, KIND_OF_PAGE, 0) & (REDUCED | MASK)]
+    whole = [page for page in pages if not number(page, tags.KIND_OF_PAGE, 0) & (REDUCED | MASK)]
     page = (whole or pages)[0]
     layout = layout_of(page, tags.order_of(data))
     check_size(layout.width, layout.height, 1)
-    compression = number(page, COMPRESSION, 1)
+    compression = number(page, tags.COMPRESSION, 1)
     if compression in BYTES_PACKED and layout.photometric in COLOURS:
         return _as_samples(data, layout)
     if compression not in PICTURES_PACKED | BYTES_PACKED:
@@ -117,7 +106,7 @@ def _read(data: bytes) -> Samples:
 
 def _has_zeroed_jpeg(data: bytes, layout: Layout) -> bool:
     """Return whether a strip or tile has a run of zeros that no encoder writes; libjpeg says nothing of most."""
-    tables = layout.page.get(JPEG_TABLES, b"")
+    tables = layout.page.get(tags.JPEG_TABLES, b"")
     start = tables.removesuffix(jpeg.END) if isinstance(tables, bytes) else b""
     parts = (data[offset : offset + size] for offset, size in zip(layout.offsets, layout.sizes, strict=False))
     files = (start + (part[2:] if start else part) for part in parts)
@@ -125,7 +114,7 @@ def _has_zeroed_jpeg(data: bytes, layout: Layout) -> bool:
 
 
 def _profile(page: Tags) -> ColourSpace | None:
-    profile = page.get(PROFILE)
+    profile = page.get(tags.PROFILE)
     return colour.of_profile(profile) if isinstance(profile, bytes) else None
 
 
@@ -141,11 +130,10 @@ def _as_samples(data: bytes, layout: Layout) -> Samples:
     parts_needed = layout.parts_across * layout.parts_down * (layout.channels if layout.is_planar else 1)
     if len(layout.offsets) < parts_needed:
         raise UnreadableImage(DAMAGED_OR_INCOMPLETE)
-    extra = layout.extra_samples
     alpha = Alpha.NONE
     if layout.channels > colours and layout.photometric != CMYK:
         # what is more than colours and not described is opacity, as others read it
-        meaning = extra[0] if extra else STRAIGHT_ALPHA if layout.channels == colours + 1 else 0
+        meaning = number(layout.page, tags.EXTRA_SAMPLES, STRAIGHT_ALPHA if layout.channels == colours + 1 else 0)
         alpha = {STRAIGHT_ALPHA: Alpha.STRAIGHT, PREMULTIPLIED_ALPHA: Alpha.PREMULTIPLIED}.get(meaning, Alpha.NONE)
     white = _white(layout)
     bands = partial(_bands, data, layout, alpha)
@@ -218,20 +206,20 @@ def _grey_rows(data: bytes, layout: Layout, start: int, count: int, rows: int) -
     packed = b"".join(parts)
     if len(packed) < sum(sizes):
         raise UnreadableImage(DAMAGED_OR_INCOMPLETE)
-    if number(layout.page, COMPRESSION, 1) in DEFLATE and number(layout.page, BIT_ORDER, 1) == 1:
+    if number(layout.page, tags.COMPRESSION, 1) in DEFLATE and number(layout.page, tags.BIT_ORDER, 1) == 1:
         return _inflated(parts, layout, rows)
     places = [8 + int(end) - size for end, size in zip(numpy.cumsum(sizes), sizes, strict=True)]
     fields = [
-        (WIDTH, 4, [layout.row_bytes]),
-        (HEIGHT, 4, [rows]),
-        (BITS, 3, [8]),
-        (COMPRESSION, 3, [number(layout.page, COMPRESSION, 1)]),
-        (PHOTOMETRIC, 3, [BLACK_IS_ZERO]),
-        (BIT_ORDER, 3, [number(layout.page, BIT_ORDER, 1)]),
-        (STRIPS, 4, places),
-        (CHANNELS, 3, [1]),
-        (STRIP_ROWS, 4, [layout.part_height]),
-        (STRIP_BYTES, 4, list(sizes)),
+        (tags.WIDTH, 4, [layout.row_bytes]),
+        (tags.HEIGHT, 4, [rows]),
+        (tags.BITS, 3, [8]),
+        (tags.COMPRESSION, 3, [number(layout.page, tags.COMPRESSION, 1)]),
+        (tags.PHOTOMETRIC, 3, [BLACK_IS_ZERO]),
+        (tags.BIT_ORDER, 3, [number(layout.page, tags.BIT_ORDER, 1)]),
+        (tags.STRIPS, 4, places),
+        (tags.CHANNELS, 3, [1]),
+        (tags.STRIP_ROWS, 4, [layout.part_height]),
+        (tags.STRIP_BYTES, 4, list(sizes)),
     ]
     pixels, messages = opencv.decode(_file(fields, packed))
     if opencv.tells_loss(messages) or pixels.shape[:2] != (rows, layout.row_bytes):

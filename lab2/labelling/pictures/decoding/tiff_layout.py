@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lab2.labelling.pictures.decoding import tags
 from lab2.labelling.pictures.decoding.refusals import UNKNOWN_DAMAGE, unsupported
 from lab2.labelling.pictures.decoding.tags import Tags, number
 from lab2.labelling.pictures.picture import UnreadableImage
-
-WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, BIT_ORDER = 256, 257, 258, 259, 262, 266
-STRIPS, CHANNELS, STRIP_ROWS, STRIP_BYTES, PLANAR, PREDICTOR, COLOUR_MAP = 273, 277, 278, 279, 284, 317, 320
-TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES, EXTRA_SAMPLES, SAMPLE_FORMAT = 322, 323, 324, 325, 338, 339
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, CIELAB, ICCLAB = 0, 1, 2, 3, 5, 8, 9
 COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, CMYK: 4, CIELAB: 3, ICCLAB: 3}  # channels of each
@@ -37,7 +34,7 @@ class Layout:
 
     @property
     def is_tiled(self) -> bool:
-        return TILE_WIDTH in self.page
+        return tags.TILE_WIDTH in self.page
 
     @property
     def in_a_pixel(self) -> int:
@@ -57,25 +54,24 @@ class Layout:
         """Return the bytes of a row of a strip or tile."""
         return (self.part_width * self.in_a_pixel * self.bits + 7) // 8
 
-    @property
-    def extra_samples(self) -> tuple[int, ...]:
-        values = self.page.get(EXTRA_SAMPLES, ())
-        return values if isinstance(values, tuple) else ()
-
 
 def layout_of(page: Tags, order: str) -> Layout:
     """Return the layout from the tags of a page; UnreadableImage if it is not supported."""
-    width, height = number(page, WIDTH, 0), number(page, HEIGHT, 0)
-    bits = page.get(BITS, (1,))
+    width, height = number(page, tags.WIDTH, 0), number(page, tags.HEIGHT, 0)
+    bits = page.get(tags.BITS, (1,))
     if width <= 0 or height <= 0:
         raise UnreadableImage(UNKNOWN_DAMAGE)
     if len(set(bits)) != 1:
         raise UnreadableImage(unsupported("a TIFF with samples of several sizes"))
-    is_tiled = TILE_WIDTH in page
-    offsets, sizes = page.get(TILES if is_tiled else STRIPS, ()), page.get(TILE_BYTES if is_tiled else STRIP_BYTES, ())
+    if tags.TILE_WIDTH in page:
+        part_width, part_height = number(page, tags.TILE_WIDTH, 0), number(page, tags.TILE_HEIGHT, 0)
+        offsets, sizes = page.get(tags.TILES, ()), page.get(tags.TILE_BYTES, ())
+    else:
+        part_width, part_height = width, min(height, number(page, tags.STRIP_ROWS, height))
+        offsets, sizes = page.get(tags.STRIPS, ()), page.get(tags.STRIP_BYTES, ())
     if isinstance(offsets, bytes) or isinstance(sizes, bytes):
         raise UnreadableImage(UNKNOWN_DAMAGE)
-    channels = number(page, CHANNELS, 1)
+    channels = number(page, tags.CHANNELS, 1)
     return Layout(
         page,
         order,
@@ -83,11 +79,11 @@ def layout_of(page: Tags, order: str) -> Layout:
         height,
         bits[0],
         channels,
-        photometric=number(page, PHOTOMETRIC, BLACK_IS_ZERO),
-        is_planar=number(page, PLANAR, 1) == 2 and channels > 1,
-        sample_format=number(page, SAMPLE_FORMAT, UNSIGNED),
-        part_width=number(page, TILE_WIDTH, 0) if is_tiled else width,
-        part_height=number(page, TILE_HEIGHT, 0) if is_tiled else min(height, number(page, STRIP_ROWS, height)),
+        photometric=number(page, tags.PHOTOMETRIC, BLACK_IS_ZERO),
+        is_planar=number(page, tags.PLANAR, 1) == 2 and channels > 1,
+        sample_format=number(page, tags.SAMPLE_FORMAT, UNSIGNED),
+        part_width=part_width,
+        part_height=part_height,
         offsets=offsets,
         sizes=sizes,
     )

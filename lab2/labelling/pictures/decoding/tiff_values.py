@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import numpy
 
-from lab2.labelling.pictures.decoding import colour
+from lab2.labelling.pictures.decoding import colour, tags
 from lab2.labelling.pictures.decoding.refusals import UNKNOWN_DAMAGE
 from lab2.labelling.pictures.decoding.samples import Alpha, Pixels
 from lab2.labelling.pictures.decoding.tags import number
 from lab2.labelling.pictures.decoding.tiff_layout import (
     CIELAB,
-    COLOUR_MAP,
     COLOURS,
-    COMPRESSION,
     FLOAT,
     ICCLAB,
     PALETTE,
-    PREDICTOR,
     RGB,
     SIGNED,
     WHITE_IS_ZERO,
@@ -32,7 +29,7 @@ def numbers(packed: Pixels, layout: Layout) -> Pixels:
     """Return rows of bytes as rows x pixels x samples side by side, as numbers."""
     rows, bits = len(packed), layout.bits
     count = layout.part_width * layout.in_a_pixel
-    predictor = number(layout.page, PREDICTOR, 1) if number(layout.page, COMPRESSION, 1) in PREDICTED else 1
+    predictor = number(layout.page, tags.PREDICTOR, 1) if number(layout.page, tags.COMPRESSION, 1) in PREDICTED else 1
     packed = numpy.ascontiguousarray(packed)
     if predictor == DIFFERENCES_OF_FLOATS and layout.sample_format == FLOAT:
         packed = _without_planes_of_bytes(packed, layout)
@@ -111,7 +108,7 @@ def _inverted(values: Pixels, layout: Layout) -> Pixels:
 
 
 def _by_palette(indices: Pixels, layout: Layout) -> Pixels:
-    entries: Pixels = numpy.array(layout.page.get(COLOUR_MAP, ()), numpy.uint16)
+    entries: Pixels = numpy.array(layout.page.get(tags.COLOUR_MAP, ()), numpy.uint16)
     count = len(entries) // 3
     if count == 0 or indices.max(initial=0) >= count:
         raise UnreadableImage(UNKNOWN_DAMAGE)
