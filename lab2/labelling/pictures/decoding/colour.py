@@ -45,28 +45,10 @@ PRIMARIES = {  # of H.273: red, green, blue, white
     12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), WHITE_D65),
     22: ((0.630, 0.340), (0.295, 0.605), (0.155, 0.077), WHITE_D65),
 }
-# How bright light of PQ and HLG is on a screen of sRGB, in units of 406 cd/m2: linear to a half, then ever less, and
-# white at 1,000 cd/m2. Measured on a grey ramp in Chromium 156 (November 2026).
-TONES = numpy.array(
-    [
-        (0, 0),
-        (0.5, 0.5),
-        (0.579, 0.565),
-        (0.647, 0.604),
-        (0.723, 0.6445),
-        (0.808, 0.68),
-        (0.902, 0.716),
-        (1.007, 0.7454),
-        (1.123, 0.7835),
-        (1.253, 0.815),
-        (1.397, 0.847),
-        (1.557, 0.871),
-        (1.736, 0.905),
-        (1.934, 0.939),
-        (2.155, 0.965),
-        (2.463, 1),
-    ]
-)
+# How bright light of PQ and HLG is shown on a screen of sRGB, in units of 406 cd/m2: linear to a half, then ever less,
+# and white at 1,000 cd/m2. Measured on a grey ramp in Chromium 156 (November 2026).
+TONE_LIGHT = [0, 0.5, 0.579, 0.647, 0.723, 0.808, 0.902, 1.007, 1.123, 1.253, 1.397, 1.557, 1.736, 1.934, 2.155, 2.463]
+TONE_SHOWN = [0, 0.5, 0.565, 0.604, 0.6445, 0.68, 0.716, 0.7454, 0.7835, 0.815, 0.847, 0.871, 0.905, 0.939, 0.965, 1]
 UNIT_OF_TONES, SCREEN_OF_HLG = 406, 1000  # cd/m2
 BT2020_LUMINANCE = numpy.array([[0.2627, 0.6780, 0.0593]])
 SYSTEM_GAMMA = 1.2  # of HLG on a screen of 1,000 cd/m2
@@ -108,7 +90,7 @@ def to_srgb(pixels: Array, space: ColourSpace) -> Array:
             luminance = numpy.maximum(cv2.transform(wide, BT2020_LUMINANCE), 1e-6).reshape(*wide.shape[:2], 1)
             wide = wide * (numpy.power(luminance, SYSTEM_GAMMA - 1) * (SCREEN_OF_HLG / UNIT_OF_TONES))
         brightest = numpy.maximum(wide.max(axis=2, keepdims=True), 1e-6)
-        linear = wide * (numpy.interp(brightest, TONES[:, 0], TONES[:, 1]).astype(numpy.float32) / brightest)
+        linear = wide * (numpy.interp(brightest, TONE_LIGHT, TONE_SHOWN).astype(numpy.float32) / brightest)
         matrix = matrix_between(BT2020, SRGB)
     return numpy.ascontiguousarray(_encoded(cv2.transform(linear, matrix))[:, :, ::-1])
 
