@@ -70,23 +70,18 @@ def _channel(words: Pixels, mask: int) -> Pixels:
 
 
 def _read_runs(data: bytes, start: int, header: int, width: int, height: int, bits: int) -> Samples:
-    """Read a BMP of run lengths; pixels that they skip are black, as in browsers."""
     if width <= 0 or height <= 0:
         raise UnreadableImage(UNKNOWN_DAMAGE)
     count = struct.unpack_from("<I", data, 46)[0] or 1 << bits
     entries = numpy.frombuffer(data, numpy.uint8, 4 * min(count, 1 << bits), 14 + header).reshape(-1, 4)
     palette = numpy.zeros((256, 3), numpy.uint8)
     palette[: len(entries)] = entries[:, :3]
-    indices, is_set = _unpacked(data, start, width, height, bits)
-    pixels = palette[indices]
-    pixels[~is_set] = 0
-    return samples.of_array(pixels[::-1])
+    return samples.of_array(_unpacked(data, start, width, height, bits, palette)[::-1])
 
 
-def _unpacked(data: bytes, at: int, width: int, height: int, bits: int) -> tuple[Pixels, Pixels]:
-    """Return the index of each pixel, rows from the bottom, and whether it was set."""
-    indices = numpy.zeros((height, width), numpy.uint8)
-    is_set = numpy.zeros((height, width), bool)
+def _unpacked(data: bytes, at: int, width: int, height: int, bits: int, palette: Pixels) -> Pixels:
+    """Return the pixels, rows from the bottom; those that no run sets are black, as in browsers."""
+    pixels = numpy.zeros((height, width, 3), numpy.uint8)
     x = y = 0
     while y < height:
         count, value = data[at], data[at + 1]
@@ -111,7 +106,6 @@ def _unpacked(data: bytes, at: int, width: int, height: int, bits: int) -> tuple
         if x + len(run) > width + 1:
             raise UnreadableImage(DAMAGED)
         run = run[: width - x]
-        indices[y, x : x + len(run)] = numpy.frombuffer(run, numpy.uint8)
-        is_set[y, x : x + len(run)] = True
+        pixels[y, x : x + len(run)] = palette[numpy.frombuffer(run, numpy.uint8)]
         x += len(run)
-    return indices, is_set
+    return pixels
