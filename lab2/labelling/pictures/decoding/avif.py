@@ -28,6 +28,7 @@ Properties = list[tuple[bytes, bytes]]
 OF_SRGB, LIKE_SRGB = 1, 13  # primaries, and transfer characteristics
 OF_TELEVISION = {1, 6, 14, 15}  # transfer characteristics, for which browsers take sRGB's
 MATRICES = set(range(10))  # that OpenCV knows
+HIGH_BIT_DEPTH, TWELVE_BITS, MONOCHROME = 0x40, 0x20, 0x10  # flags in `av1C`
 DERIVED_FROM_SRGB = 12, OF_SRGB  # a matrix that depends on primaries, which OpenCV has for these
 
 
@@ -43,7 +44,8 @@ class Numbers:
 
 def read(data: bytes) -> Samples:
     properties = properties_of(data)
-    depth, numbers = _bits(properties), _numbers(properties)
+    flags = next((body[2] for kind, body in properties if kind == b"av1C" and len(body) > 2), 0)
+    numbers = _numbers(properties)
     if numbers and numbers.matrix not in MATRICES and (numbers.matrix, numbers.primaries) != DERIVED_FROM_SRGB:
         raise UnreadableImage(unsupported(f"an AVIF with matrix {numbers.matrix} of H.273"))
     is_still = data[8:12] != SEQUENCE
@@ -53,8 +55,9 @@ def read(data: bytes) -> Samples:
         pixels, alpha = opencv.decode(data)[0], None
     except Undecodable:
         pixels, alpha = _grey_and_alpha(data)
+    depth = 8 if not flags & HIGH_BIT_DEPTH else 12 if flags & TWELVE_BITS else 10
     white = 2**depth - 1 if pixels.itemsize > 1 else 255
-    if numbers and not numbers.is_full_range and _is_grey(properties):
+    if numbers and not numbers.is_full_range and flags & MONOCHROME:
         pixels = _of_full_range(pixels, white)
     if alpha is not None:
         pixels = numpy.dstack([pixels, _of_full_range(alpha, white) if is_still else alpha])
@@ -91,18 +94,6 @@ def _orientation(properties: Properties) -> int:
         elif kind == b"imir" and body:
             axis = body[0] & 1
     return TURNED[quarters][axis + 1]
-
-
-def _bits(properties: Properties) -> int:
-    """Return the bits of a sample: 8, 10 or 12."""
-    for kind, body in properties:
-        if kind == b"av1C" and len(body) > 2 and body[2] & 0x40:
-            return 12 if body[2] & 0x20 else 10
-    return 8
-
-
-def _is_grey(properties: Properties) -> bool:
-    return any(kind == b"av1C" and len(body) > 2 and body[2] & 0x10 for kind, body in properties)
 
 
 def colour_space(properties: Properties) -> ColourSpace | None:
