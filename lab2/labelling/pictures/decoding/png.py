@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import takewhile
 
 import numpy
 
@@ -44,11 +45,10 @@ def _read(data: bytes, chunks: Chunks) -> Samples:
     before = dict(reversed(chunks[: names.index(b"IDAT")] if b"IDAT" in names else chunks))
     turn, colours = tags.orientation(found.get(b"eXIf", b"")), _colour_space(before)
     if b"acTL" in names:
-        first = _first_frame(chunks)
-        if first:
+        if first := _first_frame(chunks):
             frame, left, top = first
-            canvas = width, height
-            return samples.of_array(samples.placed(_decoded(frame, found), canvas, left, top, colours), turn=turn)
+            shown = samples.placed(_decoded(frame, found), (width, height), left, top, colours)
+            return samples.of_array(shown, turn=turn)
         data = _file([(name, body) for name, body in chunks if name not in ANIMATION])
     row_bits = width * depth * CHANNELS.get(kind, 4)
     if row_bits * height > 8 * WHOLE_BYTES and not interlace and depth >= 8 and kind != PALETTE:
@@ -122,12 +122,8 @@ def _first_frame(chunks: Chunks) -> tuple[bytes, int, int] | None:
         return None
     start = names.index(b"fcTL")
     _, width, height, left, top = struct.unpack_from(">5I", chunks[start][1])
-    parts = []
-    for name, body in chunks[start + 1 :]:
-        if name == b"fcTL":
-            break
-        if name == b"fdAT":
-            parts.append((b"IDAT", body[4:]))
+    frame = takewhile(lambda chunk: chunk[0] != b"fcTL", chunks[start + 1 :])
+    parts = [(b"IDAT", body[4:]) for name, body in frame if name == b"fdAT"]
     if not parts:
         return None
     header = struct.pack(">II", width, height) + chunks[0][1][8:]
