@@ -80,7 +80,8 @@ def meant(values: Pixels, layout: Layout, alpha: Alpha) -> Pixels:
     if layout.bits < 8:
         values = values * numpy.uint8(255 // (2**layout.bits - 1))
     if layout.photometric == WHITE_IS_ZERO:
-        values = _inverted(values, layout)
+        white = 1 if values.dtype.kind == "f" else numpy.iinfo(values.dtype).max
+        values[:, :, 0] = white - values[:, :, 0]
     if values.dtype.itemsize > 4 or values.dtype in (numpy.uint32, numpy.float16):
         values = values.astype(numpy.float32)
     colours = COLOURS[layout.photometric]
@@ -95,16 +96,6 @@ def _unsigned(values: Pixels) -> Pixels:
     unsigned: Pixels = values.view(values.dtype.str.replace("i", "u"))
     unsigned ^= numpy.array(1 << (8 * values.itemsize - 1), unsigned.dtype)
     return unsigned
-
-
-def _inverted(values: Pixels, layout: Layout) -> Pixels:
-    """Return numbers of which 0 is white as ones of which 0 is black."""
-    turned: Pixels = values.copy()
-    if values.dtype.kind == "f":
-        turned[:, :, 0] = 1 - values[:, :, 0]
-    else:
-        turned[:, :, 0] = numpy.iinfo(values.dtype).max - values[:, :, 0]
-    return turned
 
 
 def _by_palette(indices: Pixels, layout: Layout) -> Pixels:
