@@ -79,10 +79,9 @@ def kind_of(data: bytes) -> str:
         return RAW.format("CR2")
     if data[4:8] == b"jP  " and data[20:24] in OF_JPEG_2000:
         return OF_JPEG_2000[data[20:24]]
-    for starts in (STARTS, NAMES):
-        for start, kind in starts.items():
-            if data.startswith(start):
-                return kind
+    for start, kind in (STARTS | NAMES).items():
+        if data.startswith(start):
+            return kind
     if data[4:8] in OF_QUICKTIME:
         return "a video (MOV)"
     if text := TEXT.match(data[:2000]):
