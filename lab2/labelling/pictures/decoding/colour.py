@@ -170,8 +170,7 @@ def _to_xyz_d50(primaries: tuple[Chromaticity, ...]) -> Array:
 def _to_xyz(primaries: tuple[Chromaticity, ...]) -> Array:
     """Return the 3 x 3 matrix from light of these primaries to XYZ."""
     columns = numpy.stack([_xyz_of(primary) for primary in primaries[:3]], axis=1)
-    to_xyz: Array = columns * numpy.linalg.solve(columns, _xyz_of(primaries[3]))
-    return to_xyz
+    return columns * numpy.linalg.solve(columns, _xyz_of(primaries[3]))
 
 
 def _xyz_of(chromaticity: Chromaticity) -> Array:
@@ -248,7 +247,7 @@ def of_cicp(primaries: int, transfer: int) -> ColourSpace | None:
     return ColourSpace((curve,) * 3, matrix_between(PRIMARIES[primaries], SRGB), transfer in (PQ, HLG), transfer == HLG)
 
 
-def of_gamma(gamma: float, primaries: tuple[Chromaticity, ...] = SRGB) -> ColourSpace | None:
+def of_gamma(gamma: float, primaries: tuple[Chromaticity, ...] = SRGB) -> ColourSpace:
     """Return the colour space whose light is samples to the power of gamma."""
     return ColourSpace((partial(_power, gamma),) * 3, matrix_between(primaries, SRGB))
 
