@@ -12,7 +12,6 @@ from lab2.labelling.pictures.decoding import colour, opencv, samples
 from lab2.labelling.pictures.decoding.avif_alpha import with_limited_alpha
 from lab2.labelling.pictures.decoding.boxes import boxes, meta_boxes
 from lab2.labelling.pictures.decoding.colour import ColourSpace
-from lab2.labelling.pictures.decoding.opencv import Undecodable
 from lab2.labelling.pictures.decoding.refusals import unsupported
 from lab2.labelling.pictures.decoding.samples import Pixels, Samples
 from lab2.labelling.pictures.picture import UnreadableImage
@@ -53,7 +52,7 @@ def read(data: bytes) -> Samples:
         data = with_limited_alpha(data)
     try:
         pixels, alpha = opencv.decode(data)[0], None
-    except Undecodable:
+    except opencv.Undecodable:
         pixels, alpha = _grey_and_alpha(data)
     depth = 8 if not flags & HIGH_BIT_DEPTH else 12 if flags & TWELVE_BITS else 10
     white = 2**depth - 1 if pixels.itemsize > 1 else 255
@@ -76,12 +75,12 @@ def _grey_and_alpha(data: bytes) -> tuple[Pixels, Pixels]:
     alpha_item = re.search(rb"auxl(..)\x00\x01", data, re.S)
     primary = data.find(b"pitm")
     if not alpha_item or primary < 0:
-        raise Undecodable
+        raise opencv.Undecodable
     alone = data.replace(b"auxl", b"free", 1)
     as_picture = alone[: primary + 8] + alpha_item[1] + alone[primary + 10 :]
     grey, alpha = (opencv.decode(one)[0] for one in (alone, as_picture))
     if grey.shape[:2] != alpha.shape[:2]:
-        raise Undecodable
+        raise opencv.Undecodable
     return grey.reshape(*grey.shape[:2], -1)[:, :, 0], alpha.reshape(*alpha.shape[:2], -1)[:, :, 0]
 
 

@@ -24,7 +24,6 @@ from lab2.labelling.pictures.decoding import (
 )
 from lab2.labelling.pictures.decoding.colour import of_cicp
 from lab2.labelling.pictures.decoding.kinds import kind_of
-from lab2.labelling.pictures.decoding.opencv import Undecodable
 from lab2.labelling.pictures.decoding.refusals import EMPTY, NO_MEMORY, UNKNOWN_DAMAGE, unsupported
 from lab2.labelling.pictures.decoding.samples import Pixels, Samples
 from lab2.labelling.pictures.picture import UnreadableImage
@@ -43,7 +42,7 @@ def decode(data: bytes, width: int, height: int) -> Pixels:
     kind = kind_of(data)
     try:
         return samples.show(_read(data, kind, width, height), width, height)
-    except Undecodable:
+    except opencv.Undecodable:
         raise UnreadableImage(UNKNOWN_DAMAGE if kind in READERS else UNKNOWN) from None
     except MemoryError:
         raise UnreadableImage(NO_MEMORY) from None

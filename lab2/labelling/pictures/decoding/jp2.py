@@ -10,7 +10,6 @@ import numpy
 from lab2.labelling.pictures.decoding import colour, opencv, plugins, samples
 from lab2.labelling.pictures.decoding.boxes import boxes
 from lab2.labelling.pictures.decoding.limits import check_size
-from lab2.labelling.pictures.decoding.opencv import Undecodable
 from lab2.labelling.pictures.decoding.samples import Pixels, Samples
 
 SRGB, SYCC = (b"colr\1\0\0\0\0\0" + bytes((number,)) for number in (16, 18))  # boxes that say which colours
@@ -25,7 +24,7 @@ def read(data: bytes) -> Samples:
         if SYCC in data:
             return samples.of_array(_luma_and_chroma(data))
         pixels, _ = opencv.decode(data)
-    except Undecodable:  # a picture that does not begin at the corner of its grid, for one
+    except opencv.Undecodable:  # a picture that does not begin at the corner of its grid, for one
         return plugins.read_jp2(data)
     white = 2**bits - 1 if pixels.itemsize > 1 else 255
     return samples.of_array(pixels, white=white, colours=colours)
@@ -43,7 +42,7 @@ def _size(data: bytes) -> tuple[int, int, int]:
     """Return width and height in pixels, and the bits of a sample."""
     place = data.find(SIZE)
     if place < 0:
-        raise Undecodable
+        raise opencv.Undecodable
     right, bottom, left, top = struct.unpack_from(">4I", data, place + 8)
     return right - left, bottom - top, (data[place + 42] & 0x7F) + 1
 

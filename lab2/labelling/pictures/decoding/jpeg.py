@@ -12,7 +12,6 @@ import numpy
 
 from lab2.labelling.pictures.decoding import colour, opencv, samples, tags
 from lab2.labelling.pictures.decoding.limits import MAX_JPEG_PIXELS, check_size
-from lab2.labelling.pictures.decoding.opencv import Undecodable
 from lab2.labelling.pictures.decoding.refusals import DAMAGED, DAMAGED_OR_INCOMPLETE, INCOMPLETE, unsupported
 from lab2.labelling.pictures.decoding.samples import Alpha, Samples
 from lab2.labelling.pictures.picture import UnreadableImage
@@ -72,7 +71,7 @@ def read(data: bytes, width: int, height: int) -> Samples:
     try:
         ended = data if data.endswith(END) else data + END  # which OpenCV needs and viewers don't
         pixels, messages = opencv.decode(ended, flags | cv2.IMREAD_IGNORE_ORIENTATION)
-    except Undecodable:
+    except opencv.Undecodable:
         if header.frame in (ARITHMETIC, PROGRESSIVE_ARITHMETIC):
             raise UnreadableImage(unsupported("an arithmetically coded JPEG")) from None
         raise UnreadableImage(DAMAGED if header.scan else INCOMPLETE) from None

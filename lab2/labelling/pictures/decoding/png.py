@@ -13,7 +13,6 @@ import numpy
 from lab2.labelling.pictures.decoding import colour, opencv, samples, tags
 from lab2.labelling.pictures.decoding.colour import ColourSpace
 from lab2.labelling.pictures.decoding.limits import check_size
-from lab2.labelling.pictures.decoding.opencv import Undecodable
 from lab2.labelling.pictures.decoding.refusals import DAMAGED, INCOMPLETE, UNKNOWN_DAMAGE
 from lab2.labelling.pictures.decoding.samples import Alpha, Pixels, Samples
 from lab2.labelling.pictures.picture import UnreadableImage
@@ -34,7 +33,7 @@ def read(data: bytes) -> Samples:
         raise UnreadableImage(UNKNOWN_DAMAGE)
     try:
         return _read(data, chunks)
-    except Undecodable:
+    except opencv.Undecodable:
         raise UnreadableImage(DAMAGED if END in data else INCOMPLETE) from None
 
 

@@ -18,7 +18,6 @@ from lab2.labelling.pictures.decoding import colour, jpeg, opencv, samples, tags
 from lab2.labelling.pictures.decoding.colour import ColourSpace
 from lab2.labelling.pictures.decoding.kinds import RAW
 from lab2.labelling.pictures.decoding.limits import check_size
-from lab2.labelling.pictures.decoding.opencv import Undecodable
 from lab2.labelling.pictures.decoding.refusals import DAMAGED_OR_INCOMPLETE, UNKNOWN_DAMAGE, unsupported
 from lab2.labelling.pictures.decoding.samples import Alpha, Pixels, Samples
 from lab2.labelling.pictures.decoding.tags import Tags, number
@@ -74,7 +73,7 @@ SPARSE = 3  # rows and columns, to look at every third
 def read(data: bytes) -> Samples:
     try:
         return _read(data)
-    except Undecodable:
+    except opencv.Undecodable:
         raise UnreadableImage(f"{UNKNOWN_DAMAGE}, or of a kind of TIFF that is not supported") from None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab2.labelling.pictures.decoding import colour, opencv, samples
-from lab2.labelling.pictures.decoding.opencv import Undecodable
 from lab2.labelling.pictures.decoding.refusals import INCOMPLETE
 from lab2.labelling.pictures.decoding.samples import Samples
 from lab2.labelling.pictures.picture import UnreadableImage
@@ -24,7 +23,7 @@ def read(data: bytes) -> Samples:
     # browsers apply no profile to an animation, and to no WebP the orientation of EXIF (Chromium 156)
     frame, head = found[b"ANMF"], found.get(b"VP8X", b"")
     if len(frame) < 16 or len(head) < 10:
-        raise Undecodable
+        raise opencv.Undecodable
     pixels, _ = opencv.decode(_still(frame))
     width, height = (1 + int.from_bytes(head[at : at + 3], "little") for at in (4, 7))
     left, top = (2 * int.from_bytes(frame[at : at + 3], "little") for at in (0, 3))
