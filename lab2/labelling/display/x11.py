@@ -194,12 +194,12 @@ class X11Display:
         randr.XRRGetMonitors.restype = ctypes.POINTER(_Monitor)
         count = ctypes.c_int()
         monitors = randr.XRRGetMonitors(self._display, ctypes.c_ulong(self._root), 1, ctypes.byref(count))
-        found = [monitors[number] for number in range(max(0, count.value))] if monitors else []
-        found.sort(key=lambda monitor: not monitor.primary)
-        areas = [(monitor.x, monitor.y, monitor.width, monitor.height) for monitor in found]
+        found = monitors[: max(0, count.value)] if monitors else []
+        best = max(found, key=lambda monitor: monitor.primary, default=None)
+        area = (best.x, best.y, best.width, best.height) if best else ()
         if monitors:
             randr.XRRFreeMonitors(monitors)
-        return areas[0] if areas else ()
+        return area
 
     def _windows(self) -> Iterator[int]:
         """Yield the windows on the screen, the newest first if a window manager lists them."""
@@ -243,7 +243,7 @@ class X11Display:
         """Return numbers that Xlib has allocated, and free them."""
         if not numbers:
             return ()
-        taken = tuple(numbers[number] for number in range(count))
+        taken = tuple(numbers[:count])
         self._xlib.XFree(numbers)
         return taken
 
