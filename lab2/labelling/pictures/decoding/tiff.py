@@ -167,11 +167,11 @@ def _white(layout: Layout) -> float:
 
 def _bands(data: bytes, layout: Layout, alpha: Alpha) -> Iterator[Pixels]:
     """Yield rows of the picture from the top: as Samples has them, with alpha or without."""
-    row_of_parts = layout.row_bytes * layout.part_height * layout.parts_across * layout.channels // layout.in_a_pixel
-    at_once = max(1, BAND_BYTES // max(1, row_of_parts))
-    if layout.parts_across * layout.part_height > MOST_ROWS or layout.row_bytes > MOST_ROW_BYTES:
+    rows = layout.part_height * layout.parts_across  # of strips or tiles that are side by side
+    if rows > MOST_ROWS or layout.row_bytes > MOST_ROW_BYTES:
         raise UnreadableImage(unsupported("a TIFF of such long strips or so many tiles in a row"))
-    at_once = min(at_once, max(1, MOST_ROWS // (layout.parts_across * layout.part_height)))
+    size = layout.row_bytes * rows * layout.channels // layout.in_a_pixel
+    at_once = max(1, min(BAND_BYTES // size, MOST_ROWS // rows))
     for first in range(0, layout.parts_down, at_once):
         count = min(at_once, layout.parts_down - first)
         planes = range(layout.channels if layout.is_planar else 1)
