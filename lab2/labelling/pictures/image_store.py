@@ -31,7 +31,7 @@ from lab2.labelling.pictures.picture import Picture, UnreadableImage
 from lab2.labelling.pictures.previews import SMALL_BYTES, Previews
 from lab2.terminal import JOINERS, printable
 
-_OUR_NAME = re.compile(r"([0-9a-f]{12})-")
+_OUR_NAME = re.compile(r"\A([0-9a-f]{12})-")
 # Our names start with 0 to 9 or a to f; capitals and all other letters sort after these two.
 _BETWEEN_OURS = ("9~", "f~")
 _CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # except tabs and line ends, which CSV can quote
@@ -256,8 +256,7 @@ def stored_name(name: str, hash: str) -> str:
 
 def original_name(name: str) -> str:
     """Return the name of an image without the hash that `stored_name` put before it."""
-    match = _OUR_NAME.match(name)
-    return (name[match.end() :] if match else name) or name
+    return _OUR_NAME.sub("", name) or name
 
 
 def named_digest(file_name: str) -> str:
