@@ -253,7 +253,7 @@ def of_gamma(gamma: float, primaries: tuple[Chromaticity, ...] = SRGB) -> Colour
 
 
 def of_profile(profile: bytes, otherwise: ColourSpace | None = None) -> ColourSpace | None:
-    """Return the colour space of an ICC profile, None if that is sRGB; `otherwise` if it can't be read."""
+    """Return the colour space of an ICC profile, None if that is sRGB; `otherwise` if it is empty or can't be read."""
     try:
         return _read_profile(profile)
     except (KeyError, ValueError, IndexError, ZeroDivisionError, struct.error):

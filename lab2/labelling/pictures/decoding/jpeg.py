@@ -77,7 +77,7 @@ def read(data: bytes, width: int, height: int) -> Samples:
         raise UnreadableImage(DAMAGED if header.scan else INCOMPLETE) from None
     if what := flaw(data, header, messages):
         raise UnreadableImage(what)
-    colours = colour.of_profile(header.profile) if header.profile else None
+    colours = colour.of_profile(header.profile)
     if colours and header.components == 4:  # browsers add the black to the other inks before they apply the profile
         inks = cv2.merge([*cv2.split(255 - pixels)[::-1], numpy.zeros(pixels.shape[:2], numpy.uint8)])
         return samples.of_array(inks, Alpha.NONE, turn=turn, colours=colours, is_cmyk=True)

@@ -19,7 +19,7 @@ class DecodeAlone(Exception):
     """The picture needs so much memory that only one such picture may be decoded at a time."""
 
 
-def check_size(width: int, height: int, pixel_bytes: int = 3, most: int = MAX_PIXELS) -> None:
+def check_size(width: int, height: int, pixel_bytes: int, most: int = MAX_PIXELS) -> None:
     """Raise UnreadableImage if a picture is too large, DecodeAlone if it is large and not decoded alone.
 
     `pixel_bytes` is the memory that decoding takes for each pixel.

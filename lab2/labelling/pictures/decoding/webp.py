@@ -17,7 +17,7 @@ def read(data: bytes) -> Samples:
         raise UnreadableImage(INCOMPLETE)
     chunks = list(_chunks(data, 12))
     found = dict(reversed(chunks))  # the first of a kind
-    colours = colour.of_profile(found[b"ICCP"]) if b"ICCP" in found else None
+    colours = colour.of_profile(found.get(b"ICCP", b""))
     if b"ANMF" not in found:
         return samples.of_array(opencv.decode(data)[0], colours=colours)
     # browsers apply no profile to an animation, and to no WebP the orientation of EXIF (Chromium 156)
