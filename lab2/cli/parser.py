@@ -40,12 +40,13 @@ class Parser(argparse.ArgumentParser):
     def options(self) -> list[str]:
         return [name for action in self.arguments for name in action.option_strings]
 
+    def meant(self, option: str) -> list[argparse.Action]:
+        """Return the options that one on the command line, which may be abbreviated, can mean."""
+        return [each for each in self.arguments if any(name.startswith(option) for name in each.option_strings)]
+
     def expects_value(self, option: str) -> bool:
-        """Return whether the next argument is the value of an option, which may be abbreviated."""
-        return any(
-            action.nargs != 0 and any(name.startswith(option) for name in action.option_strings)
-            for action in self.arguments
-        )
+        """Return whether the next argument is the value of an option."""
+        return any(action.nargs != 0 for action in self.meant(option))
 
 
 class Program:
@@ -125,7 +126,7 @@ class Program:
         at = 0
         while at < len(arguments):
             option, equals, _ = arguments[at].partition("=")
-            if not option.startswith("--") or not any(name.startswith(option) for name in common.options()):
+            if not option.startswith("--") or not common.meant(option):
                 break
             at += 2 if not equals and common.expects_value(option) else 1
         return at
@@ -152,7 +153,7 @@ class Program:
             if is_value or not argument.startswith("-") or argument == "-" or _NEGATIVE.match(argument):
                 is_value = False
                 continue
-            if not any(name.startswith(option) for name in parser.options()):
+            if not parser.meant(option):
                 parser.error(self._unknown(argument, parser))
             is_value = not equals and parser.expects_value(option)
 
