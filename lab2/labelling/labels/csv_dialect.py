@@ -7,7 +7,7 @@ import io
 import re
 import unicodedata
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from itertools import islice
 from sys import intern
@@ -71,11 +71,8 @@ class CsvDialect:
                 f"{LABEL_KEY} in the bucket has no column {' and no column '.join(missing)}, so no label can be added. "
                 f"Make its first line: {self.delimiter.join(COLUMNS)} (the rows below may stay as they are)"
             )
-        text = io.StringIO()
-        writer = csv.writer(text, delimiter=self.delimiter, lineterminator="\r\n")  # so cells with \r or \n are quoted
         values = dict(zip(COLUMNS, astuple(label), strict=True))
-        writer.writerow([harmless_cell(values.get(name, "")) for name in self.columns])
-        row = text.getvalue().removesuffix("\r\n")
+        row = csv_row([values.get(name) for name in self.columns], self.delimiter)
         try:
             return row.encode(self.encoding, "strict" if self.encoding == ANSI else "replace")
         except UnicodeEncodeError:
@@ -128,6 +125,14 @@ class CsvDialect:
     def is_header(self, cells: list[str]) -> bool:
         """Return whether a row is the header, or that of a file that was appended to this one."""
         return tuple(cell.strip().lower() for cell in cells)[: len(self.columns)] == self.columns
+
+
+def csv_row(cells: Iterable[object], delimiter: str = ",") -> str:
+    """Return a row without a line end; None is an empty cell, and a formula gets a ' before it."""
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\r\n")  # so cells with \r or \n are quoted
+    writer.writerow(["" if cell is None else harmless_cell(str(cell)) for cell in cells])
+    return text.getvalue().removesuffix("\r\n")
 
 
 def _without_quote(cell: str) -> str:

@@ -7,8 +7,6 @@ split has changed, and removed if they no longer belong to the set.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import threading
 import time
@@ -21,6 +19,7 @@ from itertools import count
 from pathlib import Path
 
 from lab2.errors import UserError
+from lab2.labelling.labels.csv_dialect import csv_row
 from lab2.labelling.pictures.decoding.decoder import OWN_SIZE, Decoder
 from lab2.labelling.pictures.decoding.encode import MAGIC, encode
 from lab2.labelling.pictures.image_store import Image, digest
@@ -36,13 +35,13 @@ from lab2.labelling.results.training_set import (
     suffix_of,
 )
 from lab2.system.whole_file import write_whole
-from lab2.terminal import Progress, counted, harmless_cell, printable
+from lab2.terminal import Progress, counted, printable
 
 PARALLEL_FETCHES = 16
 MARKER = ".lab2-export"  # a file in a folder that export made; files that are being written start with this name
 MARKER_TEXT = "hotdog.py export made this folder; run it again to bring the folder up to date.\n"
 METADATA = "metadata.csv"
-COLUMNS = ("file_name", "label", "votes", "agreement", "key")
+METADATA_HEADER = "file_name,label,votes,agreement,key"
 ABANDONED_S = 3_600  # after which a file that was never renamed is nobody's
 FETCHED = "fetched"
 THERE = "already there"
@@ -252,7 +251,7 @@ class Export:
 
 def _is_metadata(path: Path) -> bool:
     """Return whether the file exists and export wrote it."""
-    head = ",".join(COLUMNS).encode()
+    head = METADATA_HEADER.encode()
     try:
         with path.open("rb") as file:
             return file.read(len(head)) == head
@@ -261,15 +260,13 @@ def _is_metadata(path: Path) -> bool:
 
 
 def _metadata(rows: list[Placed], folder: Path) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    lines = [METADATA_HEADER]
     for placed in rows:
         example = placed.example
         name = placed.path.relative_to(folder).as_posix()
-        key = harmless_cell(example.image.name)
-        writer.writerow((name, example.label, len(example.given), round(example.agreement, 4), key))
-    return text.getvalue().encode("utf-8", "backslashreplace")
+        agreement = round(example.agreement, 4)
+        lines.append(csv_row((name, example.label, len(example.given), agreement, example.image.name)))
+    return ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace")
 
 
 def _counts(counts: Counter[str], names: Iterable[str]) -> str:

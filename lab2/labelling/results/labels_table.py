@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator
 
-from lab2.labelling.labels.csv_dialect import COLUMNS
+from lab2.labelling.labels.csv_dialect import COLUMNS, HEADER, csv_row
 from lab2.labelling.labels.label_row import Votes, by_image
 from lab2.labelling.labels.timestamps import format_time
-from lab2.terminal import harmless_cell
 
 Row = dict[str, str | float | None]
 
@@ -30,13 +27,8 @@ def rows_of(images: Iterable[str], votes: Votes) -> Iterator[Row]:
 
 
 def as_csv(rows: Iterable[Row]) -> str:
-    """Return the rows as CSV with a header; cells that a spreadsheet would take for formulas get a ' before them."""
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow(["" if cell is None else harmless_cell(str(cell)) for cell in row.values()])
-    return lines.getvalue().rstrip("\n")
+    """Return the rows as CSV with a header."""
+    return "\n".join([HEADER, *(csv_row(row.values()) for row in rows)])
 
 
 def as_json(rows: Iterable[Row]) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import textwrap
 from collections import Counter
@@ -13,10 +11,11 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from lab2.labelling.labels.choices import BY_VALUE, CHOICES, majority
+from lab2.labelling.labels.csv_dialect import csv_row
 from lab2.labelling.labels.label_row import Label, Votes, by_image
 from lab2.labelling.pictures.image_store import original_name
 from lab2.labelling.results.agreement import compared_with_others, fleiss_kappa, krippendorff_alpha
-from lab2.terminal import align, column_widths, harmless_cell, printable
+from lab2.terminal import align, column_widths, printable
 
 if TYPE_CHECKING:  # numpy is imported for a large label file only
     from lab2.labelling.labels.columns import Columns
@@ -144,12 +143,9 @@ class Report:
 
     def as_csv(self) -> str:
         """Return the votes as CSV with a header, a line for each image."""
-        lines = io.StringIO()
-        writer = csv.writer(lines, lineterminator="\n")
-        writer.writerow(("image", *(choice.folder for choice in CHOICES), "majority"))
-        for each in self.verdicts:
-            writer.writerow((harmless_cell(printable(each.image)), *each.votes, each.majority or ""))
-        return lines.getvalue().rstrip("\n")
+        header = ("image", *(choice.folder for choice in CHOICES), "majority")
+        rows = ((printable(each.image), *each.votes, each.majority) for each in self.verdicts)
+        return "\n".join(map(csv_row, (header, *rows)))
 
     def as_json(self) -> str:
         return json.dumps(

@@ -19,7 +19,7 @@ from support.world import PATIENCE, ROOT, World
 
 from lab2.aws.resources import LABEL_KEY
 from lab2.labelling.labels.label_file import LabelIndex
-from lab2.labelling.labels.label_row import Votes, without_withdrawn
+from lab2.labelling.labels.label_row import Label, Votes, without_withdrawn
 from lab2.labelling.results.labels_table import as_csv, as_json, rows_of
 from lab2.labelling.results.report import Report
 from lab2.terminal import harmless_cell
@@ -67,6 +67,12 @@ def test_a_table_has_one_row_for_each_picture_and_annotator_in_one_form() -> Non
     assert json.loads(as_json(rows)) == rows and as_json([]) == "[\n]"
     assert [row["image"] for row in rows if str(row["image"]).startswith("=")] == ["=x.jpg"] * 2
     assert [row["image"] for row in table if row["image"].startswith("'")] == ["'=x.jpg"] * 2
+
+
+def test_a_name_with_a_line_end_is_one_cell_whichever_that_is() -> None:
+    names = ["a\rb.jpg", "c\nd.jpg", "e\r\nf.jpg"]
+    table = as_csv(rows_of(names, {name: {"ada": Label(name, "1", "ada")} for name in names}))
+    assert [row["image"] for row in csv.DictReader(io.StringIO(table, newline=""))] == names
 
 
 def snippet(word: str) -> str:
