@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 # Byte order mark, zero-width and direction marks, spaces: what editors and tools put invisibly around a body.
 INVISIBLE = (
@@ -22,13 +21,6 @@ TASKS = (  # fields that identify a task of each
 )
 
 
-class Kind(NamedTuple):
-    """A kind of foreign body: whether a decoded body is of this kind, and the advice for its sender."""
-
-    matches: Callable[[Any], bool]
-    advice: str
-
-
 def advice_on(body: str) -> str:
     """Return what the sender of a body should change, '' if its kind is not known."""
     value = _json(body)
@@ -40,67 +32,30 @@ def advice_on(body: str) -> str:
 
 
 def _advice(value: Any) -> str:
-    return next((kind.advice for kind in KINDS if kind.matches(value)), "")
-
-
-def _has(*names: str) -> Callable[[Any], bool]:
-    """Return a predicate: whether a value is an object with all of these fields."""
-    return lambda value: isinstance(value, dict) and all(name in value for name in names)
-
-
-def _is_event_of_s3(value: Any) -> bool:
+    """Return what the sender of a decoded body should change, '' if its kind is not known."""
     records = value.get("Records") if isinstance(value, dict) else None
-    if isinstance(records, list) and records:
-        return _has("eventSource", "s3")(records[0])
-    return isinstance(value, dict) and str(value.get("Event")) == "s3:TestEvent"
+    record = records[0] if isinstance(records, list) and records else None
+    if _has(value, "Type", "TopicArn", "Message") or _has(record, "Sns"):  # the record as Lambda gets and forwards it
+        return "this is SNS's envelope; turn on raw message delivery of the subscription"
+    if _has(value, "detail-type", "source", "detail"):
+        return (
+            "this is EventBridge's envelope; have the rule send the array alone, by an input path like $.detail.numbers"
+        )
+    if _has(record, "eventSource", "s3") or (_has(value, "Event") and value["Event"] == "s3:TestEvent"):
+        return "this is an event of S3, which names an object; send the numbers themselves, like [3, 5.5]"
+    pointer = value[1] if isinstance(value, list) and len(value) == 2 else value  # alone, or after its class
+    if _has(pointer, "s3BucketName", "s3Key") or _has(pointer, "S3Payload"):
+        return "this points to a body in S3, as SQS extended clients send it; send the numbers in the message itself"
+    if any(_has(value, *names) for names in TASKS):
+        return "this is a task, as celery or dramatiq send them; send the numbers by SQS's SendMessage, not as a task"
+    if isinstance(value, str) and isinstance(_json(value), (dict, list)):
+        return "the request is JSON in a JSON string; encode it once"
+    return ""
 
 
-def _is_pointer(value: Any) -> bool:
-    """Return whether this is a pointer to S3, alone or after the name of its class."""
-    pointer = value[1] if isinstance(value, list) and len(value) == 2 else value
-    return _has("s3BucketName", "s3Key")(pointer) or _has("S3Payload")(pointer)
-
-
-def _is_task(value: Any) -> bool:
-    return any(_has(*names)(value) for names in TASKS)
-
-
-def _is_from_sns(value: Any) -> bool:
-    records = value.get("Records") if isinstance(value, dict) else None
-    lambdas = isinstance(records, list) and records and _has("Sns")(records[0])  # as Lambda gets and forwards it
-    return bool(lambdas) or _has("Type", "TopicArn", "Message")(value)
-
-
-def _is_json_in_json(value: Any) -> bool:
-    return isinstance(value, str) and isinstance(_json(value), (dict, list))
-
-
-KINDS = (
-    Kind(
-        _is_from_sns,
-        "this is SNS's envelope; turn on raw message delivery of the subscription",
-    ),
-    Kind(
-        _has("detail-type", "source", "detail"),
-        "this is EventBridge's envelope; have the rule send the array alone, by an input path like $.detail.numbers",
-    ),
-    Kind(
-        _is_event_of_s3,
-        "this is an event of S3, which names an object; send the numbers themselves, like [3, 5.5]",
-    ),
-    Kind(
-        _is_pointer,
-        "this points to a body in S3, as SQS extended clients send it; send the numbers in the message itself",
-    ),
-    Kind(
-        _is_task,
-        "this is a task, as celery or dramatiq send them; send the numbers by SQS's SendMessage, not as a task",
-    ),
-    Kind(
-        _is_json_in_json,
-        "the request is JSON in a JSON string; encode it once",
-    ),
-)
+def _has(value: Any, *names: str) -> bool:
+    """Return whether a value is an object with all of these fields."""
+    return isinstance(value, dict) and all(name in value for name in names)
 
 
 def _json(text: str) -> Any:
