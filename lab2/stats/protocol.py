@@ -44,7 +44,7 @@ def new_id() -> str:
 
 def encode_request(numbers: Sequence[float]) -> str:
     """Return the body of a request: a JSON array of numbers in their shortest exact form."""
-    return json.dumps([plain(number) for number in check_series(numbers)], separators=(", ", ": "))
+    return _encode([plain(number) for number in check_series(numbers)])
 
 
 def decode_request(body: str) -> list[float]:

@@ -87,7 +87,7 @@ class BatchRequest:
     def _from_log(self, request: Request) -> Answer | None:
         if self._logged is None:
             waiting = [each for each in self.requests if each.id in self._open and not each.refusal]
-            self._logged = look_in_log(self.connection.aws, waiting) or Logged()
+            self._logged = look_in_log(self.connection.aws, waiting) or Logged({}, more=False)
         answer = self._logged.answers.get(request.id)
         if answer:
             self.from_log.append(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from typing import NamedTuple
 
 from lab2.aws.failures import user_errors
 from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX
@@ -22,19 +23,19 @@ SETTLED_S = 5.0  # for which an answer may be on its way after its row was writt
 MAX_SEGMENTS = 64  # of the end of the log that are read
 
 
-class Logged:
-    """What the log has. `answers`: by id, those that should have come by now. `more`: others are on their way."""
+class Logged(NamedTuple):
+    """What the log has."""
 
-    def __init__(self) -> None:
-        self.answers: dict[str, Answer] = {}
-        self.more = False
+    answers: dict[str, Answer]  # by id: those that should have come by now
+    more: bool  # others are on their way
 
 
 def look_in_log(aws: AwsSession, requests: Sequence[Request]) -> Logged | None:
     """Return what the log has of these requests; None if it can't be read, perhaps for lack of permissions."""
     times = [request.first_sent for request in requests]
     days = sorted({day_of(datetime.fromtimestamp(seconds, timezone.utc)) for seconds in (*times, time.time())})
-    logged = Logged()
+    answers: dict[str, Answer] = {}
+    more = False
     try:
         with user_errors("the log"):
             entries = [entry for day in days for entry in objects(aws.s3, aws.bucket, f"{LOG_PREFIX}{day}/")]
@@ -44,12 +45,12 @@ def look_in_log(aws: AwsSession, requests: Sequence[Request]) -> Logged | None:
                 fields = line.fields or {}
                 if fields.get("id") in ids:
                     if _age_s(fields.get("time")) < SETTLED_S:
-                        logged.more = True
+                        more = True
                     else:
-                        logged.answers[fields["id"]] = decode_answer_fields(fields.get("answer"))
+                        answers[fields["id"]] = decode_answer_fields(fields.get("answer"))
     except (UserError, InvalidInput):
         return None
-    return logged
+    return Logged(answers, more)
 
 
 def why_in_log(crowded_at: float) -> str:
