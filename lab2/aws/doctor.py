@@ -8,7 +8,7 @@ from functools import partial
 
 from lab2.aws.failures import user_errors
 from lab2.aws.network import check_subnets
-from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE, IMAGE_PREFIX, LOG_PREFIX, REQUEST_QUEUE
+from lab2.aws.resources import ANSWER_QUEUE, DEAD_LETTER_QUEUE, DEPLOY, IMAGE_PREFIX, LOG_PREFIX, REQUEST_QUEUE
 from lab2.aws.session import AwsSession
 from lab2.aws.stack import Stack
 from lab2.errors import UserError
@@ -54,10 +54,9 @@ def _caller(aws: AwsSession) -> str:
 
 
 def _stack(aws: AwsSession) -> str:
-    with user_errors("stack lab2"):
-        status = Stack(aws).status()
+    status = Stack(aws).status()
     if not status.endswith("_COMPLETE") or "ROLLBACK" in status or status.startswith("DELETE"):
-        raise UserError(f"{status or 'There is none'}. Deploy it with: python -m lab2 deploy")
+        raise UserError(f"{status or 'There is none'}. Deploy it with: {DEPLOY}")
     return status
 
 

@@ -41,14 +41,13 @@ class Change:
 class Stack:
     """The stack of one account and region. Methods raise UserError if CloudFormation refuses."""
 
-    def __init__(self, aws: AwsSession, name: str = STACK, poll_s: float = POLL_S) -> None:
+    def __init__(self, aws: AwsSession, poll_s: float = POLL_S) -> None:
         self.cloudformation = aws.cloudformation
-        self.name = name
         self.poll_s = poll_s
 
     def status(self) -> str:
         """Return CloudFormation's status of the stack, '' if there is none."""
-        with user_errors("stack " + self.name):
+        with user_errors(f"stack {STACK}"):
             stack = self._describe()
         return str(stack["StackStatus"]) if stack else ""
 
@@ -68,7 +67,7 @@ class Stack:
         In a stack that exists, parameters that are not given keep their values. A new stack imports resources that
         exist under the names in the template, such as a bucket that was kept.
         """
-        with user_errors("stack " + self.name):
+        with user_errors(f"stack {STACK}"):
             exists = self.status() not in ("", ABSENT)
             summary = self.cloudformation.get_template_summary(TemplateBody=template)
             known = {each["ParameterKey"] for each in summary["Parameters"]}
@@ -81,7 +80,7 @@ class Stack:
             kept = self.parameters().keys() & known - parameters.keys() if exists else set()
             arguments += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)]
             self.cloudformation.create_change_set(
-                StackName=self.name,
+                StackName=STACK,
                 ChangeSetName=name,
                 ChangeSetType="UPDATE" if exists else "CREATE",
                 TemplateBody=template,
@@ -94,28 +93,28 @@ class Stack:
 
     def discard(self, change_set: str) -> None:
         """Delete a change set that is not wanted, and the stack if that has nothing else."""
-        with user_errors("stack " + self.name):
-            self.cloudformation.delete_change_set(StackName=self.name, ChangeSetName=change_set)
+        with user_errors(f"stack {STACK}"):
+            self.cloudformation.delete_change_set(StackName=STACK, ChangeSetName=change_set)
             if self.status() == ABSENT:
-                self.cloudformation.delete_stack(StackName=self.name)
+                self.cloudformation.delete_stack(StackName=STACK)
 
     def execute(self, change_set: str) -> Iterator[str]:
         """Execute a change set; yield a line for each resource that is done. UserError if it fails."""
-        with user_errors("stack " + self.name):
+        with user_errors(f"stack {STACK}"):
             seen = {event["EventId"] for event in self._events()}
-            self.cloudformation.execute_change_set(StackName=self.name, ChangeSetName=change_set)
+            self.cloudformation.execute_change_set(StackName=STACK, ChangeSetName=change_set)
             yield from self._watch(seen, DEPLOYED)
 
     def delete(self) -> Iterator[str]:
         """Delete the stack, but keep the bucket; yield a line for each resource that is deleted."""
-        with user_errors("stack " + self.name):
+        with user_errors(f"stack {STACK}"):
             seen = {event["EventId"] for event in self._events()}
-            self.cloudformation.delete_stack(StackName=self.name)
+            self.cloudformation.delete_stack(StackName=STACK)
             yield from self._watch(seen, ("DELETE_COMPLETE", ""))
 
     def _describe(self) -> Any:
         try:
-            return self.cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]
+            return self.cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
         except self.cloudformation.exceptions.ClientError as reply:
             if "does not exist" in str(reply):
                 return None
@@ -125,12 +124,12 @@ class Stack:
         """Wait for a change set; return its name and its changes."""
         deadline = time.monotonic() + PLAN_TIMEOUT_S
         while True:
-            reply = self.cloudformation.describe_change_set(StackName=self.name, ChangeSetName=name)
+            reply = self.cloudformation.describe_change_set(StackName=STACK, ChangeSetName=name)
             reason = str(reply.get("StatusReason", ""))
             if reply["Status"] == "CREATE_COMPLETE":
                 return name, [_change(each["ResourceChange"]) for each in reply.get("Changes", ())]
             if reply["Status"] == "FAILED":
-                self.cloudformation.delete_change_set(StackName=self.name, ChangeSetName=name)
+                self.cloudformation.delete_change_set(StackName=STACK, ChangeSetName=name)
                 if any(sentence in reason for sentence in UNCHANGED):
                     return "", []
                 raise UserError(f"CloudFormation refuses this deployment: {reason.rstrip('.')}.")
@@ -154,7 +153,7 @@ class Stack:
                 state = event.get("ResourceStatus", "")
                 if state.endswith("_FAILED"):
                     failures.append(f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', state)}")
-                if state.endswith(("_COMPLETE", "_FAILED")) and event["LogicalResourceId"] != self.name:
+                if state.endswith(("_COMPLETE", "_FAILED")) and event["LogicalResourceId"] != STACK:
                     yield f"{event['LogicalResourceId']}: {state.lower().replace('_', ' ')}"
             if status in done:
                 return
@@ -169,7 +168,7 @@ class Stack:
     def _events(self) -> list[StackEventTypeDef]:
         """Return the stack's events, the oldest first; none once the stack is gone."""
         try:
-            events = self.cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]
+            events = self.cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]
         except self.cloudformation.exceptions.ClientError:
             return []
         return events[::-1]

@@ -12,7 +12,7 @@ from lab2.aws.doctor import examine
 from lab2.aws.network import default_network
 from lab2.aws.resources import bundled
 from lab2.aws.session import OWN_NAMESPACE, AwsSession
-from lab2.aws.stack import FIRST_DEPLOYMENT_FAILED, Change, Stack
+from lab2.aws.stack import FIRST_DEPLOYMENT_FAILED, STACK, Change, Stack
 from lab2.cli.flags import apply_common_options, common_options
 from lab2.cli.parser import Program
 from lab2.cli.run import run
@@ -98,7 +98,7 @@ def destroy(options: argparse.Namespace) -> int:
     aws = AwsSession()
     stack = Stack(aws)
     if not stack.status():
-        print(f"There is no stack {stack.name} in {aws.region}.")
+        print(f"There is no stack {STACK} in {aws.region}.")
         return 0
     bucket = stack.outputs().get("Bucket", "")
     question = f"Delete the queues, with all messages in them, and the policies? The bucket {bucket} is kept."
