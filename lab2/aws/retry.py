@@ -45,9 +45,6 @@ class OutageReporter:
     def failing(self) -> bool:
         return self.tries > 0 or self.rejections > FEW_REJECTIONS
 
-    def is_outage(self, error: BaseException) -> bool:
-        return is_outage(error)
-
     def record_failure(self, error: BaseException, started: float = math.inf) -> float:
         """Record a failure; return the seconds to pause before the next attempt.
 

@@ -188,7 +188,7 @@ class AwsSession:
             with user_errors(f"bucket {name}"):
                 self.s3.head_bucket(Bucket=name, ExpectedBucketOwner=self.account)
         except UserError as problem:
-            code = error_code(problem.__cause__ or problem)
+            code = error_code(problem.__cause__)
             if code in DENIED_CODES:
                 return None
             if code not in MISSING_BUCKET_CODES:
@@ -224,7 +224,7 @@ class AwsSession:
             with user_errors(f"queues {prefix}*"):
                 urls = self.sqs.list_queues(QueueNamePrefix=prefix).get("QueueUrls") or ()
         except UserError as problem:
-            if error_code(problem.__cause__ or problem) in DENIED_CODES:
+            if error_code(problem.__cause__) in DENIED_CODES:
                 return None
             raise
         return {url.rpartition("/")[2]: url for url in urls}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
 from typing import Generic, TypeVar
 
-from lab2.aws.retry import OutageReporter
+from lab2.aws.retry import OutageReporter, is_outage
 from lab2.errors import TryLater
 
 T = TypeVar("T")
@@ -145,7 +145,7 @@ class BatchWorker(Generic[T]):
             if again := self.work(batch):
                 outcome.put_off(again, TryLater("AWS rejected part of a batch."))
         except BaseException as error:
-            if self.outages.is_outage(error):
+            if is_outage(error):
                 outcome.put_off(batch, error)
             elif len(batch) > 1:
                 outcome.halved = error

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from lab2.aws.retry import OutageReporter
+from lab2.aws.retry import OutageReporter, is_outage
 from lab2.errors import TryLater
 from lab2.stats.server.pacing import wait
 
@@ -140,7 +140,7 @@ class Stage(Generic[T]):
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            if self.outages.is_outage(error):
+            if is_outage(error):
                 outcome.put_off(batch, error)
             elif len(batch) > 1:
                 outcome.halved = error
