@@ -47,7 +47,6 @@ NAMES = {  # of what is no picture that can be shown
     b"PK\3\4": "a ZIP archive or an office document",
 }
 BRANDS = {  # of files that begin with the box `ftyp`
-    rb"avif|avis": "avif",
     rb"hei[cxms]|hev[cxms]|mif1|msf1|miaf": "heif",
     rb"jxl ": "jxl",
     rb"jp2 |jpx |jph ": "jp2",
@@ -93,7 +92,7 @@ def _by_brand(data: bytes) -> str:
     """Return the kind by the major brand of a file, or else by its compatible brands."""
     size = int.from_bytes(data[:4], "big")
     brands = [data[8:12], *(data[at : at + 4] for at in range(16, min(size, 256, len(data)), 4))]
-    if any(re.fullmatch(rb"avif|avis", brand) for brand in brands):
+    if b"avif" in brands or b"avis" in brands:
         return "avif"  # whose major brand may be the general mif1
     for brand in brands:
         for pattern, kind in BRANDS.items():
