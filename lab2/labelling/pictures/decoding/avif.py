@@ -14,7 +14,6 @@ from lab2.labelling.pictures.decoding.boxes import boxes, meta_boxes
 from lab2.labelling.pictures.decoding.colour import ColourSpace
 from lab2.labelling.pictures.decoding.refusals import unsupported
 from lab2.labelling.pictures.decoding.samples import Pixels, Samples
-from lab2.labelling.pictures.picture import UnreadableImage
 
 TURNED = {  # EXIF's number for quarter turns anticlockwise, and for then mirroring on axis 0 (top to bottom) or 1
     0: (1, 4, 2),
@@ -46,7 +45,7 @@ def read(data: bytes) -> Samples:
     flags = next((body[2] for kind, body in properties if kind == b"av1C" and len(body) > 2), 0)
     numbers = _numbers(properties)
     if numbers and numbers.matrix not in MATRICES and (numbers.matrix, numbers.primaries) != DERIVED_FROM_SRGB:
-        raise UnreadableImage(unsupported(f"an AVIF with matrix {numbers.matrix} of H.273"))
+        raise unsupported(f"an AVIF with matrix {numbers.matrix} of H.273")
     is_still = data[8:12] != SEQUENCE
     if is_still:
         data = with_limited_alpha(data)

@@ -24,7 +24,7 @@ def read(data: bytes) -> Samples:
         return samples.of_array(opencv.decode(data, cv2.IMREAD_COLOR)[0])
     width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
     if compression in (JPEG, PNG) and header >= 40:
-        raise UnreadableImage(unsupported("a BMP with a JPEG or PNG inside"))
+        raise unsupported("a BMP with a JPEG or PNG inside")
     check_size(max(width, 0), abs(height), 12)
     if masks := _masks(data, header, bits, compression):
         return _read_masked(data, start, masks, width, height, bits)

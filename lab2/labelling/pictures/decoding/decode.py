@@ -57,7 +57,7 @@ def _read(data: bytes, kind: str, width: int, height: int) -> Samples:
     if kind == "jpeg":
         return jpeg.read(data, width, height)
     if kind and kind not in READERS:
-        raise UnreadableImage(unsupported(kind))
+        raise unsupported(kind)
     try:
         return READERS.get(kind, _read_other)(data)
     except (struct.error, IndexError):  # what the file says is beyond its end

@@ -46,23 +46,11 @@ class JpegHeader:
     profile: bytes = b""
     scan: int = 0
 
-    @property
-    def problem(self) -> str:
-        """Return why libjpeg has no decoder for this kind of JPEG; '' if it has."""
-        if self.frame in UNSUPPORTED:
-            return unsupported(UNSUPPORTED[self.frame])
-        if self.bits != 8:
-            return unsupported(f"a JPEG of {self.bits} bits a sample")
-        if max(self.width, self.height) > LONGEST_SIDE:
-            return unsupported(f"a JPEG wider or higher than {LONGEST_SIDE:,} pixels")
-        return ""
-
 
 def read(data: bytes, width: int, height: int) -> Samples:
     """Return the samples of a JPEG, reduced as far as the box of width x height allows."""
     header = read_header(data)
-    if header.problem:
-        raise UnreadableImage(header.problem)
+    _check_kind(header)
     turn = tags.orientation(header.exif)
     is_large = header.frame in PROGRESSIVE  # all coefficients are in memory
     check_size(header.width, header.height, 6 if is_large else 1, MAX_JPEG_PIXELS)
@@ -73,7 +61,7 @@ def read(data: bytes, width: int, height: int) -> Samples:
         pixels, messages = opencv.decode(ended, flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except opencv.Undecodable:
         if header.frame in (ARITHMETIC, PROGRESSIVE_ARITHMETIC):
-            raise UnreadableImage(unsupported("an arithmetically coded JPEG")) from None
+            raise unsupported("an arithmetically coded JPEG") from None
         raise UnreadableImage(DAMAGED if header.scan else INCOMPLETE) from None
     if what := flaw(data, header, messages):
         raise UnreadableImage(what)
@@ -84,6 +72,16 @@ def read(data: bytes, width: int, height: int) -> Samples:
     if colours and header.components == 1:
         pixels = numpy.ascontiguousarray(pixels[:, :, :1])
     return samples.of_array(pixels, turn=turn, colours=colours)
+
+
+def _check_kind(header: JpegHeader) -> None:
+    """Raise UnreadableImage if libjpeg has no decoder for this kind of JPEG."""
+    if header.frame in UNSUPPORTED:
+        raise unsupported(UNSUPPORTED[header.frame])
+    if header.bits != 8:
+        raise unsupported(f"a JPEG of {header.bits} bits a sample")
+    if max(header.width, header.height) > LONGEST_SIDE:
+        raise unsupported(f"a JPEG wider or higher than {LONGEST_SIDE:,} pixels")
 
 
 def _reduction(room: int) -> int:

@@ -69,7 +69,7 @@ def _read_pam(data: bytes) -> Samples:
         raise UnreadableImage("it is damaged: its header is not complete") from None
     channels = TUPLES.get(fields.get(b"TUPLTYPE", b""), -1)
     if depth not in ORDERS or channels not in (0, depth):
-        raise UnreadableImage(unsupported("a PAM file of another kind than grey or colours"))
+        raise unsupported("a PAM file of another kind than grey or colours")
     _check(width, height, white)
     if not found:
         raise UnreadableImage(INCOMPLETE)

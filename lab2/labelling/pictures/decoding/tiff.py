@@ -80,9 +80,9 @@ def read(data: bytes) -> Samples:
 def _read(data: bytes) -> Samples:
     pages = tags.directories(data)
     if any(tags.DNG_VERSION in page for page in pages):
-        raise UnreadableImage(unsupported(RAW.format("DNG")))
+        raise unsupported(RAW.format("DNG"))
     if any(number(page, tags.PHOTOMETRIC, 0) in OF_CAMERAS for page in pages):
-        raise UnreadableImage(unsupported(RAW.format("in a TIFF")))
+        raise unsupported(RAW.format("in a TIFF"))
     if not pages:
         raise UnreadableImage(UNKNOWN_DAMAGE)
     whole = [page for page in pages if not number(page, tags.KIND_OF_PAGE, 0) & (REDUCED | MASK)]
@@ -93,9 +93,9 @@ def _read(data: bytes) -> Samples:
     if compression in BYTES_PACKED and layout.photometric in COLOURS:
         return _as_samples(data, layout)
     if compression not in PICTURES_PACKED | BYTES_PACKED:
-        raise UnreadableImage(unsupported(f"a TIFF with {NAMES.get(compression, f'compression {compression}')} inside"))
+        raise unsupported(f"a TIFF with {NAMES.get(compression, f'compression {compression}')} inside")
     if page is not pages[0]:  # OpenCV would read that
-        raise UnreadableImage(unsupported("a TIFF with a thumbnail before its picture"))
+        raise unsupported("a TIFF with a thumbnail before its picture")
     check_size(layout.width, layout.height, 8)
     pixels, messages = opencv.decode(data)
     if opencv.tells_loss(messages) or (compression == JPEG and _has_zeroed_jpeg(data, layout)):
@@ -120,9 +120,9 @@ def _profile(page: Tags) -> ColourSpace | None:
 def _as_samples(data: bytes, layout: Layout) -> Samples:
     """Return the samples of a page whose strips or tiles are packed bytes."""
     if layout.bits not in (1, 2, 4, 8, 12, 16, 32, 64) or (layout.sample_format == FLOAT and layout.bits < 16):
-        raise UnreadableImage(unsupported(f"a TIFF of {layout.bits} bits a sample"))
+        raise unsupported(f"a TIFF of {layout.bits} bits a sample")
     if layout.sample_format not in (UNSIGNED, SIGNED, FLOAT, UNDEFINED):
-        raise UnreadableImage(unsupported("a TIFF of complex numbers"))
+        raise unsupported("a TIFF of complex numbers")
     colours = COLOURS[layout.photometric]
     if layout.channels < colours or not layout.part_width or not layout.part_height:
         raise UnreadableImage(UNKNOWN_DAMAGE)
@@ -169,7 +169,7 @@ def _bands(data: bytes, layout: Layout, alpha: Alpha) -> Iterator[Pixels]:
     """Yield rows of the picture from the top: as Samples has them, with alpha or without."""
     rows = layout.part_height * layout.parts_across  # of strips or tiles that are side by side
     if rows > MOST_ROWS or layout.row_bytes > MOST_ROW_BYTES:
-        raise UnreadableImage(unsupported("a TIFF of such long strips or so many tiles in a row"))
+        raise unsupported("a TIFF of such long strips or so many tiles in a row")
     size = layout.row_bytes * rows * layout.channels // layout.in_a_pixel
     at_once = max(1, min(BAND_BYTES // size, MOST_ROWS // rows))
     for first in range(0, layout.parts_down, at_once):

@@ -62,7 +62,7 @@ def layout_of(page: Tags, order: str) -> Layout:
     if width <= 0 or height <= 0:
         raise UnreadableImage(UNKNOWN_DAMAGE)
     if len(set(bits)) != 1:
-        raise UnreadableImage(unsupported("a TIFF with samples of several sizes"))
+        raise unsupported("a TIFF with samples of several sizes")
     if tags.TILE_WIDTH in page:
         part_width, part_height = number(page, tags.TILE_WIDTH, 0), number(page, tags.TILE_HEIGHT, 0)
         offsets, sizes = page.get(tags.TILES, ()), page.get(tags.TILE_BYTES, ())
