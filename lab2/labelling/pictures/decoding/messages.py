@@ -1,4 +1,7 @@
-"""Catches what native code writes to stderr: OpenCV offers no other way to libjpeg's warnings."""
+"""Catches what native code writes to stderr.
+
+It is the only way to libjpeg's warnings: OpenCV returns a picture that is half grey without any.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,7 @@ END = b"\0"  # written after the messages, so that reading ends
 
 @contextmanager
 def native_messages() -> Iterator[Callable[[], str]]:
-    """Context in which stderr of native code is caught; it yields a function that returns it afterwards.
-
-    It is the only way to libjpeg's warnings: OpenCV returns a picture that is half grey without any.
-    """
+    """Context in which stderr of native code is caught; it yields a function that returns it afterwards."""
     reader, writer = _pipe()
     shown = os.dup(2)
     said = bytearray()
