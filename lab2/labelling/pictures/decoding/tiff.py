@@ -21,22 +21,8 @@ from lab2.labelling.pictures.decoding.limits import check_size
 from lab2.labelling.pictures.decoding.refusals import DAMAGED_OR_INCOMPLETE, UNKNOWN_DAMAGE, unsupported
 from lab2.labelling.pictures.decoding.samples import Alpha, Pixels, Samples
 from lab2.labelling.pictures.decoding.tags import Tags, number
-from lab2.labelling.pictures.decoding.tiff_layout import (
-    BLACK_IS_ZERO,
-    CIELAB,
-    CMYK,
-    COLOURS,
-    FLOAT,
-    ICCLAB,
-    PALETTE,
-    RGB,
-    SIGNED,
-    UNDEFINED,
-    UNSIGNED,
-    Layout,
-    layout_of,
-)
-from lab2.labelling.pictures.decoding.tiff_values import meant, numbers
+from lab2.labelling.pictures.decoding.tiff_layout import BLACK_IS_ZERO, CMYK, COLOURS, RGB, Layout, layout_of
+from lab2.labelling.pictures.decoding.tiff_values import check_numbers, meant, numbers, white_of
 from lab2.labelling.pictures.picture import UnreadableImage
 
 REDUCED, MASK = 1, 4  # bits of KIND_OF_PAGE
@@ -119,10 +105,7 @@ def _profile(page: Tags) -> ColourSpace | None:
 
 def _as_samples(data: bytes, layout: Layout) -> Samples:
     """Return the samples of a page whose strips or tiles are packed bytes."""
-    if layout.bits not in (1, 2, 4, 8, 12, 16, 32, 64) or (layout.sample_format == FLOAT and layout.bits < 16):
-        raise unsupported(f"a TIFF of {layout.bits} bits a sample")
-    if layout.sample_format not in (UNSIGNED, SIGNED, FLOAT, UNDEFINED):
-        raise unsupported("a TIFF of complex numbers")
+    check_numbers(layout)
     colours = COLOURS[layout.photometric]
     if layout.channels < colours or not layout.part_width or not layout.part_height:
         raise UnreadableImage(UNKNOWN_DAMAGE)
@@ -134,7 +117,7 @@ def _as_samples(data: bytes, layout: Layout) -> Samples:
         # what is more than colours and not described is opacity, as others read it
         meaning = number(layout.page, tags.EXTRA_SAMPLES, STRAIGHT_ALPHA if layout.channels == colours + 1 else 0)
         alpha = {STRAIGHT_ALPHA: Alpha.STRAIGHT, PREMULTIPLIED_ALPHA: Alpha.PREMULTIPLIED}.get(meaning, Alpha.NONE)
-    white = _white(layout)
+    white = white_of(layout)
     bands = partial(_bands, data, layout, alpha)
     may_be_dark = layout.bits in (16, 32) and layout.photometric in (BLACK_IS_ZERO, RGB) and alpha is Alpha.NONE
     if may_be_dark and white and _is_dark(bands(), white):
@@ -154,15 +137,6 @@ def _as_samples(data: bytes, layout: Layout) -> Samples:
 def _is_dark(bands: Iterable[Pixels], white: float) -> bool:
     """Return whether a picture uses 12 or 13 of its 16 bits, as microscopes' do; some hot pixels don't count."""
     return all(numpy.percentile(band[::SPARSE, ::SPARSE], samples.BRIGHTEST) <= DARK * white for band in bands)
-
-
-def _white(layout: Layout) -> float:
-    """Return the value of white in what `_bands` yields; 0: not known."""
-    if layout.photometric in (PALETTE, CIELAB, ICCLAB):
-        return 255
-    if layout.sample_format == FLOAT or layout.bits > 32:
-        return 0
-    return 255 if layout.bits <= 8 else 2 ** max(16, layout.bits) - 1
 
 
 def _bands(data: bytes, layout: Layout, alpha: Alpha) -> Iterator[Pixels]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy
 
 from lab2.labelling.pictures.decoding import colour, tags
-from lab2.labelling.pictures.decoding.refusals import UNKNOWN_DAMAGE
+from lab2.labelling.pictures.decoding.refusals import UNKNOWN_DAMAGE, unsupported
 from lab2.labelling.pictures.decoding.samples import Alpha, Pixels
 from lab2.labelling.pictures.decoding.tags import number
 from lab2.labelling.pictures.decoding.tiff_layout import (
@@ -16,6 +16,8 @@ from lab2.labelling.pictures.decoding.tiff_layout import (
     PALETTE,
     RGB,
     SIGNED,
+    UNDEFINED,
+    UNSIGNED,
     WHITE_IS_ZERO,
     Layout,
 )
@@ -23,6 +25,14 @@ from lab2.labelling.pictures.picture import UnreadableImage
 
 PREDICTED = {5, 8, 32946}  # compressions before which samples may be replaced by differences: LZW, Deflate
 DIFFERENCES, DIFFERENCES_OF_FLOATS = 2, 3
+
+
+def check_numbers(layout: Layout) -> None:
+    """Raise UnreadableImage if samples are none of the numbers that `numbers` reads."""
+    if layout.bits not in (1, 2, 4, 8, 12, 16, 32, 64) or (layout.sample_format == FLOAT and layout.bits < 16):
+        raise unsupported(f"a TIFF of {layout.bits} bits a sample")
+    if layout.sample_format not in (UNSIGNED, SIGNED, FLOAT, UNDEFINED):
+        raise unsupported("a TIFF of complex numbers")
 
 
 def numbers(packed: Pixels, layout: Layout) -> Pixels:
@@ -89,6 +99,15 @@ def meant(values: Pixels, layout: Layout, alpha: Alpha) -> Pixels:
     if alpha is not Alpha.NONE:
         order.append(colours)
     return numpy.ascontiguousarray(values[:, :, order])
+
+
+def white_of(layout: Layout) -> float:
+    """Return the value of white in what `meant` returns; 0: not known."""
+    if layout.photometric in (PALETTE, CIELAB, ICCLAB):
+        return 255
+    if layout.sample_format == FLOAT or layout.bits > 32:
+        return 0
+    return 255 if layout.bits <= 8 else 2 ** max(16, layout.bits) - 1
 
 
 def _unsigned(values: Pixels) -> Pixels:
