@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import cv2
 import numpy
 
@@ -11,10 +9,6 @@ from lab2.labelling.pictures.decoding.limits import MAX_PIXELS, TOO_LARGE
 from lab2.labelling.pictures.decoding.messages import native_messages
 from lab2.labelling.pictures.decoding.samples import Pixels
 from lab2.labelling.pictures.picture import UnreadableImage
-
-LOSS = re.compile(  # warnings of libtiff and the libraries that it calls, after which they continue
-    "JPEGLib|Premature EO|Line length mismatch|Bad code word|Discarding|Not enough data|Decoding error"
-)
 
 
 class Undecodable(Exception):
@@ -37,8 +31,3 @@ def decode(data: bytes, flags: int = cv2.IMREAD_UNCHANGED) -> tuple[Pixels, str]
             raise UnreadableImage(TOO_LARGE.format(MAX_PIXELS // 10**6))
         raise Undecodable
     return pixels, messages()
-
-
-def tells_loss(messages: str) -> bool:
-    """Return whether libtiff reports that part of the picture is lost; OpenCV returns that part black."""
-    return "TIFF_Error" in messages or bool(LOSS.search(messages))

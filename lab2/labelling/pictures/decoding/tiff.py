@@ -7,6 +7,7 @@ other compressions of pictures rather than bytes are left to OpenCV.
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -53,6 +54,10 @@ NAMES = {
 STRAIGHT_ALPHA, PREMULTIPLIED_ALPHA = 2, 1
 BAND_BYTES, MOST_ROWS, MOST_ROW_BYTES = 32 * 2**20, 2**20, 2**20  # of which OpenCV takes no more at once
 DARK = 1 / 8  # of the range of 16 or 32 bits: brighter values mean that all of it is used
+# Messages of libtiff and the libraries that it calls, after which they continue; OpenCV returns what is lost as black.
+LOSS = re.compile(
+    "TIFF_Error|JPEGLib|Premature EO|Line length mismatch|Bad code word|Discarding|Not enough data|Decoding error"
+)
 SPARSE = 3  # rows and columns, to look at every third
 
 
@@ -84,7 +89,7 @@ def _read(data: bytes) -> Samples:
         raise unsupported("a TIFF with a thumbnail before its picture")
     check_size(layout.width, layout.height, 8)
     pixels, messages = opencv.decode(data)
-    if opencv.tells_loss(messages) or (compression == JPEG and _has_zeroed_jpeg(data, layout)):
+    if LOSS.search(messages) or (compression == JPEG and _has_zeroed_jpeg(data, layout)):
         raise UnreadableImage(DAMAGED_OR_INCOMPLETE)
     return samples.of_array(pixels, colours=_profile(page))
 
@@ -195,7 +200,7 @@ def _grey_rows(data: bytes, layout: Layout, start: int, count: int, rows: int) -
         (tags.STRIP_BYTES, 4, list(sizes)),
     ]
     pixels, messages = opencv.decode(_file(fields, packed))
-    if opencv.tells_loss(messages) or pixels.shape[:2] != (rows, layout.row_bytes):
+    if LOSS.search(messages) or pixels.shape[:2] != (rows, layout.row_bytes):
         raise UnreadableImage(DAMAGED_OR_INCOMPLETE)
     return pixels.reshape(rows, layout.row_bytes, -1)[:, :, 0]
 
