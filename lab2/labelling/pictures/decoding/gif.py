@@ -56,9 +56,7 @@ def _read(data: bytes) -> Samples:
     colours[: len(known)] = known
     if transparent >= 0:
         colours[transparent] = GROUND
-    shown = numpy.full((size[1], size[0], 3), GROUND, numpy.uint8)
-    shown[top : top + height, left : left + width] = colours[indices]
-    return samples.of_array(shown)
+    return samples.placed(colours[indices], size, left, top)
 
 
 def _palette(data: bytes, at: int, flags: int) -> tuple[Pixels, int]:

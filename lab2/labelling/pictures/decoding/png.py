@@ -46,8 +46,7 @@ def _read(data: bytes, chunks: Chunks) -> Samples:
     if b"acTL" in names:
         if first := _first_frame(chunks):
             frame, left, top = first
-            shown = samples.placed(_decoded(frame, found), (width, height), left, top, colours)
-            return samples.of_array(shown, turn=turn)
+            return samples.placed(_decoded(frame, found), (width, height), left, top, colours, turn)
         data = _file([(name, body) for name, body in chunks if name not in ANIMATION])
     row_bits = width * depth * CHANNELS.get(kind, 4)
     if row_bits * height > 8 * WHOLE_BYTES and not interlace and depth >= 8 and kind != PALETTE:

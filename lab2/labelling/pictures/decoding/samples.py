@@ -184,8 +184,10 @@ def _turned(pixels: Pixels, turn: int) -> Pixels:
     return pixels
 
 
-def placed(pixels: Pixels, canvas: tuple[int, int], left: int, top: int, colours: ColourSpace | None) -> Pixels:
-    """Return a white canvas (width, height) in bytes of sRGB with a frame of 8 or 16 bits at (left, top)."""
+def placed(
+    pixels: Pixels, canvas: tuple[int, int], left: int, top: int, colours: ColourSpace | None = None, turn: int = 1
+) -> Samples:
+    """Return the Samples of a white canvas (width, height) with a frame of 8 or 16 bits at (left, top)."""
     check_size(*canvas, 6)
     frame = of_array(pixels, colours=colours)
     shown = numpy.full((canvas[1], canvas[0], 3), GROUND, numpy.uint8)
@@ -193,4 +195,4 @@ def placed(pixels: Pixels, canvas: tuple[int, int], left: int, top: int, colours
     (band,) = frame.bands()
     opaque = _finished(band, frame) if frame.alpha is Alpha.NONE else _on_white(band, frame)
     part[:] = opaque[: part.shape[0], : part.shape[1]]
-    return shown
+    return of_array(shown, turn=turn)

@@ -27,7 +27,7 @@ def read(data: bytes) -> Samples:
     pixels, _ = opencv.decode(_still(frame))
     width, height = (1 + int.from_bytes(head[at : at + 3], "little") for at in (4, 7))
     left, top = (2 * int.from_bytes(frame[at : at + 3], "little") for at in (0, 3))
-    return samples.of_array(samples.placed(pixels, (width, height), left, top, None))
+    return samples.placed(pixels, (width, height), left, top)
 
 
 def _chunks(data: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:
