@@ -16,11 +16,7 @@ else:
 _standing = ""
 
 
-def nothing() -> None:
-    """Do nothing while waiting for a line."""
-
-
-def ask(question: str, meanwhile: Callable[[], object] = nothing) -> str:
+def ask(question: str, meanwhile: Callable[[], object] = lambda: None) -> str:
     """Return the line that is typed; EOFError at the end of the input. Call `meanwhile` several times a second."""
     global _standing
     try:
