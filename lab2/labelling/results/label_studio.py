@@ -137,13 +137,12 @@ def _image(data: object) -> str:
 
 def _label(image: str, annotation: dict[str, Any]) -> Label | None:
     """Return an annotation as a label, None unless it has exactly one of our choices."""
-    results = annotation.get("result")
-    choices = [result for result in results or () if isinstance(result, dict) and result.get("type") == "choices"]
-    if len(choices) != 1:
-        return None
-    value = choices[0].get("value")
-    names = value.get("choices") if isinstance(value, dict) else None
-    meant = value_meant(str(names[0])) if isinstance(names, list) and len(names) == 1 else None
+    results = annotation.get("result") or ()
+    match [each for each in results if isinstance(each, dict) and each.get("type") == "choices"]:
+        case [{"value": {"choices": [name]}} as result]:
+            meant = value_meant(str(name))
+        case _:
+            return None
     if meant not in BY_VALUE:
         return None
     time = parse_time(str(annotation.get("created_at", "")))
@@ -151,7 +150,7 @@ def _label(image: str, annotation: dict[str, Any]) -> Label | None:
     return Label(
         image,
         meant,
-        _annotator(choices[0], annotation.get("completed_by")),
+        _annotator(result, annotation.get("completed_by")),
         format_time(time) if time else "",
         f"{seconds:.2f}" if isinstance(seconds, (int, float)) and 0 <= seconds < float("inf") else "",
     )
@@ -159,12 +158,9 @@ def _label(image: str, annotation: dict[str, Any]) -> Label | None:
 
 def _annotator(result: dict[str, Any], author: object) -> str:
     """Return who gave a label: the name in our export, or else Label Studio's user."""
-    meta = result.get("meta")
-    kept = meta.get("text") if isinstance(meta, dict) else None
-    if isinstance(kept, list) and kept:
-        kept = kept[0]
-    if isinstance(kept, str):
-        return kept.strip()
+    match result:
+        case {"meta": {"text": str(name) | [str(name), *_]}}:
+            return name.strip()
     if isinstance(author, dict):
         author = author.get("email") or author.get("username") or author.get("id")
     return clean_name(f"label-studio-{author}" if isinstance(author, int) else str(author or "")) or "label-studio"
