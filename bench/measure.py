@@ -57,14 +57,13 @@ def environment(standin: StandIn) -> dict[str, str]:
 
 
 def run(command: Sequence[str], env: Mapping[str, str]) -> Figures:
-    """Run a program to its end: seconds, seconds of processor time (its children's too), MB of its largest process."""
+    """Run a program to its end; return its seconds, its seconds of processor time, and its most MB of memory."""
     started, before = time.monotonic(), os.times()
     process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.DEVNULL)
     memory = 0.0
     while process.poll() is None:
         with suppress(OSError, StopIteration):  # it has just ended
-            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-            memory = max([memory, *map(peak_memory, (process.pid, *map(int, children)))])
+            memory = peak_memory(process.pid)
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.02)
     if process.returncode:
