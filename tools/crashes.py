@@ -14,18 +14,17 @@ from xml.etree import ElementTree
 from support.faults import FAULTS
 from support.world import ROOT
 
-Case = tuple[str, str, bool]  # the name of the test, its file, and whether it passed
 
-
-def page(cases: Iterable[Case]) -> str:
+def page(cases: Iterable[ElementTree.Element]) -> str:
     """Return the page: what was killed or disturbed at each call it makes, then the other cases by file."""
     grid: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
     others: dict[str, list[bool]] = defaultdict(list)
-    for name, file, fine in cases:
-        test, _, parameters = name.removeprefix("test_").rstrip("]").partition("[")
+    for case in cases:
+        test, _, parameters = case.get("name").removeprefix("test_").rstrip("]").partition("[")
         call, _, fault = parameters.rpartition("-")
+        file = case.get("classname").replace(".", "/") + ".py"
         known = call and fault in FAULTS
-        (grid[test.replace("_", " ")][fault] if known else others[file]).append(fine)
+        (grid[test.replace("_", " ")][fault] if known else others[file]).append(not len(case))  # a failure has a reason
     every = [fine for row in (*grid.values(), others) for cell in row.values() for fine in cell]
     lines = [
         "# The crash matrix\n",
@@ -49,9 +48,7 @@ def main(arguments: list[str]) -> int:
         result = Path(folder) / "result.xml"
         pytest = [sys.executable, "-m", "pytest", "-n6", "--dist=worksteal", "tests/crash", f"--junit-xml={result}"]
         code = subprocess.call([*pytest, *arguments], cwd=ROOT)
-        cases = ElementTree.parse(result).iter("testcase")
-        file = "{}.py".format
-        text = page((case.get("name"), file(case.get("classname").replace(".", "/")), not len(case)) for case in cases)
+        text = page(ElementTree.parse(result).iter("testcase"))
     if not arguments:
         (ROOT / "tests" / "crash" / "RESULTS.md").write_text(text)
     print(text)
