@@ -15,6 +15,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
+from urllib3 import HTTPHeaderDict
+
 from support.aws_habits import Habits
 
 S3_OPERATIONS = {
@@ -28,6 +30,7 @@ S3_OPERATIONS = {
     ("POST", "uploadId"): "CompleteMultipartUpload",
     ("DELETE", "uploadId"): "AbortMultipartUpload",
 }
+OF_A_CONNECTION = {"host", "content-length", "connection", "expect"}  # headers that are made anew
 
 
 @dataclass
@@ -37,7 +40,7 @@ class Call:
     operation: str
     method: str
     path: str
-    headers: dict[str, str]
+    headers: HTTPHeaderDict
     body: bytes
 
     @property
@@ -163,7 +166,7 @@ class Proxy:
 
     def ignore(self, *headers: str) -> None:
         """Behave as a store that does not look at these headers, such as If-Match."""
-        self._ignored |= {header.lower() for header in headers}
+        self._ignored |= {*headers}
 
     def forget(self, *rules: Rule) -> None:
         """End these faults, or all."""
@@ -175,9 +178,10 @@ class Proxy:
             handler.send_response_only(100)
             handler.end_headers()
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
-        call = Call(_operation(handler), handler.command, handler.path, dict(handler.headers.items()), body)
+        call = Call(_operation(handler), handler.command, handler.path, HTTPHeaderDict(handler.headers.items()), body)
         if call.method != "GET":
-            call.headers = {name: value for name, value in call.headers.items() if name.lower() not in self._ignored}
+            for name in self._ignored:
+                call.headers.discard(name)
         with self._lock:
             self.calls[call.operation] += 1
             self.sent[call.operation] += len(body)
@@ -224,8 +228,8 @@ class Proxy:
         host = urlsplit(self.target).netloc
         connection = http.client.HTTPConnection(host, timeout=60)
         try:
-            headers = call.headers | {"Host": host, "Content-Length": str(len(call.body)), "Connection": "close"}
-            headers.pop("Expect", None)
+            headers = {name: value for name, value in call.headers.items() if name.lower() not in OF_A_CONNECTION}
+            headers |= {"Content-Length": str(len(call.body)), "Connection": "close"}
             connection.request(call.method, call.path, call.body, headers)
             response = connection.getresponse()
             answer = response.read()

@@ -65,7 +65,7 @@ class Wire:
         self._region = client.meta.region_name
         self._path = self.endpoint.path or "/"  # as boto3 asks for it: a gateway may have SQS below a path
         self._host = self.endpoint.netloc
-        self._unsigned_lines = f"Content-Type: application/x-amz-json-1.0\r\nUser-Agent: {user_agent}"
+        self._unsigned = f"content-type:application/x-amz-json-1.0\nuser-agent:{user_agent}\n"
 
     def request(self, method: str, fields: dict[str, Any], credentials: ReadOnlyCredentials) -> bytes:
         """Return the request of a client's method, with its headers and signature."""
@@ -75,22 +75,22 @@ class Wire:
         body = _encode(fields).encode()
         digest = hashlib.sha256(body).hexdigest()
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        headers = {"Host": self._host, "X-Amz-Content-SHA256": digest, "X-Amz-Date": now}
-        if credentials.token:
-            headers["X-Amz-Security-Token"] = credentials.token
-        headers["X-Amz-Target"] = f"AmazonSQS.{operation}"
-        names = ";".join(headers).lower()  # they are in order
-        lines = "".join([f"{name.lower()}:{value}\n" for name, value in headers.items()])
-        canonical = f"POST\n{self._path}\n\n{lines}\n{names}\n{digest}"
+        token = f"x-amz-security-token:{credentials.token}\n" if credentials.token else ""
+        # As they are signed: in order, in lower case, without spaces. They are sent so too.
+        headers = (
+            f"host:{self._host}\nx-amz-content-sha256:{digest}\nx-amz-date:{now}\n{token}"
+            f"x-amz-target:AmazonSQS.{operation}\n"
+        )
+        names = f"host;x-amz-content-sha256;x-amz-date;{'x-amz-security-token;' if token else ''}x-amz-target"
+        canonical = f"POST\n{self._path}\n\n{headers}\n{names}\n{digest}"
         scope = f"{now[:8]}/{self._region}/sqs/aws4_request"
         text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
         signature = hmac.digest(_signing_key(credentials.secret_key, scope), text.encode(), "sha256").hex()
-        head = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         return (
-            f"POST {self._path} HTTP/1.1\r\n{head}Authorization: AWS4-HMAC-SHA256 "
-            f"Credential={credentials.access_key}/{scope}, SignedHeaders={names}, Signature={signature}\r\n"
-            f"{self._unsigned_lines}\r\nContent-Length: {len(body)}\r\n\r\n"
-        ).encode() + body
+            f"POST {self._path} HTTP/1.1\n{headers}authorization:AWS4-HMAC-SHA256 "
+            f"Credential={credentials.access_key}/{scope}, SignedHeaders={names}, Signature={signature}\n"
+            f"{self._unsigned}content-length:{len(body)}\n\n"
+        ).replace("\n", "\r\n").encode() + body
 
     def reply(self, method: str, fields: dict[str, Any], response: Response) -> dict[str, Any]:
         """Return the reply in a response; raises Unusual, or whatever a reply that makes no sense leads to."""
