@@ -11,7 +11,7 @@ from typing import Any
 
 from lab2.errors import InvalidInput
 from lab2.stats.senders import INVISIBLE, advice_on
-from lab2.stats.series import check_number, check_series, plain, shortest
+from lab2.stats.series import check_number, check_series, json_array, shortest
 from lab2.stats.summary import Summary, summarise
 
 MAX_CHARACTERS = 10_000  # of a request; ten numbers take some 250
@@ -44,7 +44,7 @@ def new_id() -> str:
 
 def encode_request(numbers: Sequence[float]) -> str:
     """Return the body of a request: a JSON array of numbers in their shortest exact form."""
-    return _encode([plain(number) for number in check_series(numbers)])
+    return json_array(check_series(numbers))
 
 
 def decode_request(body: str) -> list[float]:
@@ -73,9 +73,8 @@ def encode_answer(answer: Answer) -> str:
     """Return the body of an answer: a JSON object."""
     if answer.error is not None:
         return _encode({"id": answer.id, "error": answer.error})
-    numbers = ", ".join(map(shortest, answer.numbers))
     summary = ", ".join([f'"{name}": {shortest(value)}' for name, value in answer.summary.items()])
-    return f'{{"id": {_encode(answer.id)}, "numbers": [{numbers}], {summary}}}'
+    return f'{{"id": {_encode(answer.id)}, "numbers": {json_array(answer.numbers)}, {summary}}}'
 
 
 def decode_answer(body: str) -> Answer:

@@ -54,14 +54,14 @@ def check_number(number: object) -> float:
     return abs(number)  # -0 is 0
 
 
-def plain(number: float) -> float | int:
-    """Return the number as an integer if it is one: 4, not 4.0."""
-    return int(number) if abs(number) < 1e16 and number.is_integer() else number
-
-
 def shortest(number: float) -> str:
     """Return the shortest text that is exactly this double: 4, 5.5, 1e+308."""
     return repr(number).removesuffix(".0")
+
+
+def json_array(numbers: Sequence[float]) -> str:
+    """Return the doubles as a JSON array, each in its shortest exact text: [4, 5.5]."""
+    return repr([*numbers]).replace(".0,", ",").replace(".0]", "]")
 
 
 def plainly(numbers: Sequence[float]) -> str:

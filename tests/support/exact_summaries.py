@@ -7,7 +7,7 @@ import struct
 import sys
 from collections.abc import Sequence
 
-from lab2.stats.series import plain, shortest
+from lab2.stats.series import json_array, shortest
 from lab2.stats.summary import Summary, summarise
 
 LARGEST = sys.float_info.max
@@ -20,7 +20,9 @@ def first_difference(cases: int, seed: int) -> list[float] | None:
         kind = chance.choice(KINDS)
         series = [kind(chance) for _ in range(chance.randint(1, 10))]
         summary = summarise(series)
-        if summary != exact(series) or any(shortest(number) != repr(plain(number)) for number in summary):
+        if summary != exact(series) or [*map(shortest, summary)] != [*map(_text, summary)]:
+            return series
+        if json_array(series) != f"[{', '.join(map(_text, series))}]":
             return series
     return None
 
@@ -37,6 +39,11 @@ def _mean(numbers: Sequence[float]) -> float:
     ratios = [number.as_integer_ratio() for number in numbers]
     scale = max(denominator for _, denominator in ratios)
     return sum(numerator * (scale // denominator) for numerator, denominator in ratios) / (scale * len(numbers))
+
+
+def _text(number: float) -> str:
+    """Return the number in its shortest exact text, integers without a point."""
+    return repr(int(number) if number < 1e16 and number.is_integer() else number)
 
 
 def any_double(chance: random.Random) -> float:
