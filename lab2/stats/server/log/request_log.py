@@ -21,7 +21,7 @@ from lab2.aws.retry import conflict_backoff
 from lab2.aws.s3.append_object import AppendObject, Outcome
 from lab2.aws.s3.stored_object import StoredObject
 from lab2.stats.server.log.index import LogIndex
-from lab2.stats.server.log.row import Closing, LoggedRow, LogRow, decode_lines, link
+from lab2.stats.server.log.row import Closing, LoggedRow, LogRow, decode_line, decode_lines, link, quick_id
 from lab2.stats.server.log.segments import SEALED_BYTES, Listing, Segment, bodies, date_of, seal, segment_of
 
 if TYPE_CHECKING:
@@ -177,15 +177,20 @@ class RequestLog:
     def learn(self, segment: Segment, body: bytes) -> str:
         """Note what was read of a segment; return the day that a closing row in it names, '' if there is none."""
         next_day, ids = "", []
-        for line in decode_lines(body):
-            if isinstance(line, Closing):
-                next_day = line.next
+        for line in body.split(b"\n"):
+            id = quick_id(line)
+            if id and id not in self._wanted and self.run.encode() not in line:
+                ids.append(id)  # it need not be a row: the index says what may be logged
                 continue
-            ids.append(line.id)
-            if line.id in self._wanted:
-                self._logged.setdefault(line.id, line.answer)
-            if line.run == self.run:
-                self.written = max(self.written, line.number)
+            decoded = decode_line(line)
+            if isinstance(decoded, Closing):
+                next_day = decoded.next
+            elif decoded:
+                ids.append(decoded.id)
+                if decoded.id in self._wanted:
+                    self._logged.setdefault(decoded.id, decoded.answer)
+                if decoded.run == self.run:
+                    self.written = max(self.written, decoded.number)
         self.index.add(segment, ids)
         return next_day
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -14,6 +15,7 @@ from lab2.stats.server.log.segments import is_day
 VERSION = 1  # of a line
 
 _encode = json.JSONEncoder().encode
+_START = re.compile(rb'\{"v": %d, "time": "[^"\\]*", "id": "([ -!#-\[\]-~]+)", ' % VERSION)
 _SERVER = f'"server": {json.dumps(__version__)}'
 
 
@@ -64,6 +66,15 @@ def encode_row(id: str, client: str, request: str, answer: str, now: datetime, s
 def link(line: bytes, previous: str) -> bytes:
     """Return the first line of a segment, with the seal of the segment before it."""
     return b'%b, "previous": "%b"}\n' % (line.removesuffix(b"}\n"), previous.encode())
+
+
+def quick_id(line: bytes) -> str:
+    """Return the id in a line that starts and ends as a row of this version, '' for any other.
+
+    It takes a tenth of the time of `decode_line`, which may still say that no server wrote the line.
+    """
+    match = _START.match(line)
+    return match[1].decode() if match and line.endswith(b"}") else ""
 
 
 def decode_line(line: bytes) -> LoggedRow | Closing | None:

@@ -129,6 +129,17 @@ def test_what_a_stranger_puts_beside_the_log_does_no_harm(world: World, key: str
     assert logged(world) == ["3"]
 
 
+def test_a_row_that_somebody_damaged_is_logged_again(world: World) -> None:
+    open_log(world).append([row("whole"), row("damaged"), row("last")], SINCE)
+    key = f"log/{DAY}/00000001.jsonl"
+    body = world.objects(f"log/{DAY}/")[key]
+    world.aws.s3.put_object(
+        Bucket=world.aws.bucket, Key=key, Body=body.replace(b'"damaged", "client": "me"', b'"damaged", "client": me')
+    )
+    open_log(world).append([row("whole"), row("damaged"), row("last")], SINCE)
+    assert logged(world) == ["whole", "last", "damaged"]
+
+
 def test_a_new_object_that_somebody_else_began_first_is_joined(proxied: World, proxy: Proxy) -> None:
     one, two = open_log(proxied), open_log(proxied)
     proxy.on("PutObject", Fault(before=lambda: two.append([row("two")], SINCE)))
