@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import MutableMapping, Sequence
+from typing import Any
 
 from lab2.cli.parser import Parser
 from lab2.errors import UserError
@@ -30,7 +31,11 @@ _HIDDEN = {
 def common_options() -> Parser:
     """Return the options of every command, as a parent parser."""
     parent = Parser(add_help=False)
-    add = parent.add_argument_group("common options").add_argument
+    group = parent.add_argument_group("common options")
+
+    def add(name: str, **settings: Any) -> None:
+        parent.record(group.add_argument(name, **settings))
+
     add("--local", action="store_true", help="use AWS emulated on this machine; no account needed")
     add("--profile", metavar="NAME", help="AWS profile (default: $AWS_PROFILE)")
     add("--region", metavar="NAME", help="AWS region (default: $AWS_REGION, else the profile's)")

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from lab2 import __version__
 from lab2.terminal import printable
@@ -19,13 +19,26 @@ _NEGATIVE = re.compile(r"-\.?\d")  # a number, not an option
 class Parser(argparse.ArgumentParser):
     """The arguments of one command, and those of its `parents`. An error is one sentence that is safe to print."""
 
+    def __init__(self, parents: Sequence[Parser] = (), **settings: Any) -> None:
+        self._added = [action for parent in parents for action in parent.arguments]
+        super().__init__(parents=list(parents), **settings)
+
+    def add_argument(self, *names: Any, **settings: Any) -> argparse.Action:
+        return self.record(super().add_argument(*names, **settings))
+
+    def record(self, action: argparse.Action) -> argparse.Action:
+        """Register an argument that was added to a group of this parser, and return it."""
+        self._added.append(action)
+        return action
+
     def error(self, message: str) -> NoReturn:
         sentence = printable(message) + "." * (not message.endswith("?"))
         self.exit(2, f"{self.prog}: {sentence} Try: {self.prog} --help\n")
 
     @property
     def arguments(self) -> list[argparse.Action]:
-        return self._actions
+        """All arguments but those that --help hides."""
+        return [action for action in self._added if action.help != argparse.SUPPRESS]
 
     def add_options_like(self, other: Parser) -> None:
         """Add options with the names, choices and values of another parser's, but without their actions."""
