@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_sqs import SQSClient
 
+    from lab2.aws.s3.whole_objects import WholeObjects
     from lab2.aws.sqs.event_loop import EventLoopQueue, EventLoopTransport
     from lab2.aws.sqs.transport import SqsTransport
     from lab2.aws.sqs.wire import Wire
@@ -128,28 +129,30 @@ class AwsSession:
         """The hot SQS calls, faster than through the boto3 client."""
         from lab2.aws.sqs.transport import SqsTransport
 
-        return SqsTransport(self._sqs_wire, self.credentials, self._sqs_is_direct)
+        return SqsTransport(self._sqs_wire, self.credentials, self._is_direct(self.sqs))
 
     @once
     def event_loop_transport(self) -> EventLoopTransport:
         """The hot SQS calls in an event loop."""
         from lab2.aws.sqs.event_loop import EventLoopTransport
 
-        return EventLoopTransport(self._sqs_wire, self.credentials, self._sqs_is_direct)
+        return EventLoopTransport(self._sqs_wire, self.credentials, self._is_direct(self.sqs))
 
     @once
     def _sqs_wire(self) -> Wire:
         from lab2.aws.sqs.wire import Wire
 
-        core = self.botocore_session
-        ca_bundle = core.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
-        return Wire(self.sqs, core.user_agent(), ca_bundle)
+        return Wire(self.sqs, self.botocore_session.user_agent(), self._ca_bundle)
 
     @property
-    def _sqs_is_direct(self) -> bool:
-        from lab2.aws.sqs.transport import is_proxied
+    def _ca_bundle(self) -> str | None:
+        return self.botocore_session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
 
-        proxied = not self.endpoint and is_proxied(self.sqs.meta.endpoint_url)
+    def _is_direct(self, client: Any) -> bool:
+        """Return whether calls may go over connections of our own."""
+        from lab2.aws.connections import is_proxied
+
+        proxied = not self.endpoint and is_proxied(client.meta.endpoint_url)
         return not proxied and os.environ.get("LAB2_TRANSPORT") != "boto3"
 
     @once
@@ -240,6 +243,14 @@ class AwsSession:
         host = urlsplit(client.meta.endpoint_url).hostname or ""
         suffixes = [partition["outputs"] for partition in self.botocore_session.get_data("partitions")["partitions"]]
         return any(host.endswith((f".{each['dnsSuffix']}", f".{each['dualStackDnsSuffix']}")) for each in suffixes)
+
+    @once
+    def whole_objects(self) -> WholeObjects:
+        """The objects of the bucket, to be read as a whole, faster than through the boto3 client."""
+        from lab2.aws.s3.whole_objects import Client, WholeObjects
+
+        client = Client(self.credentials, self.botocore_session.user_agent(), self._ca_bundle)
+        return WholeObjects(self.s3, self.bucket, client if self._is_direct(self.s3) else None)
 
     def stored_object(self, key: str) -> StoredObject:
         """Return the object under a key of the bucket, which grows in a way that is safe on this store."""

@@ -136,9 +136,12 @@ class Row(LogRow):
         return self.head + b"\n"
 
 
+def decode(line: bytes) -> LoggedRow | Closing | None:
+    return decode_line(line) or (LoggedRow(line.partition(b" ")[0].decode(), "", "", 0) if line else None)
+
+
 def decode_lines(body: bytes) -> Iterator[LoggedRow | Closing]:
-    for line in body.splitlines():
-        yield decode_line(line) or LoggedRow(line.partition(b" ")[0].decode(), "", "", 0)
+    yield from filter(None, map(decode, body.split(b"\n")))
 
 
 @dataclass(frozen=True)
@@ -237,11 +240,17 @@ def virtual(clock: Clock) -> Iterator[None]:
     with (
         patch.object(segments, "ThreadPoolExecutor", lambda _: nullcontext(pool)),
         patch.multiple(
-            request_log, time=clock, LogIndex=Index, decode_lines=decode_lines, link=lambda line, _: line,
-            SEALED_BYTES=request_log.SEALED_BYTES // SCALE, MAX_WRITE_BYTES=request_log.MAX_WRITE_BYTES // SCALE,
+            request_log,
+            time=clock,
+            LogIndex=Index,
+            decode_line=decode,
+            decode_lines=decode_lines,
+            link=lambda line, _: line,
+            SEALED_BYTES=request_log.SEALED_BYTES // SCALE,
+            MAX_WRITE_BYTES=request_log.MAX_WRITE_BYTES // SCALE,
         ),
         patch("lab2.aws.s3.append_object.time", clock),
-    ):  # fmt: skip
+    ):
         yield
 
 

@@ -23,6 +23,7 @@ from simulation.fakes import S3, SQS, Bucket, Queues
 from simulation.schedule import SKEW, World
 
 from lab2.aws.resources import ANSWER_QUEUE, LOG_PREFIX, REQUEST_QUEUE
+from lab2.aws.s3.whole_objects import WholeObjects
 from lab2.aws.sqs.message_queue import Message, Outgoing, Queue
 from lab2.stats.server.log.row import is_closing
 from lab2.stats.server.log.window import WINDOW_S
@@ -56,9 +57,16 @@ class Requests:
     def server(self, faults: float) -> Server:
         s3, sqs = S3(self.world, self.bucket, faults), SQS(self.world, self.queues, faults)
         aws: Any = SimpleNamespace(
-            s3=s3, sqs=sqs, bucket="bucket", store_is_aws=True, check_bucket=lambda _: None, queue_url=str,
-            queue_at=lambda url: Queue(sqs, url), event_loop_queue=lambda url: AtOnce(Queue(sqs, url)),
-        )  # fmt: skip
+            s3=s3,
+            sqs=sqs,
+            bucket="bucket",
+            store_is_aws=True,
+            whole_objects=WholeObjects(s3, "bucket"),
+            check_bucket=lambda _: None,
+            queue_url=str,
+            queue_at=lambda url: Queue(sqs, url),
+            event_loop_queue=lambda url: AtOnce(Queue(sqs, url)),
+        )
         while True:
             with suppress(ClientError, BotoCoreError):
                 server = Server(aws, self.clock)

@@ -15,9 +15,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
-from urllib3 import HTTPHeaderDict
-
 from support.aws_habits import Habits
+from urllib3 import HTTPHeaderDict
 
 S3_OPERATIONS = {
     ("PUT", ""): "PutObject",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from botocore.exceptions import ClientError
 from urllib3.util import wait_for_read
 
+from lab2.aws.connections import FRESH_S, Response, parse_response, tls_to
 from lab2.aws.failures import is_refused_input
 from lab2.aws.sqs.message_queue import (
     Message,
@@ -29,8 +30,8 @@ from lab2.aws.sqs.message_queue import (
     refusals,
     send_fields,
 )
-from lab2.aws.sqs.transport import FRESH_S, call_by_boto3
-from lab2.aws.sqs.wire import Response, Wire, left_to_boto3, parse_response
+from lab2.aws.sqs.transport import call_by_boto3
+from lab2.aws.sqs.wire import Wire, left_to_boto3
 from lab2.aws.timeouts import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from lab2.aws.workers import BackgroundTask
 from lab2.errors import TryLater
@@ -104,7 +105,7 @@ class EventLoopTransport:
         # Whether botocore would fetch others now, which takes time; None if these never expire.
         self._is_refresh_needed: Callable[[], bool] | None = getattr(credentials, "refresh_needed", None)
         self._direct = direct
-        self._tls = wire.tls() if direct else None
+        self._tls = tls_to(wire.endpoint, wire.ca_bundle) if direct else None
         self._free: list[_Connection] = []
 
     async def call(self, method: str, fields: dict[str, Any]) -> dict[str, Any]:

@@ -162,7 +162,8 @@ class Stages:
             raise
 
     def _open_log(self) -> RequestLog:
-        return RequestLog(self.aws.s3, self.aws.bucket, self.clock, in_parts=self.aws.store_is_aws)
+        aws = self.aws
+        return RequestLog(aws.s3, aws.bucket, self.clock, in_parts=aws.store_is_aws, objects=aws.whole_objects)
 
     async def _send(self, requests: list[Request]) -> list[Request]:
         to = requests[0].reply_to

@@ -24,14 +24,14 @@ from support.proxy import Call, Fault, Proxy
 from support.queues import kind_of_queue  # noqa: F401 - every test is run with both
 from support.world import ROOT, World, until
 
+from lab2.aws import connections
+from lab2.aws.connections import Connections, Response
 from lab2.aws.pricing import Meter
 from lab2.aws.session import AwsSession
 from lab2.aws.sqs import event_loop
-from lab2.aws.sqs import transport as sqs_transport
 from lab2.aws.sqs.event_loop import EventLoopTransport
 from lab2.aws.sqs.message_queue import Outgoing
-from lab2.aws.sqs.transport import Connections
-from lab2.aws.sqs.wire import Response, Wire
+from lab2.aws.sqs.wire import Wire
 from lab2.events import LOGGER
 
 BODIES = ["[3, 5.5]", "[]", "é\x7f\u2028"]
@@ -175,7 +175,7 @@ def connect(kind_of_queue: str) -> Iterator[Callable[[Responder], Post]]:  # noq
         client: Any = SimpleNamespace(meta=SimpleNamespace(endpoint_url=service.url, region_name="us-east-1"))
         wire = Wire(client, "test", None)
         if kind_of_queue == "threads":
-            return Connections(wire).post
+            return Connections(wire.endpoint, None).call
         transport = EventLoopTransport(wire, Credentials("a", "b"), direct=True)
         return lambda request: loop.run_until_complete(transport._post(request))
 
@@ -187,7 +187,7 @@ def connect(kind_of_queue: str) -> Iterator[Callable[[Responder], Post]]:  # noq
 def test_a_connection_that_was_closed_since_its_last_call_is_not_used_again(
     close: bytes, connect: Callable[[Responder], Post], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (sqs_transport, event_loop):
+    for module in (connections, event_loop):
         monkeypatch.setattr(module, "FRESH_S", 60.0 if close else 0.0)
     with closing(Responder([WHOLE.replace(b"x-amzn", close + b"x-amzn")])) as service:
         post = connect(service)

@@ -68,12 +68,12 @@ def read_bodies(aws: AwsSession, day: str = "") -> Iterator[tuple[str, bytes]]:
     """Yield the key and the bytes of every segment of a day ('': of all days), in their order."""
     with user_errors(f"bucket {aws.bucket}"):
         keys = [entry["Key"] for entry in objects(aws.s3, aws.bucket, f"{LOG_PREFIX}{day}")]
-        yield from bodies(aws.s3, aws.bucket, keys)
+        yield from bodies(aws.whole_objects, keys)
 
 
 def read_segments(aws: AwsSession, entries: list[ObjectTypeDef]) -> Iterator[LogLine]:
     """Yield every line of these segments; raises what botocore raises."""
-    for key, body in bodies(aws.s3, aws.bucket, [entry["Key"] for entry in entries]):
+    for key, body in bodies(aws.whole_objects, [entry["Key"] for entry in entries]):
         yield from lines_of(key, body)
 
 

@@ -20,6 +20,7 @@ from lab2.aws.resources import LOG_PREFIX
 from lab2.aws.retry import conflict_backoff
 from lab2.aws.s3.append_object import AppendObject, Outcome
 from lab2.aws.s3.stored_object import StoredObject
+from lab2.aws.s3.whole_objects import WholeObjects
 from lab2.stats.server.log.index import LogIndex
 from lab2.stats.server.log.row import Closing, LoggedRow, LogRow, decode_line, decode_lines, link, quick_id
 from lab2.stats.server.log.segments import SEALED_BYTES, Listing, Segment, bodies, date_of, seal, segment_of
@@ -43,7 +44,12 @@ class RequestLog:
     """
 
     def __init__(
-        self, s3: S3Client, bucket: str, clock: Callable[[], float] = time.time, in_parts: bool = True
+        self,
+        s3: S3Client,
+        bucket: str,
+        clock: Callable[[], float] = time.time,
+        in_parts: bool = True,
+        objects: WholeObjects | None = None,
     ) -> None:
         self.s3 = s3
         self.bucket = bucket
@@ -52,6 +58,7 @@ class RequestLog:
         self.index = LogIndex()
         self.run = f"{random.getrandbits(48):012x}"
         self.written = 0  # rows that this run has in the log
+        self._objects = objects or WholeObjects(s3, bucket)
         self._listing = Listing(s3, bucket)
         self._others = 0.0  # estimate of how many other servers append: the conflicts of one append, forgotten slowly
         self._wanted: set[str] = set()  # ids of the requests in hand ...
@@ -245,7 +252,7 @@ class RequestLog:
             self._known_since = max(self._known_since, day.ends)
 
     def _bodies(self, keys: Sequence[str]) -> Iterator[tuple[Segment, bytes]]:
-        for key, body in bodies(self.s3, self.bucket, keys):
+        for key, body in bodies(self._objects, keys):
             yield segment_of(key), body
 
 

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from lab2.aws.resources import LOG_PREFIX
 from lab2.aws.s3.find_key import is_missing, list_page
+from lab2.aws.s3.whole_objects import WholeObjects
 from lab2.aws.sqs.message_queue import batches
 
 if TYPE_CHECKING:
@@ -160,17 +161,16 @@ def objects(s3: S3Client, bucket: str, prefix: str, after: str = "") -> Iterator
         yield from (entry for entry in page.get("Contents", ()) if _KEY.fullmatch(entry["Key"]))
 
 
-def bodies(s3: S3Client, bucket: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+def bodies(objects: WholeObjects, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """Yield these keys with the bytes of their objects, in order; eight are read at a time, and few are held."""
 
     def body(key: str) -> bytes:
         try:
-            content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            return objects.get(key)
         except ClientError as error:
-            if is_missing(s3, bucket, key, error):  # an administrator has just deleted it
+            if is_missing(objects.s3, objects.bucket, key, error):  # an administrator has just deleted it
                 return b""
             raise
-        return content
 
     with ThreadPoolExecutor(8) as threads:
         for some in batches(keys, 64):

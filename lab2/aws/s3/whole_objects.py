@@ -1,0 +1,109 @@
+"""Whole objects of a bucket, many one after the other, as the log is read.
+
+A GET of boto3 takes 2 ms of processor time, one over our own connections a tenth. boto3 makes the first one, which
+shows where and how to ask, and every one that does not go well, with its retries and its errors. So it does all of them
+where `LAB2_TRANSPORT=boto3` says so, behind a proxy, and from a store that redirects or refuses what we ask for.
+"""
+
+from __future__ import annotations
+
+import re
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from lab2.aws.call_log import log_left_to_boto3, log_reply
+from lab2.aws.connections import Connections, Response
+from lab2.aws.signature import signed_request
+
+if TYPE_CHECKING:
+    from botocore.credentials import Credentials
+    from types_boto3_s3 import S3Client
+
+PASSING_STATUS = {200, 404, 429, 500, 502, 503, 504}  # of one object or moment; a page of a proxy has 200
+
+_SIGNED = re.compile(r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/([^/]+)/s3/aws4_request, .*")
+_OWNER = "x-amz-expected-bucket-owner"
+
+
+class Client(NamedTuple):
+    """As whom calls are made that are not boto3's."""
+
+    credentials: Credentials
+    user_agent: str
+    ca_bundle: str | None  # None: that of botocore
+
+
+class WholeObjects:
+    """GetObject of a bucket. Thread-safe."""
+
+    def __init__(self, s3: S3Client, bucket: str, client: Client | None = None) -> None:
+        self.s3 = s3
+        self.bucket = bucket
+        self._client = client  # None: boto3 makes all calls
+        self._direct: _DirectGet | None = None
+        self._request: Any = None  # the last one of boto3
+        if client:
+            s3.meta.events.register("before-send.s3.GetObject", self._note)
+
+    def get(self, key: str) -> bytes:
+        """Return the bytes of an object, whose key is the same in a URL; raises what botocore raises."""
+        if direct := self._direct:
+            try:
+                response = direct.get(key)
+                if response.status == 200 and "etag" in response.headers:
+                    return response.body
+                problem = f"HTTP {response.status}"
+                is_passing = response.status in PASSING_STATUS
+            except (OSError, HTTPException, ValueError) as error:
+                problem = repr(error)
+                is_passing = not isinstance(error, HTTPException)
+            if not is_passing:
+                self._client = self._direct = None
+            log_left_to_boto3("s3", "GetObject", problem)
+        content: bytes = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        if self._client and not self._direct:
+            self._direct = _DirectGet.like(self._request, key, self.s3, self._client)
+        return content
+
+    def _note(self, request: Any, **_: object) -> None:
+        self._request = request or self._request
+
+
+class _DirectGet:
+    """GetObject over connections of our own. Thread-safe."""
+
+    def __init__(self, s3: S3Client, client: Client, url: str, headers: dict[str, str], region: str) -> None:
+        at = urlsplit(url)
+        self._events = s3.meta.events
+        self._credentials = client.credentials
+        self._unsigned = {"user-agent": client.user_agent}
+        self._headers = {"host": at.netloc, **headers}
+        self._folder = at.path
+        self._region = region
+        self._connections = Connections(at, client.ca_bundle)
+
+    @staticmethod
+    def like(request: Any, key: str, s3: S3Client, client: Client) -> _DirectGet | None:
+        """Return what asks as boto3 did in a request for `key`; None if that was another or is of another kind."""
+        headers = {name.lower(): _text(value) for name, value in request.headers.items()}
+        signed = _SIGNED.fullmatch(headers.get("authorization", ""))
+        if not signed or not request.url.endswith(f"/{key}"):
+            return None
+        owner = {_OWNER: headers[_OWNER]} if _OWNER in headers else {}
+        return _DirectGet(s3, client, request.url.removesuffix(key), owner, signed[1])
+
+    def get(self, key: str) -> Response:
+        """Make a call once; raises OSError, HTTPException or ValueError."""
+        self._events.emit("before-send.s3.GetObject", request=None)  # what counts botocore's calls counts these too
+        credentials = self._credentials.get_frozen_credentials()
+        path = self._folder + key
+        response = self._connections.call(
+            signed_request("GET", path, self._headers, self._unsigned, b"", "s3", self._region, credentials)
+        )
+        log_reply("s3", "GetObject", response.status, response.headers.get("x-amz-request-id", "unknown"))
+        return response
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
