@@ -112,7 +112,7 @@ class X11Display:
         self._call("XSelectInput", self._window, EVENTS)
         for button in WHEEL_BUTTONS:  # it would make OpenCV's Qt zoom, and cut off the next pictures
             self._call("XGrabButton", button, ANY_MODIFIER, self._window, 0, 0, GRAB_ASYNC, GRAB_ASYNC, 0, 0)
-        self._call("XSync", 0)
+        self.sync()
         return True
 
     def events(self) -> Iterator[KeyPress | FocusCame]:
