@@ -54,11 +54,11 @@ NAMES = {
 STRAIGHT_ALPHA, PREMULTIPLIED_ALPHA = 2, 1
 BAND_BYTES, MOST_ROWS, MOST_ROW_BYTES = 32 * 2**20, 2**20, 2**20  # of which OpenCV takes no more at once
 DARK = 1 / 8  # of the range of 16 or 32 bits: brighter values mean that all of it is used
+SPARSE = 3  # rows and columns, to look at every third
 # Messages of libtiff and the libraries that it calls, after which they continue; OpenCV returns what is lost as black.
 LOSS = re.compile(
     "TIFF_Error|JPEGLib|Premature EO|Line length mismatch|Bad code word|Discarding|Not enough data|Decoding error"
 )
-SPARSE = 3  # rows and columns, to look at every third
 
 
 def read(data: bytes) -> Samples:
