@@ -105,7 +105,7 @@ def answered(
         stats = wait_for_answers(standin, requests)
         cpu = sum(cpu_time(worker.pid) for worker in workers) - cpu
         memory = max(peak_memory(worker.pid) for worker in workers)
-    seconds = stats["last_sent"]["lab2_1"] - stats["started"]
+    seconds = stats["last_sent"]["lab2_1"] - stats["filled"]
     return {
         "requests": requests,
         "rate": requests / seconds,

@@ -32,9 +32,9 @@ OURS, AIO, SOCKETS = "server.py", "aiobotocore, all overlapped, log not shared",
 COLUMNS = {"rate": ",.0f", "cpu": ".3f", "calls": ".3f", "dollars": ".2f", "memory": ".0f", "standin": ".0%"}
 HEADS = ["", "requests/s", "CPU ms/request", "calls/request", "$/million", "memory MB", "stand-in"]
 TOLD = (
-    "Rate: from the first request to the last answer; beside another's in the same turn, the median (lowest to "
-    "highest). CPU: of the server's process, without its start. Memory: RSS at most. Stand-in: the share of the "
-    "time in which the stand-in for AWS was busy."
+    "Rate: from when the requests are there to the last answer; beside another's in the same turn, the median "
+    "(lowest to highest). CPU: of the server's process, without its start. Memory: RSS at most. Stand-in: the share "
+    "of the time in which the stand-in for AWS was busy."
 )
 
 
