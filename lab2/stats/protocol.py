@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from lab2.errors import InvalidInput
 from lab2.stats.senders import INVISIBLE, advice_on
@@ -21,8 +21,7 @@ _decode = json.JSONDecoder(parse_int=float).decode
 _encode = json.JSONEncoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The answer to the request `id`: the numbers and their summary, or an `error` in plain words.
 
     `summary` has the fields of `Summary` by name, but for those that a server of another version does not know.
@@ -30,7 +29,7 @@ class Answer:
 
     id: str
     numbers: tuple[float, ...] = ()
-    summary: dict[str, float] = field(default_factory=dict)
+    summary: Mapping[str, float] = MappingProxyType({})
     error: str | None = None
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
+from typing import NamedTuple
 
 from lab2 import __version__
 from lab2.stats.server.log.segments import is_day
@@ -19,8 +19,7 @@ _START = re.compile(rb'\{"v": %d, "time": "[^"\\]*", "id": "([ -!#-\[\]-~]+)", '
 _SERVER = f'"server": {json.dumps(__version__)}'
 
 
-@dataclass(frozen=True, slots=True)
-class LogRow:
+class LogRow(NamedTuple):
     """A request and its answer, ready to be logged."""
 
     id: str
@@ -32,8 +31,7 @@ class LogRow:
         return b'%b, "run": "%b", "row": %d}\n' % (self.head, run.encode(), number)
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedRow:
+class LoggedRow(NamedTuple):
     """What the log says of a request, and which run of a server wrote it, as its row of which number."""
 
     id: str
@@ -42,8 +40,7 @@ class LoggedRow:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Closing:
+class Closing(NamedTuple):
     """The last line of a day: the log goes on in the `next` day. '' is the day before the first one."""
 
     day: str

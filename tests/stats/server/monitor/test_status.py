@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -28,7 +27,7 @@ def log(world: World, count: int, time: datetime, server: str = __version__, req
     field = f', "server": "{server}"' if server else ""
     rows = [encode_row(new_id(), "", request, '{"mean": 1}', time) for _ in range(count)]
     ours = f', "server": "{__version__}"'.encode()
-    rows = [replace(row, head=row.head.replace(ours, field.encode())) for row in rows]
+    rows = [row._replace(head=row.head.replace(ours, field.encode())) for row in rows]
     day = f"{time:%Y-%m-%d}"
     for batch in batches(rows, 80):
         log_rows(world, day, batch)
