@@ -34,7 +34,7 @@ LAST_EFFORT_S = 25.0
 HEARTBEAT_S = 60.0
 
 MEMORY_S = 1.0  # after which what has come counts for a third
-GATHER_S = 0.2  # for which the next requests are waited for ...
+GATHER_S = 0.2  # between two writes under load, and for which the next requests are waited for ...
 WORTH_WAITING_FOR = 4  # ... if so many are to be expected in that time
 
 

@@ -24,12 +24,12 @@ from lab2.aws.s3.whole_objects import WholeObjects
 from lab2.stats.server.log.index import LogIndex
 from lab2.stats.server.log.row import Closing, LoggedRow, LogRow, decode_line, decode_lines, link, quick_id
 from lab2.stats.server.log.segments import SEALED_BYTES, Listing, Segment, bodies, date_of, seal, segment_of
+from lab2.stats.server.pacing import GATHER_S
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 MAX_WRITE_BYTES = 4 * 2**20  # of rows in one write: every segment stays small enough for AppendObject to read it whole
-GATHER_S = 0.15  # between our writes under load
 LONGEST_S = 1.0  # that a slow write counts as at most
 TURN = 3  # times of a write that each other server needs, conflicts included
 LONGEST_TURN_S = 30.0
