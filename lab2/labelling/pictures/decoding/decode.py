@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 import cv2
 import numpy
@@ -30,6 +32,8 @@ from lab2.labelling.pictures.picture import UnreadableImage
 
 BLUE_FIRST, RED_FIRST = b"\0\0\0\1", b"\0\0\0\3"  # types of Sun rasters
 UNKNOWN = "it is not an image that OpenCV can read"
+# What reading raises if a file has numbers that can't be. Not TypeError, AttributeError ...: those are defects of ours.
+DAMAGE = (struct.error, LookupError, ValueError, ArithmeticError)
 
 
 def decode(data: bytes, width: int, height: int) -> Pixels:
@@ -54,13 +58,25 @@ def decode(data: bytes, width: int, height: int) -> Pixels:
 
 def _read(data: bytes, kind: str, width: int, height: int) -> Samples:
     """Read a picture of this kind, at least as large as fits into width x height."""
-    if kind == "jpeg":
-        return jpeg.read(data, width, height)
-    if kind and kind not in READERS:
+    if kind and kind not in READERS and kind != "jpeg":
         raise unsupported(kind)
+    with _damage_refused():
+        read = jpeg.read(data, width, height) if kind == "jpeg" else READERS.get(kind, _read_other)(data)
+
+    def bands() -> Iterator[Pixels]:
+        """Yield the bands; some readers read them only now."""
+        with _damage_refused():
+            yield from read.bands()
+
+    return replace(read, bands=bands)
+
+
+@contextmanager
+def _damage_refused() -> Iterator[None]:
+    """Context in which a reader reads; it refuses a file that makes the reader fail."""
     try:
-        return READERS.get(kind, _read_other)(data)
-    except (struct.error, IndexError):  # what the file says is beyond its end
+        yield
+    except DAMAGE:
         raise UnreadableImage(UNKNOWN_DAMAGE) from None
 
 

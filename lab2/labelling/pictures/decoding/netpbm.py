@@ -104,10 +104,7 @@ def _numbers(text: bytes, count: int, is_bilevel: bool) -> Pixels:
     if is_bilevel:
         values: Pixels = numpy.frombuffer(text.translate(None, b" \t\r\n\v\f"), numpy.uint8)[:count] - 48
     else:
-        try:
-            values = numpy.array(text.split()[:count], dtype=numpy.uint32)
-        except (ValueError, OverflowError):
-            raise UnreadableImage(UNKNOWN_DAMAGE) from None
+        values = numpy.array(text.split()[:count], dtype=numpy.uint32)
         if values.size and values.max() > 65535:
             raise UnreadableImage(UNKNOWN_DAMAGE)
     if len(values) < count:

@@ -1,0 +1,75 @@
+"""A damaged file is refused as such, whenever its reader notices; our own defects are not."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import numpy
+import pytest
+from support.variants import CASES, deep_tiff, drawing, glass, saved
+
+from lab2.labelling.pictures.decoding import decode as decoding
+from lab2.labelling.pictures.decoding.decode import decode
+from lab2.labelling.pictures.decoding.samples import Samples
+from lab2.labelling.pictures.picture import UnreadableImage
+
+TILES = (CASES / "pictures" / "tiles-16x16.tif").read_bytes()
+RUNS = (CASES / "pictures" / "rle-skips-pixels.bmp").read_bytes()
+DEEP = deep_tiff(numpy.array(glass()).astype(int) * 257, 2)
+
+
+def entry(data: bytes, tag: int) -> int:
+    """Return where the entry of a tag is in the first directory of a little-endian TIFF."""
+    (place,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, place)
+    return next(
+        at for at in range(place + 2, place + 2 + 12 * count, 12) if data[at : at + 2] == struct.pack("<H", tag)
+    )
+
+
+def with_number(data: bytes, at: int, form: str, number: int) -> bytes:
+    return data[:at] + struct.pack(form, number) + data[at + struct.calcsize(form) :]
+
+
+DAMAGED = {
+    "palette cut off": RUNS[:60],
+    "palette beyond the end": with_number(RUNS, 14, "<I", len(RUNS)),
+    "fewer sizes than offsets of tiles": with_number(TILES, entry(TILES, 325) + 4, "<I", 3),
+    "an offset beyond the end, and no size": with_number(
+        with_number(DEEP, entry(DEEP, 273) + 8, "<I", 2 * len(DEEP)), entry(DEEP, 279), "<H", 65_000
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_numbers_that_can_not_be_are_damage(name: str) -> None:
+    with pytest.raises(UnreadableImage, match="damaged"):
+        decode(DAMAGED[name], 96, 64)
+
+
+def samples_that_raise(error: Exception) -> Samples:
+    """Return Samples whose reader fails only when their bands are read."""
+
+    def bands() -> Iterator[Any]:
+        raise error
+        yield
+
+    return Samples(bands, 60, 40)
+
+
+def test_damage_is_noticed_late_too_and_what_only_a_defect_raises_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    for error, raised in ((ValueError, UnreadableImage), (struct.error, UnreadableImage), (TypeError, TypeError)):
+        monkeypatch.setitem(decoding.READERS, "png", lambda data, error=error: samples_that_raise(error("late")))
+        with pytest.raises(raised):
+            decode(saved(drawing(), "PNG"), 96, 64)
+
+
+def test_an_error_in_what_is_done_with_a_picture_that_was_read_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(*_: object) -> None:
+        raise ValueError("of ours")
+
+    monkeypatch.setattr("lab2.labelling.pictures.decoding.samples._finished", defect)
+    with pytest.raises(ValueError, match="of ours"):
+        decode(saved(drawing(), "TIFF"), 96, 64)
