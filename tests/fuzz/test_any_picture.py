@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,18 +15,22 @@ import pytest
 from PIL import Image
 from support.bombs import BOMBS
 from support.fuzz import (
+    SEED,
     assert_harmless,
     few_and_many,
     mutated,
 )
-from support.pictures import chunk, drawing, encoded
-from support.variants import saved
+from support.pictures import chunk, drawing, encoded, peak_memory
+from support.variants import saved, variants
 
 from lab2.labelling.pictures.decoding.decoder import Decoder
 from lab2.labelling.pictures.decoding.jpeg import DAMAGED, INCOMPLETE
 from lab2.labelling.pictures.picture import UnreadableImage
 
 CASES = Path(__file__).resolve().parent.parent / "cases"
+NO_REASON = re.compile("internal error|crashes|too long|not enough memory")  # what no damaged file may lead to
+MOST_BYTES = 2 * 2**30  # a header of a few bytes may say that the picture has 128 megapixels
+LARGEST_FILE = 100_000  # bytes: larger ones only take longer
 
 JPEG_OPTIONS: list[dict[str, Any]] = [
     {}, {"progressive": True}, {"optimize": True}, {"restart_marker_blocks": 4}, {"subsampling": 0}, {"keep_rgb": True},
@@ -67,7 +72,7 @@ def test_any_picture_is_decoded_into_its_box_or_unreadable(
         try:
             picture = decoder.decode(data, width, height)
         except UnreadableImage as reason:
-            assert_harmless(str(reason))
+            assert_reason(str(reason))
         else:
             shown += 1
             assert 0 < picture.width <= width and 0 < picture.height <= height, data
@@ -76,6 +81,33 @@ def test_any_picture_is_decoded_into_its_box_or_unreadable(
             assert decoder.decode(good, 60, 40).width == 60
     print(f"{shown} of {cases} shown")
     assert shown < cases
+
+
+@few_and_many(400, 6000)
+def test_any_damage_to_any_kind_is_shown_or_refused_with_a_reason(
+    decoder: Decoder, chance: random.Random, cases: int
+) -> None:
+    files = [path.read_bytes() for path in sorted((CASES / "pictures").iterdir()) if path.is_file()]
+    files += [variant.data for variant in variants()]
+    files = [data for data in files if 0 < len(data) < LARGEST_FILE]
+    shown = 0
+    for _ in range(cases):
+        data = chance.choice(files)
+        way = chance.choice((damaged, mutated, *[with_other_numbers] * 4))
+        try:
+            decoder.decode(way(chance, data), *chance.choice(((96, 64), (16, 16), (960, 640), (0, 0))))
+            shown += 1
+        except UnreadableImage as reason:
+            assert_reason(str(reason))
+    print(f"{shown} of {cases} shown")
+    assert 0 < shown < cases
+    assert peak_memory(decoder) < MOST_BYTES
+
+
+def assert_reason(reason: str) -> None:
+    """Fail unless this is a reason that a file can be refused for."""
+    assert_harmless(reason)
+    assert not NO_REASON.search(reason), f"{reason}, LAB2_SEED={SEED}"
 
 
 @few_and_many(150, 2000)
@@ -97,6 +129,7 @@ def verdict(decoder: Decoder, data: bytes) -> str:
             look(data)
             reasons.append("")
         except UnreadableImage as reason:
+            assert_reason(str(reason))
             reasons.append(str(reason))
     assert reasons[0] == reasons[1], data
     return reasons[0]
@@ -108,6 +141,24 @@ def damaged(chance: random.Random, data: bytes) -> bytes:
     other = chance.choice((b"", bytes(size), chance.randbytes(size), data[at : at + size]))
     rest = data[at + chance.choice((0, size)) :]
     return chance.choice((data[:at], data[:at] + other + rest, mutated(chance, data, 3)))
+
+
+def with_other_numbers(chance: random.Random, data: bytes) -> bytes:
+    """Return the file with a few numbers changed, most of them where headers and directories are.
+
+    They become none, one, a bit more, double, a half, the most, or a place at the end of the file.
+    """
+    changed = bytearray(data)
+    for _ in range(chance.randint(1, 3)):
+        size, order = chance.choice((1, 2, 2, 4, 4, 8)), chance.choice(("little", "big"))
+        ends = chance.choice((range(min(400, len(data))), range(max(0, len(data) - 400), len(data)), range(len(data))))
+        at = chance.choice(ends)
+        most = 256 ** len(changed[at : at + size]) - 1
+        number = int.from_bytes(changed[at : at + size], order)
+        others = (0, 1, number + 1, number - 1, 2 * number, 256 * number, number // 2, most, most // 2, len(data))
+        number = chance.choice((*others, chance.randint(0, most))) & most
+        changed[at : at + size] = number.to_bytes(len(changed[at : at + size]), order)
+    return bytes(changed)
 
 
 def with_checksums(data: bytes) -> bytes:

@@ -8,6 +8,7 @@ import zlib
 import cv2
 import numpy
 
+from lab2.labelling.pictures.decoding.decoder import Decoder
 from lab2.labelling.pictures.picture import Picture
 
 LEFT = numpy.array([0, 0, 200], numpy.uint8)  # red, in OpenCV's order
@@ -60,3 +61,9 @@ def pixel(picture: Picture, x: float, y: float) -> tuple[int, ...]:
 
 def is_red(pixel: tuple[int, ...]) -> bool:
     return pixel[2] > 150 and max(pixel[:2]) < 80
+
+
+def peak_memory(decoder: Decoder) -> int:
+    """Return the most bytes of memory that the decoder's process has had."""
+    with open(f"/proc/{decoder._process.process.pid}/status") as status:
+        return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM"))

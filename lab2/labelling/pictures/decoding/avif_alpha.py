@@ -45,12 +45,16 @@ def _opacity(references: bytes) -> set[int]:
 def _places(table: bytes) -> dict[int, tuple[int, int]]:
     """Return where the data of each item starts and ends, if it is in one piece of the file."""
     version = table[0]
-    offset_size, length_size, base_size, index_size = table[4] >> 4, table[4] & 15, table[5] >> 4, table[5] & 15
+    offset_size, length_size, base_size = table[4] >> 4, table[4] & 15, table[5] >> 4
+    index_size = table[5] & 15 if version else 0
     rest, item_size = io.BytesIO(table[6:]), 4 if version == 2 else 2
 
     def take(size: int) -> int:
-        """Return the next number, which has `size` bytes; 0 if those are none."""
-        return int.from_bytes(rest.read(size), "big")
+        """Return the next number, which has `size` bytes; 0 if those are none. IndexError at the end of the table."""
+        digits = rest.read(size)
+        if len(digits) < size:
+            raise IndexError
+        return int.from_bytes(digits, "big")
 
     places = {}
     for _ in range(take(item_size)):
@@ -58,13 +62,12 @@ def _places(table: bytes) -> dict[int, tuple[int, int]]:
         is_elsewhere = version > 0 and take(2) & 15
         is_elsewhere = take(2) or is_elsewhere  # in another file
         start, pieces = take(base_size), take(2)
-        end = start
-        for _ in range(pieces):
-            take(index_size if version else 0)
-            start += take(offset_size)
-            end = start + take(length_size)
-        if pieces == 1 and not is_elsewhere:
-            places[item] = start, end
+        if pieces != 1 or is_elsewhere:
+            rest.seek(pieces * (index_size + offset_size + length_size), io.SEEK_CUR)
+            continue
+        take(index_size)
+        start += take(offset_size)
+        places[item] = start, start + take(length_size)
     return places
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import takewhile
 
@@ -47,12 +48,15 @@ def _read(data: bytes, chunks: Chunks) -> Samples:
         if first := _first_frame(chunks):
             frame, left, top = first
             return samples.placed(_decoded(frame, found), (width, height), left, top, colours, turn)
-        data = _file([(name, body) for name, body in chunks if name not in ANIMATION])
+        chunks = [(name, body) for name, body in chunks if name not in ANIMATION]
+        data = _file(chunks)
     row_bits = width * depth * CHANNELS.get(kind, 4)
     if row_bits * height > 8 * WHOLE_BYTES and not interlace and depth >= 8 and kind != PALETTE:
         check_size(width, height, 1)
         return replace(_in_bands(chunks, width, height), turn=turn, colours=colours)
     check_size(width, height, 4 * CHANNELS.get(kind, 4) * max(1, depth // 8))
+    if _ends_within_a_chunk(data, chunks):  # OpenCV, too, refuses it, but later
+        raise opencv.Undecodable
     return samples.of_array(_decoded(data if data.endswith(END) else data + END, found), turn=turn, colours=colours)
 
 
@@ -91,18 +95,24 @@ def _gamma(found: dict[bytes, bytes]) -> ColourSpace | None:
     exponent = 100_000 / int.from_bytes(gamma, "big")
     if len(found.get(b"cHRM", b"")) == 32:
         white, red, green, blue = ((x / 100_000, y / 100_000) for x, y in struct.iter_unpack(">II", found[b"cHRM"]))
-        if all(y for _, y in (white, red, green, blue)):
-            return colour.of_gamma(exponent, (red, green, blue, white))
+        with suppress(numpy.linalg.LinAlgError):  # red, green and blue on one line
+            if all(y for _, y in (white, red, green, blue)):
+                return colour.of_gamma(exponent, (red, green, blue, white))
     return colour.of_gamma(exponent)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the name of each chunk and what is in it."""
-    at = len(START)
-    while at + 8 <= len(data):
-        (size,) = struct.unpack_from(">I", data, at)
-        yield data[at + 4 : at + 8], data[at + 8 : at + 8 + size]
+    """Yield the name of each chunk and what is in it; a file may end within the last."""
+    at, name = len(START), b""
+    while at + 8 <= len(data) and name != b"IEND":
+        size, name = struct.unpack_from(">I4s", data, at)
+        yield name, data[at + 8 : at + 8 + size]
         at += 12 + size
+
+
+def _ends_within_a_chunk(data: bytes, chunks: Chunks) -> bool:
+    last = len(START) + sum(12 + len(body) for _, body in chunks[:-1])
+    return int.from_bytes(data[last : last + 4], "big") > len(chunks[-1][1])
 
 
 def _file(chunks: Chunks) -> bytes:

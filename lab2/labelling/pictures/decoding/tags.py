@@ -68,13 +68,15 @@ def _directory(tiff: bytes, order: str, is_big: bool, place: int) -> tuple[Tags,
     (entries,) = struct.unpack_from(order + ("Q" if is_big else "H"), tiff, place)
     first = place + (8 if is_big else 2)
     tags: Tags = {}
+    left = len(tiff)  # bytes of values: they don't overlap, and many that do would take much memory
     for at in range(first, min(first + entries * entry_size, len(tiff)), entry_size):
         tag, kind, count = struct.unpack_from(f"{order}HH{pointer}", tiff, at)
         size = count * SIZES.get(kind, 0)
         inside = at + entry_size - room
         start = inside if size <= room else struct.unpack_from(order + pointer, tiff, inside)[0]
-        if kind not in FORMATS or not size or start + size > len(tiff):
+        if kind not in FORMATS or not size or start + size > len(tiff) or size > left:
             continue
+        left -= size
         if FORMATS[kind] == "s":
             tags.setdefault(tag, tiff[start : start + size])
         else:

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy
 import pytest
+from support.pictures import peak_memory
 from support.variants import drawing, saved
 from support.world import PATIENCE, ROOT
 
@@ -19,15 +20,9 @@ from lab2.labelling.pictures.decoding.decoder import Decoder
 def test_a_picture_of_108_megapixels_is_shown_in_bounded_memory(decoder: Decoder) -> None:
     """As a JPEG: its 324 MB of pixels are never in memory. Half of them would be, as a PNG, which is allowed too."""
     data = cv2.imencode(".jpg", numpy.full((9000, 12000), 200, numpy.uint8))[1].tobytes()
-    before = peak(decoder)
+    before = peak_memory(decoder)
     assert decoder.decode(data, 960, 640).width == 853
-    assert peak(decoder) - before < 100 * 2**20
-
-
-def peak(decoder: Decoder) -> int:
-    """Return the most bytes of memory that the decoder's process has had."""
-    with open(f"/proc/{decoder._process.process.pid}/status") as status:
-        return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    assert peak_memory(decoder) - before < 100 * 2**20
 
 
 def test_where_memory_can_not_be_limited_pictures_are_shown_and_one_sentence_warns(

@@ -8,7 +8,7 @@ import zlib
 
 import numpy
 import pytest
-from support.pictures import png_of
+from support.pictures import peak_memory, png_of
 from support.variants import apng
 
 from lab2.labelling.pictures.decoding import png
@@ -52,15 +52,9 @@ def test_a_picture_of_127_megapixels_and_16_bits_is_shown_in_bounded_memory(kind
     decoder = Decoder()
     try:
         decoder.decode(png_of(1, 1, 8, 0, zlib.compress(bytes(2))), 1, 1)
-        before = peak(decoder)
+        before = peak_memory(decoder)
         shown = decoder.decode(png_of(width, height, 16, kind, packed), 960, 640)
         assert (shown.width, shown.height) == (725, 640)
-        assert peak(decoder) - before < MOST_BYTES
+        assert peak_memory(decoder) - before < MOST_BYTES
     finally:
         decoder.close()
-
-
-def peak(decoder: Decoder) -> int:
-    """Return the most bytes of memory that the decoder's process has had."""
-    with open(f"/proc/{decoder._process.process.pid}/status") as status:
-        return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM"))
