@@ -11,7 +11,7 @@ import cv2
 import numpy
 
 from lab2.labelling.pictures.decoding import colour, opencv, samples, tags
-from lab2.labelling.pictures.decoding.limits import MAX_JPEG_PIXELS, check_size
+from lab2.labelling.pictures.decoding.limits import LONGEST_SIDES, MAX_JPEG_PIXELS, check_size
 from lab2.labelling.pictures.decoding.refusals import DAMAGED, DAMAGED_OR_INCOMPLETE, INCOMPLETE, unsupported
 from lab2.labelling.pictures.decoding.samples import Alpha, Samples
 from lab2.labelling.pictures.picture import UnreadableImage
@@ -23,7 +23,6 @@ PROGRESSIVE = {0xC2, PROGRESSIVE_ARITHMETIC}
 UNSUPPORTED = {0xC3: "a lossless JPEG", 0xCB: "a lossless JPEG", JPEG_LS: "a JPEG-LS picture"} | dict.fromkeys(
     (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a JPEG of layers"
 )
-LONGEST_SIDE = 65_500  # pixels, libjpeg's limit
 TABLES, SCAN, APP1, APP2 = 0xC4, 0xDA, 0xE1, 0xE2
 READ_AHEAD_BYTES = 8  # by which the position at which libjpeg stopped may be off
 ZEROS, WORD = bytes(16), numpy.dtype(numpy.uint64)
@@ -80,8 +79,8 @@ def _check_kind(header: JpegHeader) -> None:
         raise unsupported(UNSUPPORTED[header.frame])
     if header.bits != 8:
         raise unsupported(f"a JPEG of {header.bits} bits a sample")
-    if max(header.width, header.height) > LONGEST_SIDE:
-        raise unsupported(f"a JPEG wider or higher than {LONGEST_SIDE:,} pixels")
+    if max(header.width, header.height) > (most := LONGEST_SIDES["jpg"]):
+        raise unsupported(f"a JPEG wider or higher than {most:,} pixels")
 
 
 def _reduction(room: int) -> int:

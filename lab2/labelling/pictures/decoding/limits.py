@@ -9,6 +9,7 @@ from lab2.labelling.pictures.picture import UnreadableImage
 
 MAX_PIXELS = 128 * 10**6  # phones take 108 million; a PNG of 109 KB can unpack to 5 GB
 MAX_JPEG_PIXELS = 256 * 10**6  # phones take 200 million, and a JPEG is decoded reduced
+LONGEST_SIDES = {"jpg": 65_500, "png": 1_000_000}  # pixels, of libjpeg and libpng
 SHARED_BYTES = 256 * 2**20  # of decoded pixels; what needs more is decoded alone
 TOO_LARGE = "it has more than {} megapixels"
 
