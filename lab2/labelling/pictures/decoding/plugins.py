@@ -46,6 +46,7 @@ def read_jp2(data: bytes) -> Samples:
 def _read(data: bytes, colours: colour.ColourSpace | None) -> Samples:
     from PIL import Image
 
+    Image.MAX_IMAGE_PIXELS = None  # `check_size` has a limit of ours
     try:
         with Image.open(io.BytesIO(data)) as image:
             check_size(image.width, image.height, 8)

@@ -115,3 +115,10 @@ def test_a_png_whose_primaries_are_on_one_line_is_shown(decoder: Decoder) -> Non
     line = b"".join(struct.pack(">II", 10_000 * step, 10_000 * step) for step in (3, 1, 2, 4))
     said = chunk(b"gAMA", struct.pack(">I", 45_455)) + chunk(b"cHRM", line)
     assert decoder.decode(whole[:33] + said + whole[33:], 60, 40).width == 60
+
+
+def test_a_picture_that_only_pillow_reads_is_too_large_where_any_other_is(decoder: Decoder) -> None:
+    whole = (CASES / "pictures" / "offset.jp2").read_bytes()
+    size = whole.index(b"ihdr") + 4
+    with pytest.raises(UnreadableImage, match="more than 128 megapixels"):
+        decoder.decode(with_number(with_number(whole, size, ">I", 60_000), size + 4, ">I", 60_000), 96, 64)
