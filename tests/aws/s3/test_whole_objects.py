@@ -15,6 +15,7 @@ from lab2.aws.pricing import Meter
 KEY = "log/2026-11-23/00000001.jsonl"
 BODIES = {KEY: b"\r\n\r\n\x00\xff" * 50_000, "log/2026-11-23/00000002.jsonl": b""}
 PAGE = (200, {"Content-Type": "text/html"}, b"<html>Sign in</html>")
+FILE = (200, PAGE[1] | {"ETag": '"5f3c"'}, PAGE[2])  # as web servers send what lies on their disk
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +61,7 @@ def test_a_get_has_the_signature_that_botocore_would_give_it(
         names = given.partition("SignedHeaders=")[2].partition(",")[0].split(";")
         assert "x-amz-expected-bucket-owner" in names  # as boto3 is told to send it
         assert ("x-amz-security-token" in names) == bool(token)
+        assert call.headers["Accept-Encoding"] == "identity"  # without it a proxy may compress
         again = AWSRequest("GET", proxy.url + call.path, {name: call.headers[name] for name in names})
         again.context |= {"timestamp": call.headers["X-Amz-Date"], "payload_signing_enabled": True}
         credentials = Credentials(proxied.env["AWS_ACCESS_KEY_ID"], proxied.env["AWS_SECRET_ACCESS_KEY"], token or None)
@@ -70,13 +72,25 @@ def test_a_get_has_the_signature_that_botocore_would_give_it(
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault(refuse=(503, "SlowDown")), Fault(cut=True), Fault(torn=True), Fault(instead=PAGE)], ids=repr
+    "fault",
+    [Fault(refuse=(503, "SlowDown")), Fault(cut=True), Fault(torn=True), Fault(instead=PAGE), Fault(instead=FILE)],
+    ids=repr,
 )
 def test_what_does_not_go_well_is_botocore_s_from_there(proxied: World, proxy: Proxy, fault: Fault) -> None:
     made = filled(proxied)
     proxy.on("GetObject", fault)
     assert read(proxied) == BODIES
     assert (proxy.calls["GetObject"], len(made)) == (4, 1)
+
+
+@pytest.mark.parametrize("folder", ["%41", "a?b", "a b", "a\tb", "é"])
+def test_a_key_that_a_url_spells_otherwise_is_botocore_s(world: World, folder: str) -> None:
+    for key in ("log/A/1.jsonl", "log/a", f"log/{folder}/1.jsonl"):
+        world.aws.s3.put_object(Bucket=world.aws.bucket, Key=key, Body=key.encode())
+    made = filled(world)
+    assert world.aws.whole_objects.get(f"log/{folder}/1.jsonl") == f"log/{folder}/1.jsonl".encode()
+    assert read(world) == BODIES
+    assert len(made) == 1
 
 
 def test_a_missing_object_is_botocore_s_error(world: World) -> None:
