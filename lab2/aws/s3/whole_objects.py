@@ -62,8 +62,8 @@ class WholeObjects:
                 self._client = self._direct = None
             log_left_to_boto3("s3", "GetObject", problem)
         content: bytes = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
-        if self._client and not self._direct:
-            self._direct = _DirectGet.like(self._request, key, self.s3, self._client)
+        if (client := self._client) and not self._direct:  # another thread may take it away meanwhile
+            self._direct = _DirectGet.like(self._request, key, self.s3, client)
         return content
 
     def _note(self, request: Any, **_: object) -> None:
