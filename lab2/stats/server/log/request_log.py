@@ -183,10 +183,12 @@ class RequestLog:
 
     def learn(self, segment: Segment, body: bytes) -> str:
         """Note what was read of a segment; return the day that a closing row in it names, '' if there is none."""
-        next_day, ids = "", []
+        next_day = ""
+        ids = []
+        run = self.run.encode()
         for line in body.split(b"\n"):
             id = quick_id(line)
-            if id and id not in self._wanted and self.run.encode() not in line:
+            if id and id not in self._wanted and run not in line:
                 ids.append(id)  # it need not be a row: the index says what may be logged
                 continue
             decoded = decode_line(line)
