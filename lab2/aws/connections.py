@@ -1,7 +1,7 @@
 """Keep-alive connections of our own, and responses of HTTP as AWS sends them.
 
-Each wait of a thread in the kernel hands Python's lock to another thread, often on another core; urllib3 has more of
-them, and http.client reads headers as those of an email, through three layers of files.
+A call is one send and mostly one receive. Each wait of a thread in the kernel hands Python's lock to another thread,
+often on another core; urllib3 has more of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lab2.aws.timeouts import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 if TYPE_CHECKING:
     import socket
 
-FRESH_S = 1.0  # within which a connection is used again without a look whether SQS has closed it
+FRESH_S = 1.0  # within which a connection is used again without a look whether the service has closed it
 
 
 class Response(NamedTuple):
@@ -95,11 +95,11 @@ def _read_response(sock: socket.socket) -> Response:
 
 
 def parse_response(data: bytes | bytearray) -> Response | None:
-    """Return the response of HTTP/1.1 with a Content-Length, as SQS sends them; None if more of it is to come.
+    """Return the response of HTTP/1.1 with a Content-Length, as AWS sends them; None if more of it is to come.
 
     http.client takes several times as long: it reads headers as those of an email, through three layers of files.
-    Raises ValueError where it is garbled, HTTPException where it is of another kind: UnknownProtocol where it is no
-    error's, so that the service's next response would be of that kind too.
+    Raises ValueError if it is garbled, HTTPException if it is of another kind; that is UnknownProtocol unless the
+    response is an error, for then the service's next response will be of that kind, too.
     """
     end = data.find(b"\r\n\r\n")
     if end < 0:
@@ -118,6 +118,11 @@ def parse_response(data: bytes | bytearray) -> Response | None:
 
 def _another_kind(status: str) -> HTTPException:
     return UnknownProtocol(status) if status[9:10] in ("1", "2") else HTTPException(status)
+
+
+def host_of(endpoint: SplitResult) -> str:
+    """Return the Host header of requests to an endpoint."""
+    return endpoint.netloc.rpartition("@")[2]
 
 
 def tls_to(endpoint: SplitResult, ca_bundle: str | None) -> ssl.SSLContext | None:

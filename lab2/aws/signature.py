@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 def signed_request(
     method: str,
     path: str,
+    body: bytes,
+    *,
     headers: Mapping[str, str],
     unsigned: Mapping[str, str],
-    body: bytes,
     service: str,
     region: str,
     credentials: ReadOnlyCredentials,
 ) -> bytes:
     """Return a request to a path without a query.
 
-    `headers` are signed, and host is among them; their names are in lower case. They are sent as they are signed: in
-    order, and without spaces.
+    `headers` are signed, and host is among them. Names must be in lower case, and values without spaces around them or
+    several in a row, for they are sent as they are signed.
     """
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     digest = hashlib.sha256(body).hexdigest()

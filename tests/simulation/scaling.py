@@ -23,6 +23,7 @@ from botocore.exceptions import ClientError
 from simulation.fakes import S3, Bucket
 
 from lab2.aws.pricing import price
+from lab2.aws.s3.whole_objects import WholeObjects
 from lab2.stats.server.log import request_log, segments
 from lab2.stats.server.log.request_log import RequestLog
 from lab2.stats.server.log.row import Closing, LoggedRow, LogRow, decode_line
@@ -260,7 +261,7 @@ def simulate(servers: int, load: Load, seconds: float = 120.0, warm_up: float = 
     s3 = CountingS3(clock, bucket)
 
     def serve(name: str) -> None:
-        LoggingServer(name, clock, RequestLog(s3, "bucket", lambda: clock.now), load, figures).run()
+        LoggingServer(name, clock, RequestLog(WholeObjects(s3, "bucket"), lambda: clock.now), load, figures).run()
 
     with virtual(clock):
         for number in range(servers):

@@ -14,7 +14,7 @@ from lab2.stats.server.log.row import Closing, LogRow
 def log_of(world: World, day: str) -> RequestLog:
     """Return the log as a server has it that was started at noon of a day."""
     noon = datetime.strptime(day, "%Y-%m-%d").replace(hour=12, tzinfo=timezone.utc).timestamp()
-    return RequestLog(world.aws.s3, world.aws.bucket, lambda: noon)
+    return RequestLog(world.aws.whole_objects, lambda: noon)
 
 
 def log_rows(world: World, day: str, rows: Sequence[LogRow]) -> None:

@@ -1,26 +1,28 @@
 """Whole objects of a bucket, many one after the other, as the log is read.
 
 A GET of boto3 takes 2 ms of processor time, one over our own connections a tenth. boto3 makes the first one, which
-shows where and how to ask, and every one that does not go well, with its retries and its errors. So it does all of them
-where `LAB2_TRANSPORT=boto3` says so, behind a proxy, and from a store that redirects or refuses what we ask for.
+shows where and how to ask. A call of ours that fails is made again by boto3, with its retries and its errors. boto3
+makes all calls once the store has refused one of ours, or answered in another kind of HTTP; and from the start behind a
+proxy, and with `LAB2_TRANSPORT=boto3`.
 """
 
 from __future__ import annotations
 
 import re
-from http.client import HTTPException
+from http.client import HTTPException, UnknownProtocol
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from lab2.aws.call_log import log_left_to_boto3, log_reply
-from lab2.aws.connections import Connections, Response
+from lab2.aws.connections import Connections, Response, host_of
 from lab2.aws.signature import signed_request
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
     from types_boto3_s3 import S3Client
 
-PASSING_STATUS = {200, 404, 429, 500, 502, 503, 504}  # of one object or moment; a page of a proxy has 200
+# What says nothing of the next call: no such object, too much at once, an outage, and a page of a proxy, which has 200.
+PASSING_STATUS = {200, 404, 429, 500, 502, 503, 504}
 
 _SIGNED = re.compile(r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/([^/]+)/s3/aws4_request, .*")
 _OWNER = "x-amz-expected-bucket-owner"
@@ -42,7 +44,8 @@ class WholeObjects:
         self.bucket = bucket
         self._client = client  # None: boto3 makes all calls
         self._direct: _DirectGet | None = None
-        self._request: Any = None  # the last one of boto3
+        # The last GET of boto3's, as its event shows it; perhaps of another thread, for another key.
+        self._request: Any = None
         if client:
             s3.meta.events.register("before-send.s3.GetObject", self._note)
 
@@ -57,7 +60,7 @@ class WholeObjects:
                 is_passing = response.status in PASSING_STATUS
             except (OSError, HTTPException, ValueError) as error:
                 problem = repr(error)
-                is_passing = not isinstance(error, HTTPException)
+                is_passing = not isinstance(error, UnknownProtocol)
             if not is_passing:
                 self._client = self._direct = None
             log_left_to_boto3("s3", "GetObject", problem)
@@ -78,7 +81,7 @@ class _DirectGet:
         self._events = s3.meta.events
         self._credentials = client.credentials
         self._unsigned = {"accept-encoding": "identity", "user-agent": client.user_agent}
-        self._headers = {"host": at.netloc, **headers}
+        self._headers = {"host": host_of(at), **headers}
         self._folder = at.path
         self._region = region
         self._connections = Connections(at, client.ca_bundle)
@@ -96,11 +99,17 @@ class _DirectGet:
     def get(self, key: str) -> Response:
         """Make a call once; raises OSError, HTTPException or ValueError."""
         self._events.emit("before-send.s3.GetObject", request=None)  # what counts botocore's calls counts these too
-        credentials = self._credentials.get_frozen_credentials()
-        path = self._folder + key
-        response = self._connections.call(
-            signed_request("GET", path, self._headers, self._unsigned, b"", "s3", self._region, credentials)
+        request = signed_request(
+            "GET",
+            self._folder + key,
+            b"",
+            headers=self._headers,
+            unsigned=self._unsigned,
+            service="s3",
+            region=self._region,
+            credentials=self._credentials.get_frozen_credentials(),
         )
+        response = self._connections.call(request)
         log_reply("s3", "GetObject", response.status, response.headers.get("x-amz-request-id", "unknown"))
         return response
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lab2.aws.call_log import log_left_to_boto3, log_reply
-from lab2.aws.connections import Response
+from lab2.aws.connections import Response, host_of
 from lab2.aws.signature import signed_request
 
 if TYPE_CHECKING:
@@ -50,9 +50,16 @@ class Wire:
         operation = OPERATIONS[method]
         # As botocore announces its own calls: what counts them counts these too.
         self.client.meta.events.emit(f"before-send.sqs.{operation}", request=None)
-        headers = {"host": self.endpoint.netloc, "x-amz-target": f"AmazonSQS.{operation}"}
-        body = _encode(fields).encode()
-        return signed_request("POST", self._path, headers, self._unsigned, body, "sqs", self._region, credentials)
+        return signed_request(
+            "POST",
+            self._path,
+            _encode(fields).encode(),
+            headers={"host": host_of(self.endpoint), "x-amz-target": f"AmazonSQS.{operation}"},
+            unsigned=self._unsigned,
+            service="sqs",
+            region=self._region,
+            credentials=credentials,
+        )
 
     def reply(self, method: str, fields: dict[str, Any], response: Response) -> dict[str, Any]:
         """Return the reply in a response; raises Unusual, or whatever a reply that makes no sense leads to."""

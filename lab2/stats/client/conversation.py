@@ -60,7 +60,9 @@ class Conversation:
         self._arrived: list[ReceivedAnswer] = []  # answers that have not been printed
         self._earlier = 0  # answers to earlier runs that came since they were last counted for the user
         self._last_earlier = 0.0
-        self._new_link = partial(Link, connect, requests, self.events, form, listening, greeting)
+        self._new_link = partial(
+            Link, connect, requests, self.events, form=form, listening=listening, greeting=greeting
+        )
         self.link = self._new_link()
 
     def ask_and_answer(self) -> None:

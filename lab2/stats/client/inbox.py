@@ -119,9 +119,10 @@ class Inbox:
         self.sifted_at = time.monotonic()
         now = time.time()
         seconds = {message.id: hiding_seconds(now - message.sent, self._met[message.id]) for message in others}
-        for hidden in (False, True):
-            if batch := [message for message in others if bool(seconds[message.id]) is hidden]:
-                self.queue.change_visibility(batch, min(seconds[message.id] for message in batch))
+        released = [message for message in others if seconds[message.id] == 0]
+        hidden = [message for message in others if seconds[message.id] > 0]
+        for batch in filter(None, (released, hidden)):
+            self.queue.change_visibility(batch, min(seconds[message.id] for message in batch))
 
     def _is_for_us(self, message: Message, id: str) -> bool:
         """Return whether we show an answer: it is to this run, or to our client name and no live run waits for it."""

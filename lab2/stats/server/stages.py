@@ -162,8 +162,7 @@ class Stages:
             raise
 
     def _open_log(self) -> RequestLog:
-        aws = self.aws
-        return RequestLog(aws.s3, aws.bucket, self.clock, in_parts=aws.store_is_aws, objects=aws.whole_objects)
+        return RequestLog(self.aws.whole_objects, self.clock, in_parts=self.aws.store_is_aws)
 
     async def _send(self, requests: list[Request]) -> list[Request]:
         to = requests[0].reply_to

@@ -196,7 +196,7 @@ def test_the_bytes_put_for_a_row_do_not_grow_with_the_log(
     aws = AwsSession()
     assert aws.bucket  # which costs a start two calls
     proxy.calls.clear()
-    log = RequestLog(aws.s3, aws.bucket)
+    log = RequestLog(aws.whole_objects)
     body = encode_request([3, 5.5, 8])
     for _ in range(200):
         id = new_id()

@@ -27,7 +27,7 @@ from lab2.stats.server.log.segments import SEALED_BYTES, Listing, Segment, bodie
 from lab2.stats.server.pacing import GATHER_S
 
 if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
+    pass
 
 MAX_WRITE_BYTES = 4 * 2**20  # of rows in one write: every segment stays small enough for AppendObject to read it whole
 LONGEST_S = 1.0  # that a slow write counts as at most
@@ -43,23 +43,16 @@ class RequestLog:
     After an error that is not AWS's it may know half the truth: open another one.
     """
 
-    def __init__(
-        self,
-        s3: S3Client,
-        bucket: str,
-        clock: Callable[[], float] = time.time,
-        in_parts: bool = True,
-        objects: WholeObjects | None = None,
-    ) -> None:
-        self.s3 = s3
-        self.bucket = bucket
+    def __init__(self, objects: WholeObjects, clock: Callable[[], float] = time.time, in_parts: bool = True) -> None:
+        self.objects = objects
+        self.s3 = objects.s3
+        self.bucket = objects.bucket
         self.clock = clock  # seconds since 1970
         self.in_parts = in_parts  # as StoredObject has it: not so, each write is read back
         self.index = LogIndex()
         self.run = f"{random.getrandbits(48):012x}"
         self.written = 0  # rows that this run has in the log
-        self._objects = objects or WholeObjects(s3, bucket)
-        self._listing = Listing(s3, bucket)
+        self._listing = Listing(self.s3, self.bucket)
         self._others = 0.0  # estimate of how many other servers append: the conflicts of one append, forgotten slowly
         self._wanted: set[str] = set()  # ids of the requests in hand ...
         self._logged: dict[str, str] = {}  # ... and the answers that the log has for them
@@ -189,7 +182,7 @@ class RequestLog:
         for line in body.split(b"\n"):
             id = quick_id(line)
             if id and id not in self._wanted and run not in line:
-                ids.append(id)  # it need not be a row: the index says what may be logged
+                ids.append(id)  # perhaps it is no row, and then a look at it later says so
                 continue
             decoded = decode_line(line)
             if isinstance(decoded, Closing):
@@ -254,7 +247,7 @@ class RequestLog:
             self._known_since = max(self._known_since, day.ends)
 
     def _bodies(self, keys: Sequence[str]) -> Iterator[tuple[Segment, bytes]]:
-        for key, body in bodies(self._objects, keys):
+        for key, body in bodies(self.objects, keys):
             yield segment_of(key), body
 
 

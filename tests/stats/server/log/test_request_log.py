@@ -21,7 +21,7 @@ SINCE = NOW.timestamp()
 
 
 def open_log(world: World) -> RequestLog:
-    return RequestLog(world.aws.s3, world.aws.bucket, lambda: SINCE)
+    return RequestLog(world.aws.whole_objects, lambda: SINCE)
 
 
 def row(id: str, request: str = "[1]") -> LogRow:
@@ -151,7 +151,7 @@ def test_on_another_store_rows_that_somebody_overwrote_in_a_race_are_written_aga
     proxied: World, proxy: Proxy
 ) -> None:
     """As a store that looks at the condition of a PUT before it has read its body."""
-    log = RequestLog(proxied.aws.s3, proxied.aws.bucket, lambda: SINCE, in_parts=False)
+    log = RequestLog(proxied.aws.whole_objects, lambda: SINCE, in_parts=False)
     log.append([row("before")], SINCE)
     key = f"log/{DAY}/00000001.jsonl"
     (before,) = proxied.objects(key).values()
@@ -167,7 +167,7 @@ def test_on_another_store_rows_that_somebody_overwrote_in_a_race_are_written_aga
 
 
 def test_a_row_that_is_lost_later_is_not_forgotten_so_that_verify_finds_it(world: World) -> None:
-    log = RequestLog(world.aws.s3, world.aws.bucket, lambda: SINCE, in_parts=False)
+    log = RequestLog(world.aws.whole_objects, lambda: SINCE, in_parts=False)
     key = f"log/{DAY}/00000001.jsonl"
     log.append([row("first")], SINCE)
     (before,) = world.objects(key).values()

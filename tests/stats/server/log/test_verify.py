@@ -78,12 +78,12 @@ def test_verify_names_a_segment_that_was_changed_after_it_was_sealed(
 ) -> None:
     noon = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
     now = [noon]
-    servers = [RequestLog(world.aws.s3, world.aws.bucket, lambda: now[0].timestamp()) for _ in range(2)]
+    servers = [RequestLog(world.aws.whole_objects, lambda: now[0].timestamp()) for _ in range(2)]
     for turn in range(6):  # in turn, over a midnight, and one that starts after it
         now[0] = noon + timedelta(hours=4 * turn)
         servers[turn % len(servers)].append([long_row(f"{turn} {n}", now[0]) for n in range(2)], noon.timestamp())
         if turn == 3:
-            servers.append(RequestLog(world.aws.s3, world.aws.bucket, lambda: now[0].timestamp()))
+            servers.append(RequestLog(world.aws.whole_objects, lambda: now[0].timestamp()))
     segments = world.objects("log/2")
     days = {key[4:14] for key in segments}
     assert len(segments) == 7 and len(days) == 2  # the day's last has its closing row only

@@ -78,7 +78,7 @@ def test_a_server_started_in_between_answers_a_request_sent_again_from_the_log(
     assert world.queue("lab2").send([request]) == []
     drain(world)
     (first,) = world.drain("lab2_1")
-    log = RequestLog(world.aws.s3, world.aws.bucket)
+    log = RequestLog(world.aws.whole_objects)
     for number in range(4):
         rows = [encode_row(f"{number} {part}", "", "[1]" + " " * 9_000, '{"id": "x"}', now) for part in range(2)]
         log.append(rows, since=now.timestamp())
