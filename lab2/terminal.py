@@ -106,8 +106,8 @@ class Progress:
             width = max(1, min(40, shutil.get_terminal_size().columns - len(counts) - 3))
             filled = width * done // self.total
             bar = "#" * filled + "." * (width - filled)
+            self._drawn = True  # before: Ctrl-C may end the print when the bar is on the screen
             print(f"\r[{bar}]{counts}\x1b[K", end="", file=sys.stderr, flush=True)
-            self._drawn = True
 
     def _left(self, now: float, done: int) -> str:
         if not self._past or now - self._past[-1][0] >= 1:

@@ -40,6 +40,20 @@ def test_a_bar_tells_how_long_the_rest_takes_at_the_latest_pace(monkeypatch: pyt
         assert "0 of 1 file\x1b" in shown(1, 0)
 
 
+def test_a_bar_whose_drawing_is_interrupted_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(Terminal):
+        def flush(self) -> None:
+            if not self.getvalue().endswith("\r\x1b[K"):
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "stderr", Interrupted())
+    now = iter([0.0, 10.0, 10.0])
+    with pytest.raises(KeyboardInterrupt), Progress(30, "file", clock=lambda: next(now)) as progress:
+        progress(7)
+    assert "7 of 30 files" in sys.stderr.getvalue()
+    assert sys.stderr.getvalue().endswith("\r\x1b[K")
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.2, "1 s"), (99, "99 s"), (100, "2 min"), (5_900, "99 min"), (7_200, "2 h"), (1e6, "278 h")]
 )
