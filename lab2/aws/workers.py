@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from lab2.aws.retry import OutageReporter, is_outage
@@ -19,17 +20,14 @@ from lab2.errors import TryLater
 T = TypeVar("T")
 
 
-class _Outcome(Generic[T]):
-    """What became of a batch: items to be done `again` because of an `error`, and how many were rejected.
+@dataclass(slots=True)
+class Outcome(Generic[T]):
+    """What became of a batch."""
 
-    `halved` is why it was worked on in halves.
-    """
-
-    def __init__(self) -> None:
-        self.again: list[T] = []
-        self.error: BaseException | None = None
-        self.halved: BaseException | None = None
-        self.rejected = 0
+    again: list[T] = field(default_factory=list)  # items to be done again ...
+    error: BaseException | None = None  # ... because of this
+    halved: BaseException | None = None  # why it was worked on in halves
+    rejected: int = 0  # items that were set aside
 
     def put_off(self, items: Sequence[T], error: BaseException) -> None:
         self.again += items
@@ -126,7 +124,7 @@ class BatchWorker(Generic[T]):
                 self._wake()
 
     def _process(self, batch: list[T]) -> None:
-        outcome = _Outcome[T]()
+        outcome = Outcome[T]()
         started = time.monotonic()
         try:
             self._attempt(batch, outcome)
@@ -139,7 +137,7 @@ class BatchWorker(Generic[T]):
         finally:
             self._done(outcome.again)
 
-    def _attempt(self, batch: list[T], outcome: _Outcome[T]) -> None:
+    def _attempt(self, batch: list[T], outcome: Outcome[T]) -> None:
         """Work on the batch, in halves where one item is at fault."""
         try:
             if again := self.work(batch):
@@ -156,7 +154,7 @@ class BatchWorker(Generic[T]):
             else:
                 outcome.put_off(batch, error)
 
-    def _reject(self, batch: list[T], error: BaseException, outcome: _Outcome[T]) -> None:
+    def _reject(self, batch: list[T], error: BaseException, outcome: Outcome[T]) -> None:
         assert self.reject
         self._closed.wait(self.outages.record_rejection())
         try:

@@ -5,28 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from lab2.aws.retry import OutageReporter, is_outage
+from lab2.aws.workers import Outcome
 from lab2.errors import TryLater
 from lab2.stats.server.pacing import wait
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class _Outcome(Generic[T]):
-    """What became of a batch."""
-
-    again: list[T] = field(default_factory=list)  # items to be done again ...
-    error: BaseException | None = None  # ... because of this
-    halved: BaseException | None = None  # why it was worked on in halves
-    rejected: int = 0  # items that were set aside
-
-    def put_off(self, items: Sequence[T], error: BaseException) -> None:
-        self.again += items
-        self.error = self.error or error
 
 
 class Stage(Generic[T]):
@@ -120,7 +106,7 @@ class Stage(Generic[T]):
         return batch
 
     async def _process(self, batch: list[T]) -> None:
-        outcome: _Outcome[T] = _Outcome()
+        outcome: Outcome[T] = Outcome()
         started = asyncio.get_running_loop().time()
         await self._attempt(batch, outcome)
         if outcome.error:
@@ -132,7 +118,7 @@ class Stage(Generic[T]):
         if outcome.again and not self._closed.is_set():
             self._waiting[self.key(outcome.again[0])].extendleft(reversed(outcome.again))
 
-    async def _attempt(self, batch: list[T], outcome: _Outcome[T]) -> None:
+    async def _attempt(self, batch: list[T], outcome: Outcome[T]) -> None:
         """Work on the batch, in halves where one item is at fault."""
         try:
             if again := await self.work(batch):
@@ -149,7 +135,7 @@ class Stage(Generic[T]):
             else:
                 await self._reject(batch[0], error, outcome)
 
-    async def _reject(self, item: T, error: BaseException, outcome: _Outcome[T]) -> None:
+    async def _reject(self, item: T, error: BaseException, outcome: Outcome[T]) -> None:
         await wait(self._closed, self.outages.record_rejection())
         try:
             self.reject(item, error)
