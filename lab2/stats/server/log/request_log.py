@@ -14,7 +14,6 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from typing import TYPE_CHECKING
 
 from lab2.aws.resources import LOG_PREFIX
 from lab2.aws.retry import conflict_backoff
@@ -25,9 +24,6 @@ from lab2.stats.server.log.index import LogIndex
 from lab2.stats.server.log.row import Closing, LoggedRow, LogRow, decode_line, decode_lines, link, quick_id
 from lab2.stats.server.log.segments import SEALED_BYTES, Listing, Segment, bodies, date_of, seal, segment_of
 from lab2.stats.server.pacing import GATHER_S
-
-if TYPE_CHECKING:
-    pass
 
 MAX_WRITE_BYTES = 4 * 2**20  # of rows in one write: every segment stays small enough for AppendObject to read it whole
 LONGEST_S = 1.0  # that a slow write counts as at most
@@ -45,14 +41,12 @@ class RequestLog:
 
     def __init__(self, objects: WholeObjects, clock: Callable[[], float] = time.time, in_parts: bool = True) -> None:
         self.objects = objects
-        self.s3 = objects.s3
-        self.bucket = objects.bucket
         self.clock = clock  # seconds since 1970
         self.in_parts = in_parts  # as StoredObject has it: not so, each write is read back
         self.index = LogIndex()
         self.run = f"{random.getrandbits(48):012x}"
         self.written = 0  # rows that this run has in the log
-        self._listing = Listing(self.s3, self.bucket)
+        self._listing = Listing(objects.s3, objects.bucket)
         self._others = 0.0  # estimate of how many other servers append: the conflicts of one append, forgotten slowly
         self._wanted: set[str] = set()  # ids of the requests in hand ...
         self._logged: dict[str, str] = {}  # ... and the answers that the log has for them
@@ -152,7 +146,7 @@ class RequestLog:
         self._object.assume_new()
 
     def _stored(self, key: str) -> StoredObject:
-        return StoredObject(self.s3, self.bucket, key, self.in_parts)
+        return StoredObject(self.objects.s3, self.objects.bucket, key, self.in_parts)
 
     def _refresh(self) -> None:
         """Read what others have written to newer segments than ours, and continue with the newest."""

@@ -161,14 +161,14 @@ def objects(s3: S3Client, bucket: str, prefix: str, after: str = "") -> Iterator
         yield from (entry for entry in page.get("Contents", ()) if _KEY.fullmatch(entry["Key"]))
 
 
-def bodies(bucket: WholeObjects, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+def bodies(stored: WholeObjects, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """Yield these keys with the bytes of their objects, in order; eight are read at a time, and few are held."""
 
     def body(key: str) -> bytes:
         try:
-            return bucket.get(key)
+            return stored.get(key)
         except ClientError as error:
-            if is_missing(bucket.s3, bucket.bucket, key, error):  # an administrator has just deleted it
+            if is_missing(stored.s3, stored.bucket, key, error):  # an administrator has just deleted it
                 return b""
             raise
 
