@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from support.listener import Listener
 from support.proxy import Call, Fault, Proxy
 from support.queues import kind_of_queue  # noqa: F401 - every test is run with both
+from support.signatures import check_signature
 from support.world import ROOT, World, until
 
 from lab2.aws import connections
@@ -62,16 +62,7 @@ def test_a_call_has_the_signature_that_botocore_would_give_it(
     proxy.on("SendMessageBatch", Fault(), only=lambda call: sent.append(call) or True)
     assert queue.send([Outgoing(body, {"id": "1"})]) == []
     (call,) = sent
-    given = call.headers["Authorization"]
-    names = given.partition("SignedHeaders=")[2].partition(",")[0]
-    signed = {name: value for name, value in call.headers.items() if name.lower() in names.split(";")}
-    again = AWSRequest("POST", proxy.url + "/", signed, call.body)
-    again.context["timestamp"] = call.headers["X-Amz-Date"]
-    credentials = Credentials(proxied.env["AWS_ACCESS_KEY_ID"], proxied.env["AWS_SECRET_ACCESS_KEY"], token or None)
-    botocore = SigV4Auth(credentials, "sqs", proxied.aws.region)
-    text = botocore.string_to_sign(again, botocore.canonical_request(again))
-    assert given.endswith(f"Signature={botocore.signature(text, again)}")
-    assert f"Credential={botocore.scope(again)}," in given
+    check_signature(call, proxy.url + "/", proxied, token, SigV4Auth, "sqs")
     assert ("X-Amz-Security-Token" in call.headers) == bool(token)
 
 
